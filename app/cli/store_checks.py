@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from secrets import token_hex
 from statistics import median
 from time import perf_counter
 from typing import Final, cast
@@ -27,7 +26,6 @@ from app.stores.keys import (
     PICTURES,
     PLAN,
     PLAN_AUDIT,
-    PREFIXES,
     PROMOTION,
     SALES,
     VERSION,
@@ -39,7 +37,7 @@ from app.stores.keys import (
     events_stream,
     exposures_stream,
 )
-from app.stores.server import refusal_of
+from app.stores.server import StoreServer
 from app.stores.store import Stores
 from models.domain.errors import UserError
 from models.domain.units import SECOND_US
@@ -58,40 +56,6 @@ MS: Final = 1e3
 _PARTITIONS: Final = range(N_PARTITIONS)
 _HASHES: Final = (SALES, PICTURES, MARKETS, ATTRIBUTES, WANTED, WORKERS)
 _STREAMS: Final = (events_stream, exposures_stream, erasures_stream)
-# Name of the customer and the sale of the trial reads, and part of the trial keys.
-CUSTOMER: Final = "doctor"
-# For `EXPIREAT`: a time that is never past, in the year 2242.
-FAR_S: Final = 2**33
-# By kind of key: writes of the service, and commands that only its scripts use. A user may have the
-# right to run a script without that to the commands in it.
-TRIED: Final[Mapping[str, tuple[Command, ...]]] = {
-    "c": (
-        ("ZADD", "{key}", 1, "a"),
-        ("ZREMRANGEBYRANK", "{key}", 0, -2),
-        ("ZREMRANGEBYSCORE", "{key}", "-inf", 0),
-        ("ZSCORE", "{key}", "a"),
-        ("ZRANGEBYSCORE", "{key}", "-inf", "+inf"),
-        ("ZCARD", "{key}"),
-        ("EXPIREAT", "{key}", FAR_S),
-    ),
-    "s": (
-        ("HSET", "{key}", "a", 1),
-        ("HSETNX", "{key}", "b", 1),
-        ("HINCRBY", "{key}", "b", 1),
-        ("HDEL", "{key}", "a"),
-        ("HEXISTS", "{key}", "a"),
-        ("HLEN", "{key}"),
-    ),
-    "i": (("SADD", "{key}", 1), ("SISMEMBER", "{key}", 1), ("SCARD", "{key}"), ("EXISTS", "{key}")),
-    "e": (("SETNX", "{key}", 1),),
-    "x": (("LPUSH", "{key}", "a"), ("LTRIM", "{key}", 0, 0), ("LRANGE", "{key}", 0, 0)),
-    "events": (
-        ("XADD", "{key}", "*", "a", 1),
-        ("XTRIM", "{key}", "MAXLEN", 1),
-        ("XRANGE", "{key}", "-", "+", "COUNT", 1),
-        ("XLEN", "{key}"),
-    ),
-}
 
 
 async def store_findings(url: str, settings: Settings) -> list[Finding]:
@@ -126,7 +90,7 @@ async def store_findings(url: str, settings: Settings) -> list[Finding]:
             ),
             latency,
             skew_finding(skew_ms),
-            await rights_finding(connection),
+            await rights_finding(stores.server),
             await damage_finding(connection),
         ]
         findings.append(await _catalogue(stores, settings))
@@ -190,26 +154,15 @@ def skew_finding(skew_ms: float) -> Finding:
     )
 
 
-async def rights_finding(connection: Connection) -> Finding:
-    """Check the rights of the store's user, by trying every command on keys of each kind."""
-    stores = Stores.over(connection)
+async def rights_finding(server: StoreServer) -> Finding:
+    """Check that the store takes writes, and the rights of its user."""
     try:
-        for prefix in PREFIXES:
-            name = f"{prefix}:{{{CUSTOMER}}}:{token_hex(8)}"
-            doing = f"trying to write to {prefix}:*"
-            tried: tuple[Command, ...] = TRIED.get(prefix, (("SET", "{key}", 1),))
-            for words in tried:
-                await connection.execute(*(name if w == "{key}" else w for w in words), doing=doing)
-            # Where the right to remove is missing, the key goes by itself.
-            await connection.execute("EXPIRE", name, 1, doing=doing)
-            await connection.execute("DEL", name, doing=doing)
-        _ = await stores.customers.describe(CUSTOMER)
-        _ = await stores.sales.read(CUSTOMER)
-        _ = await stores.bundles.wanted()
-        _ = await stores.server.lost()
+        refused = await server.refused_write()
     except StoreUnavailableError as exc:
-        advice = WRITES_ADVICE[refusal_of(exc)]
-        return Finding("store rights", Verdict.FAILURE, str(exc), advice)
+        return Finding("store rights", Verdict.FAILURE, str(exc), STORE_ADVICE)
+    if refused is not None:
+        refusal, reason = refused
+        return Finding("store rights", Verdict.FAILURE, reason, WRITES_ADVICE[refusal])
     return Finding("store rights", Verdict.OK, "all that the service keeps can be read and written")
 
 

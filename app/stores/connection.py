@@ -5,11 +5,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha1
-from importlib.resources import files
 from typing import Final, Self, cast
 
 from redis.asyncio.cluster import RedisCluster
@@ -30,6 +29,7 @@ from app.observability import get_logger
 from app.stores.client import UNCOVERED, UNCOVERED_ADVICE, Client, Dial, close, dialler, uncovered
 from app.stores.cluster import Argument, Command, keys_of, run_by_node
 from app.stores.keys import without_customer
+from app.stores.rights import commands_in, lua
 
 # No key says which node of a cluster is asked: any may answer.
 _ANY_NODE: Final = frozenset({"PING", "TIME", "INFO"})
@@ -73,10 +73,24 @@ class Script:
         return cls(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
 
     @classmethod
-    def named(cls, name: str, *, after: Sequence[str] = ()) -> Self:
-        """Read a script beside this module, with the functions of others in front if given."""
-        shebang, end, rest = _lua(name).partition("\n")
-        return cls.from_source(shebang + end + "".join(map(_lua, after)) + rest)
+    def named(
+        cls, name: str, *, after: Sequence[str] = (), also: Collection[str] = frozenset()
+    ) -> Self:
+        """Read a script beside this module.
+
+        A script that writes begins only where the user has the rights to all its commands.
+
+        Args:
+            name: Its file, without the ending.
+            after: Files of functions that it calls.
+            also: Further commands that the user must have the right to.
+        """
+        shebang, end, rest = lua(name).partition("\n")
+        body = "".join(map(lua, after)) + rest
+        if "no-writes" not in shebang:
+            commands = " ".join(sorted(commands_in(body).union(also)))
+            body = f"local COMMANDS = '{commands}'\n{lua('rights')}{body}"
+        return cls.from_source(shebang + end + body)
 
     def by_sha(self, keys: Sequence[str], *arguments: Argument) -> Command:
         """Return the command that runs it where the store knows it."""
@@ -85,10 +99,6 @@ class Script:
     def in_full(self, command: Command) -> Command:
         """Return the command of `by_sha` for a store that does not know the script yet."""
         return ("EVAL", self.source, *command[2:])
-
-
-def _lua(name: str) -> str:
-    return files("app.stores").joinpath(f"{name}.lua").read_text(encoding="utf-8")
 
 
 class Connection:

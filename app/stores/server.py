@@ -1,5 +1,7 @@
 """Store server (Redis or Valkey): liveness, clock, lost entries, and refused writes.
 
+Script: ``probe_writes``.
+
 Every method of every store raises `app.errors.StoreUnavailableError` if the server is down, slow
 or refuses the command, and no other error of the network.
 """
@@ -13,14 +15,18 @@ from redis.exceptions import ResponseError
 
 from app.errors import StoreUnavailableError
 from app.stores.client import uncovered
-from app.stores.connection import Connection
-from app.stores.keys import N_PARTITIONS, PROBE_TTL_S, counts_prefix, write_probe
+from app.stores.connection import Connection, Script
+from app.stores.keys import N_PARTITIONS, PREFIXES, PROBE_TTL_S, counts_prefix, write_probe
 from app.stores.numbers import whole_number
+from app.stores.rights import all_commands
 from models.domain.event import from_us
 from models.domain.units import SECOND_US
 
+PROBE_WRITES: Final = Script.named("probe_writes", also=all_commands())
+
 _DOING: Final = "asking for its health"
 _COUNTING: Final = "counting what was lost"
+_PROBING: Final = "trying to write"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +101,20 @@ class StoreServer:
     async def refused_write(self) -> tuple[Refusal, str] | None:
         """Write a probe key to every partition, and so to every node of a cluster.
 
+        Every node is also asked for the rights to all commands and keys of the stores.
+
         Returns:
             The reason and the server's own words, or None if all writes were taken.
         """
         # A write, because nothing that can be read shows all of these refusals.
-        commands = [("SET", write_probe(p), 1, "EX", PROBE_TTL_S) for p in range(N_PARTITIONS)]
+        commands = [
+            PROBE_WRITES.by_sha([write_probe(p)], PROBE_TTL_S, *PREFIXES)
+            for p in range(N_PARTITIONS)
+        ]
         try:
-            await self._connection.execute_many(commands, doing="trying to write")
+            await self._connection.run_many(PROBE_WRITES, commands, doing=_PROBING)
+            # The right to this shows only where it is sent: servers forget scripts at a restart.
+            await self._connection.execute(*PROBE_WRITES.in_full(commands[0]), doing=_PROBING)
         except StoreUnavailableError as exc:
             if (slot := uncovered(exc.__cause__)) is not None:
                 return Refusal.SLOT, slot

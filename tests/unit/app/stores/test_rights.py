@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from app.stores.rights import all_commands
 from tests.contract.servers import documented_rights
 from tests.proofs import ROOT
 
@@ -40,7 +41,7 @@ def test_every_command_that_a_store_sends_is_granted() -> None:
     rights = granted() | {"ping"}  # of @connection
     needed = set(commands_of_modules())
 
-    assert {name for _, name in needed} >= {"hgetall", "xrange", "set", "evalsha"}
+    assert {name for _, name in needed} >= {"hgetall", "xrange", "time", "evalsha"}
     assert sorted((file, name) for file, name in needed if name not in rights) == []
 
 
@@ -49,3 +50,11 @@ def test_no_right_is_granted_that_nothing_needs() -> None:
     subcommands = {right for right in granted() if "|" in right or right.startswith("@")}
 
     assert sorted(granted() - subcommands - needed) == []
+
+
+def test_the_rights_that_are_probed_are_those_that_the_page_grants() -> None:
+    """But those without a key, which the probe itself needs or a connection."""
+    of_connections = {right for right in granted() if "|" in right or right.startswith("@")}
+
+    probed = {name.lower() for name in all_commands()}
+    assert probed == granted() - of_connections - {"eval", "evalsha"}
