@@ -25,6 +25,7 @@ WRITES_ADVICE: Final = {
     Refusal.REPLICA: "it is a replica: correct VITRINE_REDIS_URL, or promote it",
     Refusal.RIGHTS: "grant its user the rights of docs/store.md",
     Refusal.SLOT: UNCOVERED_ADVICE,
+    Refusal.NODE: "bring the node of the cluster back, or promote its replica",
     Refusal.OTHER: "look at its log and its settings",
 }
 

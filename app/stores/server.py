@@ -54,6 +54,7 @@ class Refusal(StrEnum):
     REPLICA = "replica"
     RIGHTS = "rights"
     SLOT = "slot"
+    NODE = "node"
     OTHER = "other"
 
 
@@ -111,17 +112,22 @@ class StoreServer:
             PROBE_WRITES.by_sha([write_probe(p)], PROBE_TTL_S, *PREFIXES)
             for p in range(N_PARTITIONS)
         ]
-        try:
-            await self._connection.run_many(PROBE_WRITES, commands, doing=_PROBING)
-            # The right to this shows only where it is sent: servers forget scripts at a restart.
-            await self._connection.execute(*PROBE_WRITES.in_full(commands[0]), doing=_PROBING)
-        except StoreUnavailableError as exc:
-            if (slot := uncovered(exc.__cause__)) is not None:
-                return Refusal.SLOT, slot
-            if not isinstance(exc.__cause__, ResponseError):
-                raise
-            return refusal_of(exc), str(exc.__cause__)
-        return None
+        outcomes = await self._connection.run_each(PROBE_WRITES, commands, doing=_PROBING)
+        # The right to this shows only where it is sent: servers forget scripts at a restart.
+        in_full = PROBE_WRITES.in_full(commands[0])
+        outcomes += await self._connection.execute_each([in_full], doing=_PROBING)
+        failures = [one for one in outcomes if isinstance(one, StoreUnavailableError)]
+        if not failures:
+            return None
+        first = failures[0]
+        if (slot := uncovered(first.__cause__)) is not None:
+            return Refusal.SLOT, slot
+        if isinstance(first.__cause__, ResponseError):
+            return refusal_of(first), str(first.__cause__)
+        if len(failures) == len(outcomes):
+            raise first
+        n_away = sum(isinstance(one, StoreUnavailableError) for one in outcomes[:N_PARTITIONS])
+        return Refusal.NODE, f"{n_away} of {N_PARTITIONS} partitions: {first.__cause__}"
 
     async def close(self) -> None:
         """Close the connection, and with it every store over it."""

@@ -11,7 +11,7 @@ from redis.crc import key_slot
 from app.errors import StoreUnavailableError
 from app.stores.client import UNCOVERED_ADVICE, uncovered
 from app.stores.connection import Connection, Script
-from app.stores.count import CountStore
+from app.stores.count import LOADED, CountStore
 from app.stores.customer import CustomerStore
 from app.stores.exposure import ExposureLog, PackedExposure
 from app.stores.keys import N_PARTITIONS, partition, write_probe
@@ -239,6 +239,12 @@ async def test_a_node_that_is_gone_takes_no_other_away(servers: Nodes) -> None:
         gone = {partition(one) for one, status in statuses.items() if status == "unavailable"}
         assert gone <= counts.unread.keys()
         assert len(counts.unread) < N_PARTITIONS / 2
+        refused = await StoreServer(connection).refused_write()
+        assert refused is not None
+        assert (refused[0], refused[1].partition(":")[0]) == (
+            Refusal.NODE,
+            f"{len(counts.unread.keys() - {LOADED})} of {N_PARTITIONS} partitions",
+        )
 
 
 async def until_taken(customers: CustomerStore, events: Sequence[Event]) -> None:
