@@ -19,6 +19,7 @@ from app.catalogue.catalogue_version import CatalogueVersion
 from models.domain.event import KINDS, EventType, from_us
 from models.domain.profile import Profile
 from models.domain.purchase_history import PurchaseHistory
+from models.domain.sale import AttributeValue
 from models.domain.units import DAY_US, SECOND_US
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
@@ -46,6 +47,7 @@ _PROFILE: Final[JsonDict] = {
     "first_at": "2026-02-01T08:30:00Z",
     "counts": {"impression": 120, "view": 9, "click": 14, "cart": 2, "purchase": 2},
     "bought": [_BOUGHT],
+    "attributes": {"age": 41.0, "tier": "gold"},
 }
 _KNOWN: Final[JsonDict] = {
     "customer_id": "c-1842",
@@ -100,13 +102,16 @@ class KnownPurchase(BaseModel):
 
 
 class KnownProfile(BaseModel):
-    """Totals of the events before the last night."""
+    """Totals of the events before the last night, and attributes."""
 
     model_config = example(_PROFILE)
 
-    first_at: datetime = Field(description="The customer's first event.")
+    first_at: datetime | None = Field(description="The customer's first event; null without one.")
     counts: dict[EventType, int] = Field(description="Events by type.")
     bought: list[KnownPurchase] = Field(description="Sales bought last, by key; at most 256.")
+    attributes: dict[str, AttributeValue] = Field(
+        description="Columns of the shop's table of customers that models can learn from."
+    )
 
 
 class CustomerAnswer(BaseModel):
@@ -180,9 +185,10 @@ async def get_customer(customer_id: CustomerId, resources: ResourcesDep) -> Cust
         profile=None
         if profile == Profile.empty()
         else KnownProfile(
-            first_at=from_us(profile.first_us),
+            first_at=from_us(profile.first_us) if profile.first_us else None,
             counts=dict(zip(KINDS, profile.counts, strict=True)),
             bought=list(_bought(profile, served)),
+            attributes=dict(profile.attributes),
         ),
         remembered=known.n_remembered,
         expires_at=None if expires_us is None else from_us(expires_us),

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,7 @@ from app.cli.last_known import Reopening, last_known
 from app.cli.withdraw import Absent, absent_from, require_full, withdraw
 from app.errors import MAX_NAMED
 from app.stores.customer import LoadedCustomer
-from app.stores.dataset_loader import loaded_counts, loaded_customers
+from app.stores.dataset_loader import customers_without_events, loaded_counts, loaded_customers
 from app.stores.picture import ALL_PICTURES, LabelledPicture, StoredPicture
 from app.stores.sale import Place
 from app.stores.store import Stores
@@ -43,7 +43,7 @@ class LoadSummary:
         pictures: Pictures that were labelled by this load.
         known_pictures: Pictures that were labelled before.
         broken_pictures: Pictures that could not be labelled.
-        customers: Customers with events.
+        customers: Customers with events or attributes.
         events: Accepted events.
         newest_event: The last event up to now, ISO 8601 in UTC; None without one.
         days_ago: Days from it to the store's clock.
@@ -182,13 +182,17 @@ async def fill_from_dataset(
         unreadable=held.unreadable_pictures,
     )
     progress.step("customers", len(dataset.events.customers.values))
+    customers = chain(
+        loaded_customers(dataset.events, now_us),
+        customers_without_events(dataset.customers, dataset.events, now_us=now_us),
+    )
     summary = _summary(
         dataset,
         labelling,
         reopening=reopening,
         absent=absent,
         is_full=is_full,
-        merged=await _merge(loaded_customers(dataset.events, now_us), stores, progress),
+        merged=await _merge(customers, stores, progress),
         now_us=now_us,
     )
     return replace(summary, seconds=round(time.monotonic() - started, 3))

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -14,6 +14,7 @@ from app.stores.customer import LoadedCustomer
 from app.stores.keys import N_PARTITIONS, RECENT_TTL_S
 from models.catalogue.event_counts import RETENTION_HOURS, grid_floor
 from models.dataset import EventTable
+from models.dataset.customers import CustomerTable
 from models.dataset.events import keys_for
 from models.dataset.refunded_events import Refunds, counted_refunds
 from models.domain.customer import WINDOW_EVENTS, Window, stamps, with_quantities
@@ -61,12 +62,28 @@ def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer
                 events.at_us[before_night],
                 sale_keys=events.sale_keys[before_night],
                 undone=undone_us[before_night] < night_floor(now_us),
+                attributes=events.attributes.attributes(int(codes[start])),
             ),
             last_us=int(events.at_us[rows[-1]]),
             recent=np.column_stack(
                 [events.at_us[recent], events.event_keys[recent].astype(np.int64)]
             ),
         )
+
+
+def customers_without_events(
+    customers: CustomerTable | None, events: EventTable, *, now_us: int
+) -> Iterator[LoadedCustomer]:
+    """Yield the customers of whom attributes are all that is known at a moment."""
+    if customers is None:
+        return
+    seen = events.select(events.received_us <= now_us).customers
+    known = set(seen.values.gather(np.unique(seen.codes)))
+    for row, customer_id in enumerate(customers.customer_ids):
+        attributes = customers.attributes(row)
+        if attributes and customer_id not in known:
+            profile = replace(Profile.empty(), attributes=attributes)
+            yield LoadedCustomer(customer_id, Window.empty(), profile, last_us=now_us)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ the hash tag of its customer's partition, and the catalogue carries a tag of its
 windows, impressions and profiles is in their keys, so that another form is never read.
 
 ==========================  ===========================================================
-``c:2:{p}:<customer>``      window: sorted set of 24-byte members, score ``at_us``
-``d:2:{p}:<customer>``      the sales shown last: sorted set of sale keys, score a stamp:
+``c:3:{p}:<customer>``      window: sorted set of 24-byte members, score ``at_us``
+``d:3:{p}:<customer>``      the sales shown last: sorted set of sale keys, score a stamp:
                             ``1000 * second + position``
-``p:2:{p}:<customer>``      packed profile
+``p:3:{p}:<customer>``      packed profile: totals, purchases, attributes
 ``i:{p}:<customer>:<day>``  keys of events that were received that day, to count none twice
 ``events:{p}``              stream of accepted events: ``e`` JSON, ``r`` received_at in µs
 ``exposures:{p}``           stream of answers: ``x`` packed record; in both ``b``: ``stream.lua``
@@ -58,7 +58,7 @@ N_PARTITIONS: Final = 64
 
 # Raise it where the bytes of a window, of impressions or of a profile change: keys of another form
 # are unread, and expire.
-FORM: Final = 2
+FORM: Final = 3
 
 DAY_S: Final = 24 * 3600
 # Chosen: longer than a year, in which the customers of a season come back.

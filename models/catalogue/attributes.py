@@ -1,14 +1,16 @@
-"""Attributes of sales as columns: numbers and flags as numbers, texts as indicators of values."""
+"""Attributes as columns: numbers and flags as numbers, texts as indicators of values."""
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.sale import AttributeValue, Sale
+from models.arrays.array_file import Arrays
+from models.domain.sale import AttributeValue, AttributeValues
 
 # Texts a sale, chosen: an attribute with more of them names single sales, as an article number.
 MAX_DISTINCT: Final = 0.5
@@ -24,20 +26,23 @@ _LARGEST: Final = 1e100
 _ROW_NUMBERS: Final = re.compile(r"__index_level_\d+__|Unnamed: \d+")
 
 
-def unused_because(name: str, *, n_distinct: int, n_values: int, is_text: bool) -> str | None:
-    """Return why an attribute says nothing about other sales, None if it may.
+def unused_because(
+    name: str, *, n_distinct: int, n_values: int, is_text: bool, table: str = "sales"
+) -> str | None:
+    """Return why an attribute says nothing about other sales or customers, None if it may.
 
     Args:
         name: The attribute.
         n_distinct: Distinct values; of texts, those that `is_comparable`.
-        n_values: Sales that have one.
+        n_values: Sales or customers that have one.
         is_text: Whether its values are texts, which are compared, not ordered.
+        table: Whose attribute it is, ``sales`` or ``customers``.
     """
     if n_distinct <= 1:
         none = f"has no text of at most {MAX_LENGTH} characters" if is_text else "has no value"
         return "has one value" if n_values else none
     if is_text and n_distinct > MAX_DISTINCT * n_values:
-        return f"has {n_distinct:,} texts for {n_values:,} sales"
+        return f"has {n_distinct:,} texts for {n_values:,} {table}"
     if _ROW_NUMBERS.fullmatch(name):
         return "has the name of row numbers, which pandas writes with its index"
     return None
@@ -55,20 +60,22 @@ def attribute_text(value: AttributeValue) -> str | None:
     return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def attribute_numbers(sales: Sequence[Sale], names: Sequence[str]) -> NDArray[np.float64]:
-    """Return numbers and flags (1 and 0) of sales by attribute.
+def attribute_numbers(
+    described: Sequence[AttributeValues], names: Sequence[str]
+) -> NDArray[np.float64]:
+    """Return numbers and flags (1 and 0) by attribute.
 
     Args:
-        sales: The sales.
+        described: Attributes of sales or customers.
         names: Attributes, one a column.
 
     Returns:
-        Within 1e100 of 0; NaN where a sale has no such attribute, or a text. Shape
-        ``(n_sales, n_names)``.
+        Within 1e100 of 0; NaN where there is no such attribute, or a text. Shape
+        ``(n, n_names)``.
     """
-    numbers = np.empty((len(sales), len(names)))
-    for row, sale in enumerate(sales):
-        values = [sale.attributes.get(name) for name in names]
+    numbers = np.empty((len(described), len(names)))
+    for row, attributes in enumerate(described):
+        values = [attributes.get(name) for name in names]
         numbers[row] = [
             np.nan if value is None or isinstance(value, str) else value for value in values
         ]
@@ -76,27 +83,92 @@ def attribute_numbers(sales: Sequence[Sale], names: Sequence[str]) -> NDArray[np
 
 
 def mark_attribute_texts(
-    sales: Sequence[Sale], place: dict[tuple[str, str], int], *, matrix: NDArray[np.float64]
+    described: Sequence[AttributeValues],
+    place: Mapping[tuple[str, str], int],
+    *,
+    matrix: NDArray[np.float64],
 ) -> None:
-    """Set the cells of a matrix to 1 where a sale has the text of a column.
+    """Set the cells of a matrix to 1 where a sale or customer has the text of a column.
 
     A number or a flag counts as its text: where one sale has a text, files have texts for all.
 
     Args:
-        sales: The sales.
+        described: Attributes of sales or customers.
         place: Column by attribute and text.
-        matrix: Changed in place, shape ``(n_sales, n_columns)``.
+        matrix: Changed in place, shape ``(n, n_columns)``.
     """
     columns: defaultdict[str, dict[AttributeValue, int]] = defaultdict(dict)
     for (name, text), column in place.items():
         columns[name][text] = column
     rows: list[int] = []
     marked: list[int] = []
-    for row, sale in enumerate(sales):
+    for row, attributes in enumerate(described):
         for name, by_text in columns.items():
-            value = sale.attributes.get(name)
+            value = attributes.get(name)
             column = by_text.get(value if isinstance(value, str) else attribute_text(value))
             if column is not None:
                 rows.append(row)
                 marked.append(column)
     matrix[rows, marked] = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeColumns:
+    """Columns of attributes: numbers, then indicators of texts.
+
+    Attributes:
+        numbers: Attributes that are numbers or flags.
+        texts: Attribute and text of each indicator.
+    """
+
+    numbers: tuple[str, ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        """Return the number of columns."""
+        return len(self.numbers) + len(self.texts)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The attributes that any column is of."""
+        return frozenset([*self.numbers, *(name for name, _ in self.texts)])
+
+    def values(self, described: Sequence[AttributeValues]) -> NDArray[np.float64]:
+        """Return the columns of sales or customers.
+
+        Args:
+            described: Their attributes.
+
+        Returns:
+            NaN where the attribute is unknown; an indicator is 1 where it has the text, and 0
+            where it has another value. Shape ``(n, n_columns)``.
+        """
+        indicators = np.array(
+            [
+                [np.nan if attributes.get(name) is None else 0.0 for name, _ in self.texts]
+                for attributes in described
+            ]
+        ).reshape(len(described), len(self.texts))
+        place = {value: column for column, value in enumerate(self.texts)}
+        mark_attribute_texts(described, place, matrix=indicators)
+        return np.hstack([attribute_numbers(described, self.numbers), indicators])
+
+    def to_arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
+        """Return the columns as arrays whose names begin with a prefix; see `from_arrays`."""
+        names, texts = np.array(self.texts, dtype=np.str_).reshape(-1, 2).T
+        return {
+            f"{prefix}_numbers": np.array(self.numbers, dtype=np.str_),
+            f"{prefix}_text_names": names,
+            f"{prefix}_texts": texts,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, prefix: str) -> Self:
+        """Restore columns.
+
+        Raises:
+            ValueError: If an array is missing, or the names do not fit the texts.
+        """
+        names, texts = arrays.strings(f"{prefix}_text_names"), arrays.strings(f"{prefix}_texts")
+        numbers = arrays.strings(f"{prefix}_numbers")
+        return cls(tuple(numbers), tuple(zip(names, texts, strict=True)))

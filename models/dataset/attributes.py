@@ -1,7 +1,7 @@
-"""Attributes of sales: the columns beyond the contract, as numbers, booleans or texts."""
+"""Attributes of sales or customers: columns beyond the contract, as numbers, booleans or texts."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,6 @@ import polars as pl
 from models.catalogue.attributes import MAX_LENGTH, unused_because
 from models.dataset.checks import SHOWN_CHARS, Check, as_text, find_faults, given
 from models.dataset.faults import Fault, FaultCode, FaultReport
-from models.dataset.schema import MAX_ATTRIBUTES, SALES
 from models.dataset.tables import Table
 from models.domain.event import MAX_IDENTIFIER, PRINTABLE
 from models.domain.sale import MAX_ATTRIBUTE_CHARS
@@ -23,7 +22,7 @@ _TICKS_A_SECOND: Final = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attributes:
-    """The attributes of a file of sales.
+    """The attributes of a table.
 
     Attributes:
         columns: Values by name, each in the order of the file: floats, booleans or texts.
@@ -34,19 +33,21 @@ class Attributes:
     faults: FaultReport
 
 
-def read_attributes(table: Table) -> Attributes:
-    """Read every column that the contract of sales does not name.
+def read_attributes(table: Table, contract: Collection[str], *, most: int) -> Attributes:
+    """Read every column that the contract does not name.
 
     Numbers become floats, durations days, and of untyped text what all of it can be read as.
     Columns of lists, structs, bytes and unknown types are noted and left out, and so are those
     whose names no request may have.
 
     Args:
-        table: The unconverted sales table.
+        table: The unconverted table.
+        contract: The columns that the contract names.
+        most: Columns beyond them, of which none is read if there are more.
     """
-    names = [name for name in table.columns if name not in _CONTRACT]
-    if len(names) > MAX_ATTRIBUTES:
-        reason = f"has {len(names)} columns beyond the contract, at most {MAX_ATTRIBUTES} are kept"
+    names = [name for name in table.columns if name not in contract]
+    if len(names) > most:
+        reason = f"has {len(names)} columns beyond the contract, at most {most} are kept"
         fault = table.fault(FaultCode.TOO_MANY_COLUMNS, reason)
         return Attributes({}, FaultReport.from_faults([fault]))
     nameless = [
@@ -60,21 +61,31 @@ def read_attributes(table: Table) -> Attributes:
         if name not in columns:
             reason = f"column {name!r} of type {table.dtype(name)} cannot be an attribute"
             notes.append(table.fault(code, reason, column=name))
-        elif similar in _CONTRACT:
+        elif similar in contract:
             reason = f"column {name!r} is read as an attribute: the contract says {similar!r}"
             notes.append(table.fault(code, reason, column=name))
     columns, out_of_bounds = _within_bounds(table, columns)
+    return Attributes(columns, FaultReport.from_faults(notes) + out_of_bounds)
+
+
+def unused_columns(columns: Mapping[str, pl.Series], *, table: str) -> dict[str, str]:
+    """Return why attributes are learned from by no model, by the names of those that are not.
+
+    Args:
+        columns: Values by name.
+        table: Whose attributes they are, ``sales`` or ``customers``.
+    """
+    reasons: dict[str, str] = {}
     for name, values in columns.items():
         known, is_text = values.drop_nulls(), values.dtype == pl.String
         if is_text:
             known = known.filter(known.str.len_chars() <= MAX_LENGTH)
         why = unused_because(
-            name, n_distinct=known.n_unique(), n_values=len(known), is_text=is_text
+            name, n_distinct=known.n_unique(), n_values=len(known), is_text=is_text, table=table
         )
         if why is not None:
-            reason = f"attribute {name!r} {why}: it is kept with the sales, no model reads it"
-            notes.append(table.fault(FaultCode.NOT_LEARNED, reason, column=name))
-    return Attributes(columns, FaultReport.from_faults(notes) + out_of_bounds)
+            reasons[name] = why
+    return reasons
 
 
 def _within_bounds(
@@ -133,6 +144,3 @@ def typed_text(text: pl.Series) -> pl.Series:
         return lower == "true"
     numbers = text.cast(pl.Float64, strict=False)
     return text if numbers.null_count() > text.null_count() else numbers
-
-
-_CONTRACT: Final = frozenset(column.name for column in SALES)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.catalogue.event_counts import counted
 from models.dataset.checks import ROW, Check, find_faults, without_refused
 from models.dataset.conversion import convert
+from models.dataset.customers import CustomerTable
 from models.dataset.erasures import Erasures
 from models.dataset.faults import FaultCode, FaultReport
 from models.dataset.receiving import with_received
@@ -80,6 +81,7 @@ class EventTable:
         devices: Devices.
         propensities: Probability of the logged action, NaN where unknown.
         variants: Variants of an experiment.
+        attributes: What the dataset knows of each customer of ``customers.values``.
     """
 
     event_ids: pl.Series
@@ -100,6 +102,7 @@ class EventTable:
     devices: Labels
     propensities: NDArray[np.float64]
     variants: Labels
+    attributes: CustomerTable
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -117,6 +120,7 @@ class EventTable:
 
     def select(self, chosen: NDArray[np.bool_]) -> Self:
         """Return the events of a mask; codes of text columns stay as they are."""
+        rows = [f.name for f in fields(self) if f.name != "attributes"]
 
         def part(column: Column) -> Column:
             if isinstance(column, Labels):
@@ -125,7 +129,7 @@ class EventTable:
                 return column.filter(pl.Series(chosen))
             return column[chosen]
 
-        return replace(self, **{f.name: part(getattr(self, f.name)) for f in fields(self)})
+        return replace(self, **{name: part(getattr(self, name)) for name in rows})
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame) -> Self:
@@ -137,11 +141,11 @@ class EventTable:
         """
         keys = keys_for(frame["event_id"])
         columns = _Columns(frame, np.lexsort((keys, frame["at"], frame["received_us"])))
-        sales = columns.labels("sale_id")
+        sales, customers = columns.labels("sale_id"), columns.labels("customer_id")
         return cls(
             event_ids=frame["event_id"].gather(columns.order),
             event_keys=keys[columns.order],
-            customers=columns.labels("customer_id"),
+            customers=customers,
             sessions=columns.labels("session_id"),
             sale_ids=sales,
             # Code -1, without a sale, reads the appended key.
@@ -158,6 +162,7 @@ class EventTable:
             devices=columns.labels("device"),
             propensities=columns.numbers("propensity"),
             variants=columns.labels("variant"),
+            attributes=CustomerTable.none(customers.values),
         )
 
 

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import polars as pl
 
-from models.dataset.checks import Check, find_faults, given, without_refused
-from models.dataset.conversion import convert
+from models.dataset.customers import CustomerTable, read_customers
 from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.events import EventTable, read_events
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
@@ -20,7 +18,6 @@ from models.dataset.pictures import distinct
 from models.dataset.rates import Rates, in_one_currency, read_rates
 from models.dataset.refunded_events import Refunds
 from models.dataset.sales import IMAGES, SalesFile, read_sales
-from models.dataset.schema import CUSTOMERS
 from models.dataset.tables import TABLES, Table, read_table, table_path
 from models.domain.event import REFUND
 from models.domain.money import mixture
@@ -40,7 +37,8 @@ class Dataset:
     Attributes:
         sales: Accepted sales, in the order of their file.
         events: Accepted events.
-        customers: Rows of ``customers``, one per ``customer_id``; None without the file.
+        customers: Rows of ``customers`` with the attributes that models can learn from; None
+            without the file.
         directory: Its directory.
         images: Existing files below ``images/`` by sale id and number, of the sales that have
             one; the first that a sale names, its cover, has the number 1.
@@ -51,7 +49,7 @@ class Dataset:
 
     sales: tuple[Sale, ...]
     events: EventTable
-    customers: pl.DataFrame | None
+    customers: CustomerTable | None
     directory: Path
     images: Mapping[str, Mapping[int, Path]]
     faults: FaultReport
@@ -119,6 +117,8 @@ def read_dataset(
     if events is None or faults.unusable():
         raise DatasetError(faults)
     converted, events = in_one_currency(sales.sales, events, rates=rates)
+    if customers is not None:
+        events = replace(events, attributes=customers.aligned(events.customers.values))
     faults = _stop(faults + _mixed(converted), strict=strict)
     tell("fingerprint", 3, _N_STEPS)
     fingerprint = _fingerprint(directory, distinct(sales.images))
@@ -239,28 +239,11 @@ def _empty(table: Table, code: FaultCode) -> FaultReport:
     return FaultReport.from_faults([table.fault(code, reason)])
 
 
-def _customers(directory: Path, erasures: Erasures) -> tuple[pl.DataFrame | None, FaultReport]:
+def _customers(directory: Path, erasures: Erasures) -> tuple[CustomerTable | None, FaultReport]:
     table, faults = _table(directory, "customers")
     if table is None:
         return None, faults
-    frame, faults = convert(table, CUSTOMERS)
-    if faults.unusable():
-        return None, faults
-    frame, faults = erasures.apply(frame, faults, file=table.file)
-    faults += find_faults(frame, _CUSTOMER_CHECKS, file=table.file)
-    frame = without_refused(frame, faults, file=table.file)
-    others = {given(name): name for name in table.columns if name != "customer_id"}
-    faults += FaultReport.from_faults(
-        [
-            table.fault(
-                FaultCode.NOT_LEARNED,
-                f"column {name!r} of customers is kept, no model reads it",
-                column=name,
-            )
-            for name in others.values()
-        ]
-    )
-    return frame.select("customer_id", *others).rename(others), faults
+    return read_customers(table, erasures)
 
 
 def _fingerprint(directory: Path, images: Iterable[Path]) -> str:
@@ -277,13 +260,3 @@ def _fingerprint(directory: Path, images: Iterable[Path]) -> str:
         content = sha256(named[name].read_bytes()).digest()
         digest.update(name.encode(errors="surrogateescape") + b"\0" + content)
     return digest.hexdigest()
-
-
-_CUSTOMER_CHECKS: Final = (
-    Check(
-        FaultCode.DUPLICATE_CUSTOMER,
-        "customer_id",
-        pl.col("customer_id").is_not_null() & ~pl.col("customer_id").is_first_distinct(),
-        "be unique; an earlier row has it",
-    ),
-)

@@ -8,12 +8,12 @@ from typing import Final, Self, cast
 import polars as pl
 
 from models.catalogue.columns import MAX_MARKETS
-from models.dataset.attributes import read_attributes
+from models.dataset.attributes import read_attributes, unused_columns
 from models.dataset.checks import Check, find_faults, without_refused
 from models.dataset.conversion import convert
 from models.dataset.faults import FaultCode, FaultReport
 from models.dataset.pictures import find_pictures
-from models.dataset.schema import SALES, Kind
+from models.dataset.schema import MAX_ATTRIBUTES, SALES, Kind
 from models.dataset.tables import Table
 from models.domain.event import from_us
 from models.domain.sale import COVER, Sale
@@ -57,8 +57,18 @@ def read_sales(
         on_decoded: See `find_pictures`.
     """
     frame, faults = convert(table, SALES)
-    attributes = read_attributes(table)
+    attributes = read_attributes(table, _NAMES, most=MAX_ATTRIBUTES)
     faults += attributes.faults
+    faults += FaultReport.from_faults(
+        [
+            table.fault(
+                FaultCode.NOT_LEARNED,
+                f"attribute {name!r} {why}: it is kept with the sales, no model reads it",
+                column=name,
+            )
+            for name, why in unused_columns(attributes.columns, table="sales").items()
+        ]
+    )
     if faults.unusable():
         return SalesFile.unusable(faults)
     frame = frame.with_columns(

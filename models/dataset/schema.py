@@ -99,7 +99,7 @@ EVENTS: Final = (
 """Columns of ``events``; every further column is noted and not read."""
 
 CUSTOMERS: Final = (_identifier("customer_id", required=True),)
-"""Columns of ``customers``; further columns are kept as they are."""
+"""Columns of ``customers``; every further column is an attribute."""
 
 RATES: Final = (
     Column(name="currency", kind=Kind.TEXT, required=True, min_chars=3, max_chars=3),
@@ -116,4 +116,6 @@ ERASURES: Final = (
 
 # Chosen; the same bounds as of `models.domain.sale.Sale`, so that every row becomes a sale.
 MAX_ATTRIBUTES: Final = 100
+# Chosen: the profile of each customer holds them in the store, and each answer reads them.
+MAX_CUSTOMER_ATTRIBUTES: Final = 20
 MAX_MARKETS_OF_A_SALE: Final = 64

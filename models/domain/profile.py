@@ -1,19 +1,24 @@
-"""Profile: totals of a customer's events up to midnight, beyond the window."""
+"""Profile: totals of a customer's events up to midnight, and what the shop knows of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from models.domain.event import KINDS, LAST_US, PURCHASE
 from models.domain.purchase_history import PurchaseHistory
+from models.domain.sale import AttributeValue, AttributeValues
 from models.domain.units import DAY_US
 
 # The time of the first event, then a count a type.
 _FIELDS: Final = 1 + len(KINDS)
 _PACKED: Final = np.dtype(">i8")
 _HEAD_BYTES: Final = _FIELDS * _PACKED.itemsize
+# Length of the attributes, which follow.
+_LENGTH_BYTES: Final = 4
+_ATTRIBUTES: Final = TypeAdapter(dict[str, AttributeValue])
 
 
 def night_floor(now_us: int) -> int:
@@ -23,17 +28,19 @@ def night_floor(now_us: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Totals of a customer's events that were received before midnight.
+    """Totals of a customer's events that were received before midnight, and their attributes.
 
     Attributes:
         first_us: Time of the first event, microseconds since the epoch; 0 if unknown.
         counts: Number of events by type code, without fully refunded purchases.
         bought: Packed purchases by sale, the same; see `models.domain.purchase_history`.
+        attributes: The customer's row of ``customers``: numbers, texts and flags by name.
     """
 
     first_us: int
     counts: tuple[int, ...]
     bought: bytes = b""
+    attributes: AttributeValues = field(default_factory=dict[str, AttributeValue])
 
     @classmethod
     def empty(cls) -> Self:
@@ -48,6 +55,7 @@ class Profile:
         *,
         sale_keys: NDArray[np.uint64],
         undone: NDArray[np.bool_],
+        attributes: AttributeValues,
     ) -> Self:
         """Total a customer's events received before midnight.
 
@@ -56,37 +64,43 @@ class Profile:
             at_us: When each happened, same shape.
             sale_keys: Keys of the sales, same shape.
             undone: Purchases that were fully refunded by then, which do not count, same shape.
+            attributes: See `Profile`.
         """
-        if not len(kinds):
-            return cls.empty()
         counts = np.bincount(kinds[~undone], minlength=len(KINDS)).tolist()
         bought = b""
         if counts[PURCHASE]:
             paid = (kinds == PURCHASE) & ~undone
             bought = PurchaseHistory.from_purchases(sale_keys[paid], at_us[paid]).pack()
-        return cls(first_us=int(at_us.min()), counts=tuple(counts), bought=bought)
+        first_us = int(at_us.min()) if len(at_us) else 0
+        return cls(first_us, tuple(counts), bought, attributes)
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
         """Read a packed profile; empty bytes are an empty profile.
 
         Raises:
-            ValueError: If the length or a number is wrong.
+            ValueError: If the length, a number or the attributes are wrong.
         """
         if not packed:
             return cls.empty()
-        if len(packed) < _HEAD_BYTES:
-            msg = f"a packed profile begins with {_FIELDS} numbers, got {len(packed)} bytes"
+        start = _HEAD_BYTES + _LENGTH_BYTES
+        if len(packed) < start:
+            msg = f"a packed profile begins with {start} bytes of numbers, got {len(packed)} bytes"
             raise ValueError(msg)
-        head, bought = packed[:_HEAD_BYTES], packed[_HEAD_BYTES:]
+        head = packed[:_HEAD_BYTES]
+        end = start + int.from_bytes(packed[_HEAD_BYTES:start], "big")
+        attributes, bought = packed[start:end], packed[end:]
         # Read once here, so that damaged purchases are found where they come in.
         PurchaseHistory.unpack(bought)
         first_us, *counts = np.frombuffer(head, dtype=_PACKED).tolist()
         if min(first_us, *counts) < 0 or first_us > LAST_US:
             msg = f"a packed profile begins with a time and counts, got {first_us} and {counts}"
             raise ValueError(msg)
-        return cls(first_us=first_us, counts=tuple(counts), bought=bought)
+        known = _ATTRIBUTES.validate_json(attributes) if attributes else {}
+        return cls(first_us, tuple(counts), bought, known)
 
     def pack(self) -> bytes:
         """Return the bytes that `unpack` reads."""
-        return np.array([self.first_us, *self.counts], dtype=_PACKED).tobytes() + self.bought
+        head = np.array([self.first_us, *self.counts], dtype=_PACKED).tobytes()
+        attributes = _ATTRIBUTES.dump_json(dict(self.attributes)) if self.attributes else b""
+        return head + len(attributes).to_bytes(_LENGTH_BYTES, "big") + attributes + self.bought

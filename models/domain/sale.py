@@ -21,6 +21,9 @@ AttributeValue = (
     | None
 )
 
+AttributeValues = Mapping[str, AttributeValue]
+"""Attributes of one sale or customer by name, without null values."""
+
 # Files and many clients store numbers as floats, which are exact integers up to here.
 MAX_STOCK: Final = 2**53
 

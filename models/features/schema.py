@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.event_counts import GRID_US, HALF_LIVES_HOURS, RETENTION_HOURS
 from models.domain.customer import WINDOW_EVENTS
+from models.features.attributes import NO_ATTRIBUTES, AttributeFeatures
 from models.features.caller_list import LISTED
 from models.features.context import CONTEXT, POSITION_GROUP
 from models.features.cross import CROSS
@@ -34,7 +35,7 @@ GROUPS: Final[tuple[FeatureGroup, ...]] = (
     LAST_LIST,
     LISTED,
 )
-"""Feature groups in column order; the scores of recommenders follow them."""
+"""Feature groups in column order; a shop's own columns and the scores of recommenders follow."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,23 @@ class FeatureSchema:
 
     Attributes:
         recommenders: Recommenders whose scores are features, in order.
+        attributes: Features of the shop's own columns.
     """
 
     recommenders: tuple[Recommender, ...]
+    attributes: AttributeFeatures = NO_ATTRIBUTES
+
+    @cached_property
+    def groups(self) -> tuple[FeatureGroup, ...]:
+        """Feature groups in column order, without the scores of recommenders."""
+        return (*GROUPS, *self.attributes.groups)
 
     @cached_property
     def features(self) -> Mapping[str, tuple[Scope, str]]:
         """Scope and meaning of every feature by name, in the order of the columns."""
         described = {
             name: (group.scope, meaning)
-            for group in GROUPS
+            for group in self.groups
             for name, meaning in group.features.items()
         }
         for recommender in self.recommenders:
@@ -116,7 +124,9 @@ class FeatureSchema:
 
     @cached_property
     def _blocks(self) -> tuple[tuple[slice, Values], ...]:
-        parts: list[tuple[int, Values]] = [(len(group.features), group.values) for group in GROUPS]
+        parts: list[tuple[int, Values]] = [
+            (len(group.features), group.values) for group in self.groups
+        ]
         parts += [(len(one.columns), one.batch_scores) for one in self.recommenders]
         ends = list(accumulate(width for width, _ in parts))
         starts = [0, *ends]

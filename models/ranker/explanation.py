@@ -11,7 +11,7 @@ from models.domain.units import DAY_S
 from models.features.context import POSITION_GROUP
 from models.features.cross import CROSS
 from models.features.feature import Scope
-from models.features.schema import GROUPS, FeatureSchema
+from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from models.query.query import Query
 
@@ -27,6 +27,7 @@ NO_REASON: Final = "No particular reason: it is as likely as the average sale."
 _SAME_SALE: Final = "same_sale"
 _POSITION: Final = "position"
 _POPULARITY: Final = "popularity"
+_DEMOGRAPHIC: Final = "demographic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def feature_groups(schema: FeatureSchema) -> tuple[str, ...]:
     """Return the group of every feature, in column order."""
     own = {id(CROSS): _SAME_SALE, id(POSITION_GROUP): _POSITION}
     names: list[str] = []
-    for group in GROUPS:
+    for group in schema.groups:
         names += [own.get(id(group), group.scope.value)] * len(group.features)
     for recommender in schema.recommenders:
         names += [recommender.name] * len(recommender.columns)
@@ -180,6 +181,8 @@ def _reason(sale: Candidate, group: str, feature: str, topics: Topics) -> str | 
         words = f"{sale.values[feature]:.0%} below its original price"
     elif group in _BY_HISTORY:
         words = _BY_HISTORY[group] if sale.has_history else None
+    elif group == _DEMOGRAPHIC:
+        words = "often opened by customers with the same attributes"
     elif group == _POPULARITY and words is None:
         # That a sale was looked at much or little, of the same rates, does not make it popular.
         words = None if feature == "popularity_looks" else "popular now"
@@ -233,6 +236,6 @@ _BY_CONTENT: Final = ("content", "images")
 _KNOWN: Final = frozenset(
     {
         *(Scope.CUSTOMER, Scope.CONTEXT, Scope.SALE, Scope.LIST, _POSITION),
-        *(_POPULARITY, "audience", *_BY_SALE, *_BY_HISTORY, *_BY_CONTENT),
+        *(_POPULARITY, _DEMOGRAPHIC, "audience", *_BY_SALE, *_BY_HISTORY, *_BY_CONTENT),
     }
 )

@@ -135,7 +135,7 @@ def indicators(catalogue: Catalogue, values: tuple[tuple[str, str], ...]) -> NDA
     known = found >= 0
     matrix = np.zeros((len(found), len(values)))
     matrix[np.nonzero(known)[0], found[known]] = 1.0
-    mark_attribute_texts(catalogue.sales, place, matrix=matrix)
+    mark_attribute_texts([sale.attributes for sale in catalogue.sales], place, matrix=matrix)
     return matrix
 
 
@@ -146,7 +146,9 @@ def number_columns(catalogue: Catalogue, names: tuple[str, ...]) -> NDArray[np.f
         Shape ``(n_catalogue, 2 + n_names)``.
     """
     prices = np.stack([catalogue.log_price, catalogue.discount], axis=1)
-    return np.hstack([prices, attribute_numbers(catalogue.sales, names)])
+    return np.hstack(
+        [prices, attribute_numbers([sale.attributes for sale in catalogue.sales], names)]
+    )
 
 
 @dataclass(frozen=True, eq=False)

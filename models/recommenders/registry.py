@@ -8,6 +8,7 @@ from models.recommenders.collaborative import Collaborative
 from models.recommenders.content_preference import ContentPreference
 from models.recommenders.content_profile import ContentProfile
 from models.recommenders.covisitation import Covisitation
+from models.recommenders.demographic import Demographic
 from models.recommenders.image_similarity import ImageSimilarity
 from models.recommenders.popularity import Popularity
 from models.recommenders.recommender import Recommender
@@ -28,5 +29,6 @@ RECOMMENDERS: Final[Mapping[str, type[Recommender]]] = {
         Session,
         SegmentPopularity,
         BuyAgain,
+        Demographic,
     )
 }

@@ -18,6 +18,7 @@ from models.domain.event import VIEW
 from models.domain.profile import Profile
 from models.domain.recent_impressions import NOTHING_SHOWN
 from models.domain.sale import PictureScores
+from models.features.attributes import AttributeFeatures
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from models.query.query import Context, Query
@@ -54,6 +55,7 @@ META: Final = Policy.META.value
 """The default policy."""
 
 TOPICS_FILE: Final = "topics.npz"
+ATTRIBUTES_FILE: Final = "attributes.npz"
 SNAPSHOT_FILE: Final = "catalogue.npz"
 COUNTS_FILE: Final = "counts.npz"
 GOLDEN_FILE: Final = "golden.npz"
@@ -169,7 +171,8 @@ class Scorer:
                 raise ValueError(msg)
             arrays = Arrays.from_bytes(bundle.content(recommender_file(name)))
             recommenders.append(RECOMMENDERS[name].from_arrays(arrays))
-        schema = FeatureSchema(tuple(recommenders))
+        attributes = AttributeFeatures.from_bytes(bundle.content(ATTRIBUTES_FILE))
+        schema = FeatureSchema(tuple(recommenders), attributes)
         if schema.hash != bundle.manifest.schema_hash:
             msg = (
                 f"feature schema {bundle.manifest.schema_hash[:12]}, this software has "
@@ -247,8 +250,7 @@ class Scorer:
         query = Query(
             Window(view, NOTHING_SHOWN), Profile.empty(), catalogue, Context(now_us=0), first
         )
-        for recommender in self.schema.recommenders:
-            recommender.scores(query)
+        self.schema.assemble(query)
 
     def probabilities(self, query: Query) -> NDArray[np.float64]:
         """Return the purchase probability of every candidate, shape ``(n_sales,)``."""

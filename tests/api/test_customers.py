@@ -23,7 +23,7 @@ async def test_what_is_known_of_a_customer_is_told(
     days = np.array([20_000, 20_030, 20_001]) * DAY_US
     bought = PurchaseHistory.from_purchases(keys, days).pack()
     counts = (9, 8, 7, 6, 5, 0, 0, 0, 0, 0)
-    profile = Profile(first_us=1_700_000_000_000_000, counts=counts, bought=bought)
+    profile = Profile(1_700_000_000_000_000, counts, bought, {"age": 41.0, "tier": "gold"})
     await stores.connection.execute(
         "SET", CustomerKeys.for_customer("c1").profile, profile.pack(), doing="setting up"
     )
@@ -48,6 +48,7 @@ async def test_what_is_known_of_a_customer_is_told(
         "purchase": 5,
         **dict.fromkeys(("favourite", "refund", "dislike", "search", "email_open"), 0),
     }
+    assert body["profile"]["attributes"] == {"age": 41.0, "tier": "gold"}
     alps = next(one for one in body["profile"]["bought"] if one["sale_id"] == "alps")
     assert (alps["days"], alps["first_on"], alps["last_on"]) == (2, "2024-10-04", "2024-11-03")
     assert {one["sale_id"] for one in body["profile"]["bought"]} == {"alps", None}

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections import Counter
+from dataclasses import replace
 from hashlib import blake2b
 from typing import cast
 
@@ -23,7 +24,7 @@ from app.stores.keys import (
     partition,
 )
 from models.catalogue.event_counts import N_KINDS
-from models.domain.customer import WINDOW_EVENTS
+from models.domain.customer import WINDOW_EVENTS, Window
 from models.domain.event import Event, EventType, to_us
 from models.domain.profile import Profile
 from models.domain.recent_impressions import SHOWN_SALES
@@ -344,10 +345,24 @@ class CustomerStoreContract:
     async def test_a_profile_is_read_with_the_window(
         self, store: CustomerStore, connection: Connection
     ) -> None:
-        profile = Profile(first_us=17, counts=(9, 8, 7, 6, 5, 0, 0, 0, 0, 0))
+        profile = Profile(17, (9, 8, 7, 6, 5, 0, 0, 0, 0, 0), attributes={"tier": "gold"})
         await connection.execute("SET", C1.profile, profile.pack(), doing="setting up")
 
         assert (await store.read("c1")).profile == profile
+
+    async def test_attributes_of_a_customer_without_events_are_erased_and_stay_so(
+        self, store: CustomerStore, now_us: int
+    ) -> None:
+        known = replace(Profile.empty(), attributes={"age": 41.0})
+        loaded = LoadedCustomer("c1", Window.empty(), known, now_us)
+        await store.merge([loaded])
+        before = await store.read("c1")
+
+        erasure = await store.erase("c1")
+        await store.merge([loaded])
+
+        assert (before.profile, erasure.n_profiles) == (known, 1)
+        assert (await store.read("c1")).profile == Profile.empty()
 
     async def test_scripts_survive_a_store_that_forgot_them(
         self, store: CustomerStore, connection: Connection, now_us: int

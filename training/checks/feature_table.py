@@ -28,6 +28,8 @@ Features of the meta-model, in the order of its columns. This page is written fr
 serving. The last column is the value for an unknown customer and a sale without events: trees
 treat `unknown` (NaN) as a case of its own, and `the shop's own` is a rate fitted on all sales.
 [Where to add](architecture.md#where-to-add) says how a feature is added.
+Before the scores of recommenders come up to 20 columns of `sales` and 20 of `customers`, named like
+`sale.stars` and `customer.age`, which differ between shops.
 
 """
 _SALES: Final = """sale_id,opens_at

@@ -180,7 +180,8 @@ class DatasetFacts:
         n_returning: Customers with interest in two sales or more.
         n_steps: Events of a visit with interest in another sale than the one before.
         n_again: Purchases of a sale by a customer who had bought it on an earlier day.
-        n_attributes: Attributes that can be learned from.
+        n_attributes: Attributes of sales that can be learned from.
+        n_of_customers: Attributes of customers that can be learned from.
         n_groups: Markets and devices.
     """
 
@@ -192,6 +193,7 @@ class DatasetFacts:
     n_steps: int
     n_again: int
     n_attributes: int
+    n_of_customers: int
     n_groups: int
 
     @classmethod
@@ -204,7 +206,8 @@ class DatasetFacts:
         interactions = Interactions.from_events(events, catalogue).before(NEVER)
         _, n_sales = np.unique(interactions.touched()[0], return_counts=True)
         steps, _ = visit_steps(interactions, np.empty((len(catalogue), 0)))
-        unused = {fault.column for fault in dataset.faults.with_codes(FaultCode.NOT_LEARNED)}
+        noted = dataset.faults.with_codes(FaultCode.NOT_LEARNED)
+        unused = {fault.column for fault in noted if fault.file.startswith("sales")}
         named = {name for sale in dataset.sales for name in sale.attributes}
         return cls(
             counts=counts,
@@ -215,6 +218,7 @@ class DatasetFacts:
             n_steps=len(steps),
             n_again=int(BoughtPairs.from_interactions(interactions).n_again.sum()),
             n_attributes=len(named - unused),
+            n_of_customers=len(events.attributes.columns),
             n_groups=len(events.markets.values) + len(events.devices.values),
         )
 
@@ -288,6 +292,11 @@ def _buy_again(facts: DatasetFacts) -> Usable:
     return Usable(facts.n_again >= MIN_REPEATS, listed)
 
 
+def _demographic(facts: DatasetFacts) -> Usable:
+    n, taste = facts.n_of_customers, _taste(facts)
+    return Usable(n > 0 and taste.usable, f"{n} columns of customers, {taste.reason}")
+
+
 USES: Final[Mapping[str, Callable[[DatasetFacts], Usable]]] = {
     "popularity": _popularity,
     "content": _content,
@@ -299,6 +308,7 @@ USES: Final[Mapping[str, Callable[[DatasetFacts], Usable]]] = {
     "session": _session,
     "audience": _audience,
     "buy_again": _buy_again,
+    "demographic": _demographic,
 }
 """How much each recommender has to go by; in the order of the registry."""
 

@@ -165,7 +165,7 @@ def _print_profile(profile: Profile) -> None:
 def _n_customers(dataset: Dataset | None) -> int | None:
     if dataset is None or dataset.customers is None:
         return None
-    return dataset.customers.height
+    return len(dataset.customers)
 
 
 def _print_faults(faults: FaultReport, *, quarantine: Path | None, shown: int) -> None:

@@ -76,5 +76,6 @@ def with_new_sales(query: Query) -> Query:
 
 
 def with_new_customer(query: Query) -> Query:
-    """Return the query without its customer's window and profile."""
-    return replace(query, window=Window.empty(), profile=Profile.empty())
+    """Return the query without its customer's events; attributes are known from the first day."""
+    profile = replace(Profile.empty(), attributes=query.profile.attributes)
+    return replace(query, window=Window.empty(), profile=profile)

@@ -8,6 +8,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.attributes import NO_ATTRIBUTES
 from models.features.schema import FeatureSchema
 from models.query.query import Batch
 from models.recommenders.content_profile import ContentProfile
@@ -19,6 +20,7 @@ from training.recommenders.buy_again import fit_buy_again
 from training.recommenders.collaborative import fit_collaborative
 from training.recommenders.content_preference import fit_content_preference
 from training.recommenders.covisitation import fit_covisitation
+from training.recommenders.demographic import fit_demographic
 from training.recommenders.interactions import Interactions
 from training.recommenders.popularity import fit_popularity
 from training.recommenders.segment_popularity import fit_segment_popularity
@@ -37,17 +39,19 @@ def fit_recommenders(
     """Fit every recommender, and return those of the names, in feature order."""
     popularity = fit_popularity(interactions)
     collaborative = fit_collaborative(interactions)
+    taste = fit_content_preference(interactions)
     fitted: tuple[Recommender, ...] = (
         popularity,
         ContentProfile(),
         ImageSimilarity(popularity),
-        fit_content_preference(interactions),
+        taste,
         collaborative,
         fit_text_similarity(interactions),
         fit_covisitation(interactions),
         fit_session(interactions, collaborative),
         fit_segment_popularity(interactions, popularity),
         fit_buy_again(interactions),
+        fit_demographic(interactions, taste),
     )
     return tuple(one for one in fitted if one.name in names)
 
@@ -74,13 +78,19 @@ class RefittedSchema:
         interactions: Interactions,
         starts_us: Sequence[int],
         *,
-        names: Collection[str] = tuple(RECOMMENDERS),
+        like: FeatureSchema | None = None,
         tick: Callable[[], None] = lambda: None,
     ) -> Self:
-        """Fit the recommenders of these names once per start."""
+        """Fit the recommenders of a schema once per start, without one all of them.
+
+        The attributes are those of the schema at every start.
+        """
+        attributes = like.attributes if like else NO_ATTRIBUTES
+        names = [one.name for one in like.recommenders] if like else tuple(RECOMMENDERS)
         schemas: list[FeatureSchema] = []
         for start_us in starts_us:
-            schemas.append(FeatureSchema(fit_recommenders(interactions.before(start_us), names)))
+            recommenders = fit_recommenders(interactions.before(start_us), names)
+            schemas.append(FeatureSchema(recommenders, attributes))
             tick()
         return cls(starts_us, schemas)
 

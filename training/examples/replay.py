@@ -162,12 +162,16 @@ class ProfileReplay:
         self._at_us = events.at_us[order]
         self._undone_us = Refunds.from_events(events).undone_us[order]
         self._sale_keys = events.sale_keys[order]
+        self._attributes = events.attributes
         self._log = CustomerLog.of(
             _codes(events)[order], events.received_us[order], n_customers=_n_customers(events)
         )
 
     def profile(self, customer: int, now_us: int) -> Profile:
-        """Return the profile of a customer by the last night before ``now_us``."""
+        """Return the profile of a customer by the last night before ``now_us``.
+
+        Attributes are those of the dataset, which has no earlier ones.
+        """
         known = self._known(customer, now_us)
         undone = self._undone_us[known] < night_floor(now_us)
         return Profile.from_events(
@@ -175,6 +179,7 @@ class ProfileReplay:
             self._at_us[known],
             sale_keys=self._sale_keys[known],
             undone=undone,
+            attributes=self._attributes.attributes(customer),
         )
 
     def last_us(self, customer: int, now_us: int) -> int | None:

@@ -48,7 +48,7 @@ def refreshed(judged: Path, comparison: BundleComparison) -> Bundle:
     )
     scorer = replace(
         before,
-        schema=FeatureSchema(recommenders),
+        schema=FeatureSchema(recommenders, before.schema.attributes),
         snapshot=snapshot,
         counts=counts_at_end(past, comparison.until_us),
         order_sizes=fit_order_sizes(past.events, past.catalogue),

@@ -309,9 +309,7 @@ def _published(
     bundle = refreshed(night.state / CANDIDATES / str(outcome.candidate), comparison)
     progress.stage("publish")
     # Before the bundle: if the night is killed in between, the next one writes both again.
-    profiles = write_profiles(
-        comparison.dataset.events, comparison.until_us, directory=night.profiles
-    )
+    profiles = write_profiles(comparison.dataset, comparison.until_us, directory=night.profiles)
     # The newest bundle serves: microseconds, so that two nights never tie.
     now = from_us(night.now_us).isoformat(timespec="microseconds")
     manifest = bundle.manifest.model_copy(update={"created_at": now})

@@ -22,6 +22,7 @@ from models.query.query import Context
 from models.scoring.bundle import FORMAT_VERSION, Manifest
 from models.scoring.golden_rows import GoldenRows, GoldenVisit
 from models.scoring.scorer import (
+    ATTRIBUTES_FILE,
     COUNTS_FILE,
     GOLDEN_FILE,
     ORDER_SIZES_FILE,
@@ -47,8 +48,8 @@ def known_files(
 ) -> dict[str, bytes]:
     """Serialise the parts of a bundle that a nightly refit replaces, by file name.
 
-    These are the recommenders, the catalogue snapshot with its counts, order sizes, and golden
-    rows.
+    These are the recommenders and columns of attributes, the catalogue snapshot with its counts,
+    order sizes, and golden rows.
 
     Args:
         scorer: The model.
@@ -74,6 +75,7 @@ def known_files(
         COUNTS_FILE: scorer.counts.to_bytes(),
         ORDER_SIZES_FILE: scorer.order_sizes.to_bytes(),
         GOLDEN_FILE: golden.to_bytes(),
+        ATTRIBUTES_FILE: scorer.schema.attributes.to_bytes(),
         **{
             recommender_file(recommender.name): Arrays(recommender.to_arrays()).to_bytes()
             for recommender in scorer.schema.recommenders

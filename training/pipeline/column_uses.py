@@ -12,10 +12,12 @@ from models.dataset.faults import FaultCode
 from models.dataset.reading import Dataset
 from models.recommenders.content_encoder import Encoder
 from models.recommenders.content_preference import ContentPreference
+from models.recommenders.demographic import Demographic
 from models.recommenders.text_similarity import TextSimilarity
 from models.scoring.scorer import Scorer
 from training.configuration import RunConfig
-from training.recommenders.content_encoder import MAX_TEXTS, MIN_SHARE
+from training.recommenders.attribute_columns import MIN_SHARE
+from training.recommenders.content_encoder import MAX_TEXTS
 
 COLUMNS_FILE: Final = "columns.json"
 
@@ -39,6 +41,8 @@ class ColumnUse:
 
 _TEXTS: Final = ("title", "description")
 _CONTENT: Final = "content that recommenders compare sales by"
+_FEATURE: Final = "a feature of the meta-model"
+_MATCH: Final = "tastes that the recommender `demographic` expects"
 _OPEN: Final = "when the sale is eligible"
 _SALES: Final = {
     "opens_at": (True, "age of the sale, and when it is eligible"),
@@ -74,11 +78,10 @@ def column_uses(dataset: Dataset, scorer: Scorer, *, config: RunConfig) -> tuple
         scorer: The model that was trained on it.
         config: How it was trained.
     """
-    of_customers = _reasons(dataset, FaultCode.NOT_LEARNED, table="customers")
     return (
         *_of_sales(dataset, scorer),
         *_of_events(dataset, config),
-        *(ColumnUse("customers", name, used=False, why=why) for name, why in of_customers.items()),
+        *_of_customers(dataset, scorer),
     )
 
 
@@ -101,13 +104,13 @@ def _of_sales(dataset: Dataset, scorer: Scorer) -> Iterator[ColumnUse]:
         yield ColumnUse(
             "sales", "image", bool(scorer.scene_model), why if scorer.scene_model else lacks
         )
-    encoded = _encoded(scorer)
+    encoded, features = _encoded(scorer), scorer.schema.attributes.sales.names
     reasons = _reasons(dataset, FaultCode.NOT_LEARNED, FaultCode.UNKNOWN_COLUMN)
     names = {name for sale in dataset.sales for name in sale.attributes}
     for name in sorted(names | reasons.keys() - uses.keys() - {"sale_id", "image"}):
         rare = f"no text has a share of {MIN_SHARE:.1%}, or is among the {MAX_TEXTS} most shown"
-        why = _CONTENT if name in encoded else reasons.get(name, rare)
-        yield ColumnUse("sales", name, name in encoded, why)
+        uses = [_CONTENT] * (name in encoded) + [_FEATURE] * (name in features)
+        yield ColumnUse("sales", name, bool(uses), "; ".join(uses) or reasons.get(name, rare))
 
 
 def _encoded(scorer: Scorer) -> frozenset[str]:
@@ -162,3 +165,18 @@ def _recorded(events: EventTable) -> dict[str, bool]:
         "position": bool(events.positions.any()),
         "quantity": bool(events.quantities.any()),
     }
+
+
+def _of_customers(dataset: Dataset, scorer: Scorer) -> Iterator[ColumnUse]:
+    matched = [
+        one.encoder.columns.names
+        for one in scorer.schema.recommenders
+        if isinstance(one, Demographic)
+    ]
+    features = scorer.schema.attributes.customers.names
+    rare = f"no text has a share of {MIN_SHARE:.1%}, or other columns differ more often"
+    for name in dataset.customers.columns if dataset.customers else ():
+        uses = [_MATCH] * any(name in one for one in matched) + [_FEATURE] * (name in features)
+        yield ColumnUse("customers", name, bool(uses), "; ".join(uses) or rare)
+    for name, why in _reasons(dataset, FaultCode.NOT_LEARNED, table="customers").items():
+        yield ColumnUse("customers", name, used=False, why=why)

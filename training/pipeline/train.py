@@ -13,7 +13,12 @@ from models.ranker.objective import TrainingObjective
 from models.ranker.two_stage import ranker_files
 from models.scoring.bundle import write_bundle
 from models.scoring.model_card import MODEL_CARD_FILE
-from models.scoring.scorer import DRIFT_BASELINE_FILE, LOGISTIC_FILE, TOPICS_FILE, Scorer
+from models.scoring.scorer import (
+    DRIFT_BASELINE_FILE,
+    LOGISTIC_FILE,
+    TOPICS_FILE,
+    Scorer,
+)
 from training.configuration import ConfigurationError, RunConfig, TrainingOptions
 from training.console import Progress
 from training.examples.cold_start_mask import ColdStartMask
@@ -36,6 +41,7 @@ from training.ranker.early_stopping import RankerTraining
 from training.ranker.fit_drift_baseline import fit_drift_baseline
 from training.ranker.fit_order_sizes import fit_order_sizes
 from training.ranker.fit_ranker import fit_ranker
+from training.recommenders.attribute_columns import choose_attributes
 from training.recommenders.interactions import Interactions
 from training.recommenders.left_out import without_data
 from training.scenes.topics import fit_topics
@@ -140,9 +146,8 @@ def assemble(
     everything = fit_recommenders(known)
     left_out = without_data(everything, known)
     recommenders = tuple(one for one in everything if one.name not in left_out)
-    refitted = RefittedSchema.fit(
-        interactions, moments, names=[one.name for one in recommenders], tick=progress.tick
-    )
+    schema = FeatureSchema(recommenders, choose_attributes(known))
+    refitted = RefittedSchema.fit(interactions, moments, like=schema, tick=progress.tick)
     # Before the first refit no recommender exists that did not see the outcomes.
     slates = after_first_refit(slates, moments)
     mask = ColdStartMask.draw(slates, share=config.hidden_share, seed=seed)
@@ -161,7 +166,7 @@ def assemble(
         slates=mask.slates,
         repeated=mask.new_sales,
         matrix=matrix,
-        schema=FeatureSchema(recommenders),
+        schema=schema,
         left_out=left_out,
     )
 

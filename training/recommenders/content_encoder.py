@@ -1,20 +1,15 @@
 """Fits the content encoder: the attributes that are used, centres and scales of the content."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue.attributes import is_comparable, unused_because
 from models.catalogue.catalogue import Catalogue
-from models.domain.sale import AttributeValue
 from models.recommenders.content_encoder import Encoder, number_columns
+from training.recommenders.attribute_columns import MIN_SHARE, usable_attributes
 
 N_PICTURE_AXES: Final = 24  # principal axes of picture embeddings; chosen, not measured
-MIN_SHARE: Final = 1e-3  # chosen, not measured: rarer values say nothing about other sales
-"""Attribute values with a smaller share of the exposure are left out."""
 MAX_TEXTS: Final = 300  # chosen: each is a column of a covariance and of every encoded catalogue
 """Texts of attributes; those with the largest shares are used."""
 
@@ -63,41 +58,11 @@ def used_attributes(
 
     Returns:
         Names of numbers and flags, and shares of the exposure by name and text, of exposed sales;
-        see `unused_because`.
+        see `usable_attributes`.
     """
-    rows: list[int] = np.flatnonzero(exposure).tolist()
-    every = [catalogue.sales[row].attributes for row in rows]
-    weights: list[float] = (exposure[rows] / max(float(exposure.sum()), 1.0)).tolist()
-    names: set[str] = set()
-    for attributes in every:
-        names.update(attributes)
-    numbers: list[str] = []
-    shares: dict[tuple[str, str], float] = {}
-    # One attribute at a time: article numbers of all sales are held once, not once an attribute.
-    for name in filter(is_comparable, sorted(names)):
-        values = [attributes.get(name) for attributes in every]
-        known = [one for one in values if one is not None and not isinstance(one, str)]
-        n_distinct = len(set(known))
-        if not unused_because(name, n_distinct=n_distinct, n_values=len(known), is_text=False):
-            numbers.append(name)
-        found = _text_shares(name, values, weights)
-        shares |= {(name, text): share for text, share in found.items() if share >= MIN_SHARE}
+    numbers, shares = usable_attributes([sale.attributes for sale in catalogue.sales], exposure)
     common = sorted(shares, key=lambda value: (-shares[value], value))
-    return tuple(numbers), {value: shares[value] for value in sorted(common[:MAX_TEXTS])}
-
-
-def _text_shares(
-    name: str, values: Sequence[AttributeValue], weights: Sequence[float]
-) -> Mapping[str, float]:
-    """Return the sum of the weights of each text of an attribute; none of one that is not used."""
-    shares: defaultdict[str, float] = defaultdict(float)
-    n_texts = 0
-    for value, weight in zip(values, weights, strict=True):
-        if isinstance(value, str) and is_comparable(value):
-            shares[value] += weight
-            n_texts += 1
-    why = unused_because(name, n_distinct=len(shares), n_values=n_texts, is_text=True)
-    return {} if why else shares
+    return numbers, {value: shares[value] for value in sorted(common[:MAX_TEXTS])}
 
 
 def _vocabulary_shares(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import counted
+from models.dataset.customers import CustomerTable
 from models.dataset.events import EventTable
 from models.dataset.refunded_events import interest_until_us
 from models.domain.event import IMPRESSION
@@ -36,6 +37,7 @@ class Interactions:
         at_us: When each happened, microseconds since the epoch.
         received_us: When each was received, ascending.
         until_us: Until when each counts, see `models.dataset.refunded_events.interest_until_us`.
+        attributes: What the dataset knows of the customer of each code.
     """
 
     catalogue: Catalogue
@@ -51,6 +53,7 @@ class Interactions:
     at_us: NDArray[np.int64]
     received_us: NDArray[np.int64]
     until_us: NDArray[np.int64]
+    attributes: CustomerTable
 
     @classmethod
     def from_events(cls, events: EventTable, catalogue: Catalogue) -> Self:
@@ -73,6 +76,7 @@ class Interactions:
             at_us=events.at_us,
             received_us=events.received_us,
             until_us=until_us,
+            attributes=events.attributes,
         )
 
     @cached_property

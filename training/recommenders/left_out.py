@@ -11,6 +11,7 @@ from models.recommenders.collaborative import Collaborative
 from models.recommenders.content_preference import ContentPreference
 from models.recommenders.content_profile import ContentProfile
 from models.recommenders.covisitation import Covisitation
+from models.recommenders.demographic import Demographic
 from models.recommenders.image_similarity import ImageSimilarity
 from models.recommenders.recommender import Recommender
 from models.recommenders.session import Session
@@ -52,7 +53,9 @@ def _lacks_content(recommender: Recommender, catalogue: Catalogue) -> str:
             return "no sale has a category, country, destination, price or picture topics"
         case ImageSimilarity() if not catalogue.pictured.any():
             return "no sale has a labelled picture"
-        case ContentPreference() if not recommender.projection.axes.shape[1]:
+        case Demographic() if not len(recommender.encoder.columns):
+            return "`customers` has no column that can be learned from"
+        case ContentPreference() | Demographic() if not recommender.projection.n_dimensions:
             return "the sales of one customer agree in no content"
         case TextSimilarity() if not recommender.n_axes:
             return "the sales of one customer agree in no words"

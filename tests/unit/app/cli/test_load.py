@@ -298,6 +298,24 @@ async def test_an_empty_profile_takes_no_memory(
     )
 
 
+async def test_attributes_are_loaded_with_profiles_and_without_events(
+    stores: Stores, now_us: int, tmp_path: Path
+) -> None:
+    directory = write(tmp_path, [event("e1", at_us=now_us - 2 * DAY_US)])
+    names = ["c1", "new", "bare"]
+    rows = {"customer_id": names, "age": [41.0, 29.0, None]}
+    pl.DataFrame(rows).write_parquet(directory / "customers.parquet")
+
+    summary = await load_from(directory, stores)
+
+    known, new, bare = [await stores.customers.describe(name) for name in names]
+    assert summary.customers == 2
+    assert (known.profile.attributes, sum(known.profile.counts)) == ({"age": 41.0}, 1)
+    assert new.profile == replace(Profile.empty(), attributes={"age": 29.0})
+    assert (new.expires_us or 0) - now_us == pytest.approx(CUSTOMER_TTL_S * SECOND_US, abs=10e6)
+    assert bare.profile == Profile.empty()
+
+
 async def test_refused_rows_are_counted_by_reason(
     stores: Stores, now_us: int, tmp_path: Path
 ) -> None:

@@ -65,7 +65,7 @@ def test_erased_rows_are_counted_and_not_quoted_even_if_they_are_faulty(tmp_path
         pl.any_horizontal(pl.col("reason", "record").str.contains("c1"))
     )["reason"].any()
     assert dataset.customers is not None
-    assert dataset.customers["customer_id"].to_list() == ["c2"]
+    assert dataset.customers.customer_ids.to_list() == ["c2"]
 
 
 def test_the_fingerprint_covers_erasures(tmp_path: Path) -> None:

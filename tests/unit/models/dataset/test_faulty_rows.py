@@ -247,14 +247,16 @@ def test_more_markets_than_can_be_told_apart_are_a_fault_of_the_file(tmp_path: P
 
 def test_a_customer_who_stands_twice_is_kept_once(tmp_path: Path) -> None:
     write_dataset(tmp_path)
-    customers = [{"customer_id": "c1", "since": "2020"}, {"customer_id": "c1", "since": "2021"}]
+    customers = [
+        {"customer_id": "c1", "since": "2020"},
+        {"customer_id": "c1", "since": "2021"},
+        {"customer_id": "c2", "since": "2022"},
+    ]
     write_csv(tmp_path / "customers.csv", customers)
 
     dataset = read_dataset(tmp_path)
 
-    assert dataset.faults.counts() == {
-        FaultCode.DUPLICATE_CUSTOMER: 1,
-        FaultCode.NOT_LEARNED: 1,  # no model reads `since`
-    }
+    assert dataset.faults.counts() == {FaultCode.DUPLICATE_CUSTOMER: 1}
     assert dataset.customers is not None
-    assert dataset.customers.to_dicts() == [{"customer_id": "c1", "since": "2020"}]
+    assert dataset.customers.customer_ids.to_list() == ["c1", "c2"]
+    assert dataset.customers.attributes(0) == {"since": 2020.0}

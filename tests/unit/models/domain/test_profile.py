@@ -27,9 +27,11 @@ def test_a_profile_totals_events_by_type_and_purchases_by_sale() -> None:
     keys = np.array([7, 8, 7], dtype=np.uint64)
     bought = PurchaseHistory.from_purchases(keys[1:2], at_us[1:2]).pack()
 
-    found = Profile.from_events(kinds, at_us, sale_keys=keys, undone=np.zeros(3, dtype=np.bool_))
+    found = Profile.from_events(
+        kinds, at_us, sale_keys=keys, undone=np.zeros(3, dtype=np.bool_), attributes={"age": 41.0}
+    )
 
-    assert found == Profile(10, (0, 2, 0, 0, 1, 0, 0, 0, 0, 0), bought)
+    assert found == Profile(10, (0, 2, 0, 0, 1, 0, 0, 0, 0, 0), bought, {"age": 41.0})
 
 
 def test_a_refunded_purchase_does_not_count() -> None:
@@ -38,7 +40,7 @@ def test_a_refunded_purchase_does_not_count() -> None:
     keys = np.array([7, 8, 8], dtype=np.uint64)
 
     profile = Profile.from_events(
-        kinds, at_us, sale_keys=keys, undone=np.array([False, True, False])
+        kinds, at_us, sale_keys=keys, undone=np.array([False, True, False]), attributes={}
     )
 
     assert profile.counts == (0, 0, 0, 0, 1, 0, 1, 0, 0, 0)
@@ -49,7 +51,7 @@ def test_no_events_make_the_empty_profile() -> None:
     nothing = np.empty(0, dtype=np.int64)
 
     found = Profile.from_events(
-        nothing, nothing, sale_keys=nothing.astype(np.uint64), undone=nothing > 0
+        nothing, nothing, sale_keys=nothing.astype(np.uint64), undone=nothing > 0, attributes={}
     )
 
     assert found == Profile.empty() == Profile.unpack(b"")
@@ -60,6 +62,8 @@ def test_no_events_make_the_empty_profile() -> None:
     [
         Profile.empty(),
         Profile(NOW_US, (2**40, 0, 7, 1, 3, 0, 2, 0, 9, 1), bought=bytes(28)),
+        Profile(0, (0,) * 10, attributes={"age": 41.5, "tier": "gold é", "rented": True}),
+        Profile(NOW_US, (1,) * 10, bytes(14), attributes={"2": "true"}),
     ],
 )
 def test_packing_and_unpacking_round_trips(profile: Profile) -> None:
@@ -68,15 +72,22 @@ def test_packing_and_unpacking_round_trips(profile: Profile) -> None:
 
 def test_packed_bytes_are_pinned() -> None:
     """Workers of one version read what the store and the files of another night hold."""
-    packed = Profile(first_us=256, counts=(1, 2, 3, 4, 5, 0, 0, 0, 0, 0)).pack()
+    counts = (1, 2, 3, 4, 5, 0, 0, 0, 0, 0)
+    packed = Profile(256, counts, bytes(14), {"age": 41.0, "club": False}).pack()
 
-    assert packed == b"".join(n.to_bytes(8, "big") for n in (256, 1, 2, 3, 4, 5, *[0] * 5))
+    head = b"".join(n.to_bytes(8, "big") for n in (256, *counts))
+    assert packed == head + b"\0\0\0\x19" + b'{"age":41.0,"club":false}' + bytes(14)
 
 
 @pytest.mark.parametrize(
     ("n_bytes", "reason"),
-    [(80, "11 numbers, got 80 bytes"), (96, "purchases of 8 bytes")],
+    [(80, "92 bytes of numbers, got 80"), (100, "purchases of 8 bytes")],
 )
 def test_a_profile_of_another_length_is_refused(n_bytes: int, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Profile.unpack(bytes(n_bytes))
+
+
+def test_attributes_that_cannot_be_read_are_refused() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        Profile.unpack(bytes(88) + b"\0\0\0\x02" + b"[,")

@@ -17,6 +17,7 @@ def test_every_recommender_is_known_by_its_own_name() -> None:
             "session",
             "audience",
             "buy_again",
+            "demographic",
         )
     }
 

@@ -20,6 +20,7 @@ from models.scoring.golden_rows import GoldenRows, GoldenVisit
 from models.scoring.model_card import MODEL_CARD_FILE
 from models.scoring.probability import ProbabilityOf
 from models.scoring.scorer import (
+    ATTRIBUTES_FILE,
     COUNTS_FILE,
     GOLDEN_FILE,
     LOGISTIC_FILE,
@@ -73,6 +74,7 @@ def contents() -> Mapping[str, bytes]:
         OFFSET_FILE: RANKER.offset.to_bytes(),
         LOGISTIC_FILE: LOGISTIC.to_bytes(),
         TOPICS_FILE: made.topics.to_bytes(),
+        ATTRIBUTES_FILE: made.schema.attributes.to_bytes(),
         SNAPSHOT_FILE: made.snapshot.to_bytes(),
         COUNTS_FILE: made.counts.to_bytes(),
         GOLDEN_FILE: golden.to_bytes(),
@@ -165,6 +167,7 @@ def test_fewer_sales_than_golden_rows_are_not_loaded() -> None:
         ({RANKER_FILE: b"\xff"}, r"ranker\.txt is no UTF-8"),
         ({CALIBRATION_FILE: b"{"}, "Expecting property name"),
         ({TOPICS_FILE: b""}, r"No data left in file"),
+        ({ATTRIBUTES_FILE: contents()[TOPICS_FILE]}, "array .sale_text_names. is missing"),
         ({SNAPSHOT_FILE: b"no arrays"}, "contains pickled"),
         ({COUNTS_FILE: contents()[TOPICS_FILE]}, "array 'at_us' is missing"),
         ({GOLDEN_FILE: contents()[TOPICS_FILE]}, "array 'windows' is missing"),

@@ -87,7 +87,9 @@ def test_shares_say_what_sales_and_events_have(profile: Profile) -> None:
 def test_every_recommender_says_whether_it_has_data(profile: Profile) -> None:
     assert USES.keys() == RECOMMENDERS.keys()
     usable = {name for name, use in profile.recommenders.items() if use.usable}
-    assert usable == RECOMMENDERS.keys() - {"images", "collaborative", "session", "buy_again"}
+    assert usable == RECOMMENDERS.keys() - {
+        *("images", "collaborative", "session", "buy_again", "demographic")
+    }
     assert profile.recommenders["images"].reason == "no picture"
     reason = "0 repeat purchases on another day, 10 are needed"
     assert profile.recommenders["buy_again"].reason == reason

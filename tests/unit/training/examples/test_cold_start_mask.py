@@ -1,8 +1,11 @@
 """Hidden history: what of it is left, and how often."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from models.domain.event import EventType, from_us, key
+from models.domain.profile import Profile
 from models.query.query import Query
 from tests import logs
 from tests.builders import DAY_US, NOW_US, catalogue, feature, query, row, sale
@@ -58,6 +61,12 @@ def test_a_hidden_customer_did_nothing_yet() -> None:
 
     assert one(hidden, "customer_views") == one(hidden, "content_category") == 0.0
     assert one(hidden, "popularity_volume") == one(ASKED, "popularity_volume")
+
+
+def test_a_hidden_customer_keeps_attributes() -> None:
+    known = replace(ASKED, profile=replace(ASKED.profile, attributes={"age": 41.0}))
+
+    assert with_new_customer(known).profile == replace(Profile.empty(), attributes={"age": 41.0})
 
 
 def many_slates(n: int) -> Slates:

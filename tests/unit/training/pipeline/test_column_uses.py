@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.catalogue.attributes import AttributeColumns
 from models.dataset import read_dataset
+from models.features.attributes import AttributeFeatures
 from models.features.schema import FeatureSchema
 from models.recommenders.content_encoder import Projection
 from models.recommenders.content_preference import ContentPreference
@@ -24,14 +26,18 @@ def uses_of(folder: Path, config: RunConfig) -> dict[tuple[str, str], ColumnUse]
     sales = [sale(sale_id=f"s{n}", title="Ski", price="9", **one) for n, one in enumerate(stars)]
     shown = {"type": "impression", "position": "2", "price": "8", "colour": "red"}
     write_dataset(folder, sales=sales, events=[event(sale_id="s1", **shown)])
-    write_csv(folder / "customers.csv", [{"customer_id": "c1", "club": "gold"}])
+    tiers = [{"customer_id": f"c{n}", "club": "gold", "age": str(40 + n)} for n in range(2)]
+    write_csv(folder / "customers.csv", tiers)
     dataset = read_dataset(folder)
     shop = catalogue(*dataset.sales)
     encoder = fit_encoder(shop, np.ones(len(shop)))
     taste = ContentPreference(
         Projection(encoder, np.zeros((encoder.size, 0))), np.empty(0), spread=np.empty(0), rate=0.0
     )
-    model = replace(scorer(dataset.sales), schema=FeatureSchema((taste,)))
+    own = AttributeFeatures(
+        sales=AttributeColumns(("stars",)), customers=AttributeColumns(("age",))
+    )
+    model = replace(scorer(dataset.sales), schema=FeatureSchema((taste,), own))
     return {(use.table, use.column): use for use in column_uses(dataset, model, config=config)}
 
 
@@ -52,6 +58,7 @@ def test_each_column_with_a_value_is_listed(
         ("events", "position"): True,
         ("events", "price"): False,
         ("events", "colour"): False,
+        ("customers", "age"): True,
         ("customers", "club"): False,
     }
 
@@ -60,6 +67,10 @@ def test_an_unused_column_has_its_reason(uses: dict[tuple[str, str], ColumnUse])
     assert "has 3 texts for 3 sales" in uses["sales", "sku"].why
     assert "not of the contract" in uses["events", "colour"].why
     assert "no model reads" in uses["customers", "club"].why
+    assert uses["customers", "age"].why == "a feature of the meta-model"
+    assert uses["sales", "stars"].why == (
+        "content that recommenders compare sales by; a feature of the meta-model"
+    )
     assert uses["sales", "title"].why == "the recommender `text` is left out"
 
 
