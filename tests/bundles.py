@@ -49,7 +49,7 @@ def lacking(bundle: Path, root: Path, *, recommender: str) -> Path:
     scorer = Scorer.load(original)
     assert scorer.logistic is not None
     kept = tuple(one for one in scorer.schema.recommenders if one.name != recommender)
-    schema = FeatureSchema(kept)
+    schema = FeatureSchema(kept, scorer.schema.attributes)
     columns = [scorer.schema.names.index(name) for name in schema.names]
     line = {
         name: values if name == "intercept" else values[columns]
