@@ -164,21 +164,7 @@ class Scorer:
 
     @classmethod
     def _build(cls, bundle: Bundle) -> Self:
-        recommenders: list[Recommender] = []
-        for name in bundle.manifest.recommenders:
-            if name not in RECOMMENDERS:
-                msg = f"unknown recommender {name!r}; known are {', '.join(RECOMMENDERS)}"
-                raise ValueError(msg)
-            arrays = Arrays.from_bytes(bundle.content(recommender_file(name)))
-            recommenders.append(RECOMMENDERS[name].from_arrays(arrays))
-        attributes = AttributeFeatures.from_bytes(bundle.content(ATTRIBUTES_FILE))
-        schema = FeatureSchema(tuple(recommenders), attributes)
-        if schema.hash != bundle.manifest.schema_hash:
-            msg = (
-                f"feature schema {bundle.manifest.schema_hash[:12]}, this software has "
-                f"{schema.hash[:12]}; train it again"
-            )
-            raise ValueError(msg)
+        schema = _read_schema(bundle)
         n, snapshot = len(schema.names), Snapshot.from_bytes(bundle.content(SNAPSHOT_FILE))
         texts, offsets = [RANKER_FILE, CALIBRATION_FILE], [OFFSET_FILE]
         if BUYING_FILE in bundle.files:
@@ -331,3 +317,22 @@ class Scorer:
             schema=self.schema,
             topics=self.topics,
         )
+
+
+def _read_schema(bundle: Bundle) -> FeatureSchema:
+    recommenders: list[Recommender] = []
+    for name in bundle.manifest.recommenders:
+        if name not in RECOMMENDERS:
+            msg = f"unknown recommender {name!r}; known are {', '.join(RECOMMENDERS)}"
+            raise ValueError(msg)
+        arrays = Arrays.from_bytes(bundle.content(recommender_file(name)))
+        recommenders.append(RECOMMENDERS[name].from_arrays(arrays))
+    attributes = AttributeFeatures.from_bytes(bundle.content(ATTRIBUTES_FILE))
+    schema = FeatureSchema(tuple(recommenders), attributes)
+    if schema.hash != bundle.manifest.schema_hash:
+        msg = (
+            f"feature schema {bundle.manifest.schema_hash[:12]}, this software has "
+            f"{schema.hash[:12]}; train it again"
+        )
+        raise ValueError(msg)
+    return schema
