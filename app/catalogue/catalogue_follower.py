@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from app.catalogue.catalogue_version import CatalogueVersion, Source
 from app.catalogue.clock import StoreClock
 from app.catalogue.count_history import NO_COUNTS, CountHistory
-from app.catalogue.known_catalogue import KnownCatalogue
+from app.catalogue.known_catalogue import CatalogueUpdate, KnownCatalogue
 from app.catalogue.model import Model
 from app.catalogue.model_catalogue import ModelCatalogue, seed
 from app.catalogue.pause_detector import PauseDetector
@@ -26,6 +26,9 @@ from models.domain.units import HOUR_US, SECOND_US
 # Chosen: failovers end within seconds (docs/store.md), and no answer is reported as not full for
 # them; a catalogue of a minute ago lacks few sales.
 STALE_AFTER_US: Final = 60 * SECOND_US
+
+# Promised in docs/dataset.md: while the store answers, a change shows within a second.
+LATE_AFTER_US: Final = SECOND_US
 
 # Chosen: longer than the timeout of a customer's read, as the catalogue may have to be built.
 CATCH_UP_S: Final = 1.0
@@ -73,6 +76,8 @@ class CatalogueFollower:
         self._grid_us: int | None = None
         self._new_sales_us = 0
         self._confirmed_us: int | None = None
+        self._read_us: int | None = None
+        self._is_away = False
         self.unbuilt: str | None = None
         """Why no catalogue can be built of what the store holds; None if it can."""
         self.unsaved: str | None = None
@@ -147,6 +152,17 @@ class CatalogueFollower:
         return self._tried_us < self._pauses.resumed_us
 
     @property
+    def is_late(self) -> bool:
+        """Whether the catalogue may lack a change of more than a second ago, without an outage.
+
+        It has all changes up to the beginning of its last complete reading.
+        """
+        read_us = self._read_us
+        if read_us is None or self._is_away:
+            return False
+        return self._clock.elapsed_us() - read_us > LATE_AFTER_US
+
+    @property
     def lacking(self) -> str | None:
         """What the store lost of the sales known here; None if nothing."""
         return self._known.lacking
@@ -193,7 +209,10 @@ class CatalogueFollower:
         async with self._building:
             began_us = self._clock.elapsed_us()
             try:
-                await self._refresh()
+                await self._refresh(began_us)
+            except StoreUnavailableError:
+                self._is_away = True
+                raise
             finally:
                 self._tried_us = began_us
 
@@ -263,21 +282,19 @@ class CatalogueFollower:
         with suppress(StoreUnavailableError):
             await self.follow()
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, began_us: int) -> None:
         now_us = await self._stores.server.time_us()
         self._clock.set(now_us)
         grid_us = grid_floor(now_us)
         update = await self._known.update(now_us)
+        self._is_away = False
         if update.has_new:
             self._new_sales_us = grid_us
         # Stays set if the build below fails: the next refresh builds again.
         self._changed = self._changed or not update.is_empty
-        for view in self._views():
-            if update.is_replaced:
-                view.forget_all()
-            view.add_pictures(update.changes.pictures)
-            view.forget_pictures(update.changes.unpictured)
-            view.forget_pictures(update.changes.unreadable_pictures)
+        self._take_pictures(update)
+        if not self._changed:
+            self._read_us = began_us
         await self._known.report()
         is_next = grid_us != self._grid_us
         # Changed sales are saved at once, mere counts by the hour: each save writes a file.
@@ -292,11 +309,20 @@ class CatalogueFollower:
             for view in self._views():
                 await self._in_pool(lambda view=view: self._build(view, grid_us))
             self._changed, self._grid_us = False, grid_us
+            self._read_us = began_us
             self._counted_us = self._clock.elapsed_us()
         # Not by the store's clock: that of a store that replaced another one may differ.
         self._confirmed_us = self._clock.elapsed_us()
         if is_worth_saving:
             await self._in_pool(self._save)
+
+    def _take_pictures(self, update: CatalogueUpdate) -> None:
+        for view in self._views():
+            if update.is_replaced:
+                view.forget_all()
+            view.add_pictures(update.changes.pictures)
+            view.forget_pictures(update.changes.unpictured)
+            view.forget_pictures(update.changes.unreadable_pictures)
 
     async def fall_back(self) -> None:
         """Serve the catalogue saved here, or else that of the bundle, in an outage of the store."""

@@ -21,7 +21,7 @@ from app.cli.console import (
 from app.errors import BundleRefusedError, UnknownBundleError
 from app.export import exposure_table
 from app.observability import Metrics, configure_logging
-from app.recommend.degradation_level import DegradationLevel
+from app.recommend.degradation_level import CAUSES, DegradationLevel
 from app.recommend.ranking import SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
 from app.resources import SNAPSHOTS, scoring_versions
@@ -225,5 +225,10 @@ def _asked(recorded: ExposureRecord, served: CatalogueVersion | None) -> Ranking
     elif level is DegradationLevel.POPULARITY:
         level = None
     return RankingRequest(
-        request, state, served, recorded.policy, level, recorded.recommendation_id
+        request,
+        state,
+        served,
+        recorded.policy,
+        CAUSES[level] if level else None,
+        recorded.recommendation_id,
     )

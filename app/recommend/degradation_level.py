@@ -17,7 +17,8 @@ class DegradationLevel(StrEnum):
     VARIANT = "variant"
     """The bundle of the customer's variant is not loaded: ranked by the plan's default."""
     REMEMBERED = "remembered"
-    """The store lost sales, or holds older states of them: ranked from the last ones known here."""
+    """The store lost sales, or holds older states of them, or was last read more than a second ago:
+    ranked from the last ones known here."""
     POPULARITY = "popularity"
     """There is no model, or no time for it, or it failed: ranked by what is visited and bought
     most."""
@@ -85,7 +86,14 @@ NOTHING_OPEN: Final = Cause(
     "load sales that are open",
 )
 
-# Causes that are known before anything is ranked; those of `POPULARITY` and `EMPTY` are not.
+CATALOGUE_LATE: Final = Cause(
+    DegradationLevel.REMEMBERED,
+    "catalogue_late",
+    "the last complete reading of the catalogue is older than a second, though the store answers",
+    "add machines, or look at what else keeps this one busy",
+)
+
+# The other causes that are known before anything is ranked; of `POPULARITY` and `EMPTY` none is.
 CAUSES: Final[Mapping[DegradationLevel, Cause]] = {
     cause.level: cause
     for cause in (

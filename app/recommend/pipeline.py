@@ -17,7 +17,7 @@ from app.experiments.live_plan import LivePlan
 from app.recommend.answer_counts import AnswerCounts
 from app.recommend.candidates import LeftOut, left_out
 from app.recommend.deadline import within
-from app.recommend.degradation_level import OF_CATALOGUE, DegradationLevel
+from app.recommend.degradation_level import CATALOGUE_LATE, CAUSES, OF_CATALOGUE, DegradationLevel
 from app.recommend.degraded_log import Degradation
 from app.recommend.exposure import exposure_record
 from app.recommend.exposure_queue import ExposureQueue
@@ -198,17 +198,20 @@ class Recommender:
     ) -> RankingRequest:
         """Choose policy and catalogue, and name what is missing before anything is ranked."""
         policy = routing.route.policy
-        served, degraded = self.live.served_by(policy.bundle), None
+        served, cause = self.live.served_by(policy.bundle), None
         if self.live.is_stale or self.live.is_behind:
-            degraded = DegradationLevel.SNAPSHOT
+            cause = CAUSES[DegradationLevel.SNAPSHOT]
         elif self.live.lacking:
-            degraded = DegradationLevel.REMEMBERED
+            cause = CAUSES[DegradationLevel.REMEMBERED]
+        elif self.live.is_late:
+            cause = CATALOGUE_LATE
         elif not is_read:
-            degraded = DegradationLevel.ANONYMOUS
+            cause = CAUSES[DegradationLevel.ANONYMOUS]
         if policy.bundle is not None and served is None:
             policy = routing.stored.plan.default
             served = self.live.served_by(policy.bundle) or self.live.served
-            degraded = degraded if degraded in OF_CATALOGUE else DegradationLevel.VARIANT
-        if degraded is None and served is not None and served.has_stale_counts(state.now_us):
-            degraded = DegradationLevel.STALE_COUNTS
-        return RankingRequest(request, state, served, policy, degraded, self.new_id())
+            if cause is None or cause.level not in OF_CATALOGUE:
+                cause = CAUSES[DegradationLevel.VARIANT]
+        if cause is None and served is not None and served.has_stale_counts(state.now_us):
+            cause = CAUSES[DegradationLevel.STALE_COUNTS]
+        return RankingRequest(request, state, served, policy, cause, self.new_id())

@@ -100,11 +100,11 @@ class SlateRanker:
         query, scorer = query_of(asked, asked.served), asked.served.scorer
         if not len(query.rows):
             return NOTHING
-        is_stale = asked.degraded is DegradationLevel.SNAPSHOT
+        is_stale = asked.cause is CAUSES[DegradationLevel.SNAPSHOT]
         policy = BY_POPULARITY if is_stale else asked.policy
         scores = self._scores(scorer, query, policy, within_s=within_s)
         if isinstance(scores, Scores):
-            is_usual = asked.degraded is None and asked.request.choice.sale_ids is None
+            is_usual = asked.cause is None and asked.request.choice.sale_ids is None
             if is_usual and self.drift is not None and scorer is not None:
                 # Training saw known customers and all that was open: others do not compare.
                 self.drift.compare(scorer, scores)
@@ -116,8 +116,8 @@ class SlateRanker:
             decayed = query.catalogue.counts.decayed[DAYS][query.rows]
             picks = best(np.einsum("ij,j->i", decayed, COUNTED_INTEREST), limit)
         items = _items(query, Slate.certain(picks), [None] * len(picks))
-        if asked.degraded is not None and asked.degraded in OF_CATALOGUE:
-            return Ranking(items, "", CAUSES[asked.degraded])
+        if asked.cause is not None and asked.cause.level in OF_CATALOGUE:
+            return Ranking(items, "", asked.cause)
         return Ranking(items, "", scores)
 
     def _scores(
@@ -178,8 +178,7 @@ def _with_model(
     seed, limit = seed_from(asked.recommendation_id), asked.request.limit
     slate = make_slate(query, scores, policy=policy, limit=limit, seed=seed)
     probabilities: list[float] = scores.probabilities[slate.picks].tolist()
-    cause = CAUSES[asked.degraded] if asked.degraded else None
-    return Ranking(_items(query, slate, probabilities), scores.feature_hash, cause)
+    return Ranking(_items(query, slate, probabilities), scores.feature_hash, asked.cause)
 
 
 def _items(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.catalogue.catalogue_version import CatalogueVersion
-from app.recommend.degradation_level import DegradationLevel
+from app.recommend.degradation_level import Cause
 from app.stores.customer import CustomerState
 from models.query.candidates import CallerChoice
 from models.slate.slate_policy import SlatePolicy
@@ -44,7 +44,7 @@ class RankingRequest:
         state: The customer, and the moment of the answer.
         served: The catalogue and its scorer; None before there is any.
         policy: How the slate is made; without a model, by popularity.
-        degraded: What is known to be missing before anything is ranked.
+        cause: What is known to be missing before anything is ranked, and why.
         recommendation_id: Id of the answer; it seeds the draws of exploration.
     """
 
@@ -52,5 +52,5 @@ class RankingRequest:
     state: CustomerState
     served: CatalogueVersion | None
     policy: SlatePolicy = field(default_factory=SlatePolicy)
-    degraded: DegradationLevel | None = None
+    cause: Cause | None = None
     recommendation_id: str = ""

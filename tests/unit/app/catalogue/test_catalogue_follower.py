@@ -1,10 +1,11 @@
 import asyncio
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
 
-from app.catalogue.catalogue_follower import CatalogueFollower
+from app.catalogue.catalogue_follower import LATE_AFTER_US, CatalogueFollower
 from app.catalogue.catalogue_version import Source
 from app.catalogue.clock import StoreClock
 from app.catalogue.model import Model
@@ -415,3 +416,40 @@ async def test_after_a_pause_in_which_the_store_went_away_an_attempt_is_enough(
     await live.catch_up()
 
     assert (known(live), live.is_behind) == (["s1"], False)
+
+
+async def test_a_change_that_takes_longer_than_a_second_to_build_makes_the_catalogue_late(
+    shop: Shop, power: Power
+) -> None:
+    power.on()
+    elapsed = WallClock(0)
+    live = shop.live(scorer(), StoreClock(shop.wall, elapsed))
+    await live.refresh()
+    await shop.stores.sales.put([sale("s1")])
+    free = threading.Event()
+    shop.pool.submit(free.wait)
+
+    building = asyncio.create_task(live.refresh())
+    elapsed.now_us = LATE_AFTER_US
+    in_time = live.is_late
+    elapsed.now_us += 1
+    too_late = live.is_late
+    free.set()
+    await building
+    await live.refresh()
+
+    assert (in_time, too_late, live.is_late, known(live)) == (False, True, False, ["s1"])
+
+
+async def test_a_store_that_is_away_makes_no_catalogue_late(shop: Shop, power: Power) -> None:
+    power.on()
+    elapsed = WallClock(0)
+    live = shop.live(scorer(), StoreClock(shop.wall, elapsed))
+    await live.refresh()
+    power.off()
+    elapsed.now_us = LATE_AFTER_US + 1
+    before = live.is_late
+    with pytest.raises(StoreUnavailableError):
+        await live.refresh()
+
+    assert (before, live.is_late, live.is_stale) == (True, False, False)

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from app.catalogue.catalogue_follower import CatalogueFollower
+from app.catalogue.catalogue_follower import LATE_AFTER_US, CatalogueFollower
 from app.catalogue.clock import StoreClock
 from app.catalogue.model import Model
 from app.catalogue.sale_writer import with_sell_out
@@ -193,8 +193,11 @@ class Promises(RuleBasedStateMachine):
         assert record.degraded == (self._expected(named=named) if allowed else "empty")
 
     def _expected(self, *, named: bool) -> str | None:
-        if self.wall.now_us - self.confirmed_us > STALE_US:
+        unread_us = self.wall.now_us - self.confirmed_us
+        if unread_us > STALE_US:
             return "snapshot"
+        if unread_us > LATE_AFTER_US:  # and no reading of the catalogue failed
+            return "remembered"
         return "anonymous" if self.wire.is_cut and named else None
 
     def _refresh(self) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from app.catalogue.catalogue_version import CatalogueVersion, Source
 from app.observability import Metrics
-from app.recommend.degradation_level import ORDER_MISSING, DegradationLevel
+from app.recommend.degradation_level import CAUSES, ORDER_MISSING, DegradationLevel
 from app.recommend.latency_estimate import REMEMBERED
 from app.recommend.ranking import Ranking, SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
@@ -38,7 +38,9 @@ def shown(
     state = CustomerState(NOW_US, Window.empty(), Profile.empty())
     request = RecommendationRequest("c1", market=market, choice=CallerChoice(exclude=exclude))
     ranker = SlateRanker(Metrics())
-    ranking = ranker.rank(RankingRequest(request, state, served, degraded=level))
+    ranking = ranker.rank(
+        RankingRequest(request, state, served, cause=CAUSES[level] if level else None)
+    )
     return sorted(ranking.sale_ids), ranking.degraded
 
 
