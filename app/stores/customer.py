@@ -65,7 +65,7 @@ APPEND_EVENTS: Final = Script.named(
 MERGE_CUSTOMER: Final = Script.named("merge_customer", after=["tombstone", "bounded"])
 DESCRIBE_CUSTOMER: Final = Script.named("describe_customer", after=["joined", "recent_event_keys"])
 ERASE_CUSTOMER: Final = Script.named("erase_customer", after=["tombstone", "recent_event_keys"])
-APPLY_ERASURE: Final = Script.named("apply_erasure", after=["tombstone"])
+APPLY_ERASURE: Final = Script.named("apply_erasure", after=["tombstone", "recent_event_keys"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -287,7 +287,7 @@ class CustomerStore:
         calls: list[Command] = []
         for customer_id, erased_us in erasures:
             of = CustomerKeys.for_customer(customer_id)
-            names = [of.window, of.shown, of.profile, of.erased, of.erasures]
+            names = [of.window, of.shown, of.profile, of.recent, of.erased, of.erasures]
             arguments = (token_hex(), TOMBSTONE_TTL_S, customer_id, erased_us)
             calls.append(APPLY_ERASURE.by_sha(names, *arguments))
         replies = await self._connection.run_many(APPLY_ERASURE, calls, doing="applying erasures")

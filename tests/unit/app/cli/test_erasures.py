@@ -1,6 +1,7 @@
 """A store that was restored from a backup forgets again who was erased since."""
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -8,8 +9,10 @@ from app.cli.erasures import ErasureSummary, apply_erasures, exported_erasures
 from app.export import ExportError, export
 from app.stores.connection import Connection
 from app.stores.customer import EventStatus
+from app.stores.keys import CustomerKeys
 from app.stores.store import Stores
 from models.domain.event import Event, EventType, from_us
+from tests.contract.visit import DAY_US
 
 
 @pytest.fixture
@@ -57,6 +60,36 @@ async def test_a_restored_store_forgets_who_an_export_says_was_erased(
     # What may still come of the time before is refused again, as it was before the loss.
     late = gone[0].model_copy(update={"event_id": "e10"})
     assert (await stores.customers.append([late]))[0].status is EventStatus.ERASED
+
+
+async def test_a_restored_store_keeps_of_who_was_erased_what_a_live_erasure_keeps(
+    connection: Connection, stores: Stores
+) -> None:
+    """Nothing but the tombstone. Keys of events of another day before go also if they came back."""
+    now_us = await stores.server.time_us()
+    await stores.customers.append([click("c1", f"e{n}", at_us=now_us - n) for n in range(111)])
+    await stores.customers.erase("c1")
+    live = await stores.customers.describe("c1")
+    left = set(await keys_of(connection, "c1"))
+    await connection.execute("FLUSHALL", doing="losing the store")
+    erased_us = now_us + 1
+    await stores.customers.append([click("c1", f"e{n}", at_us=now_us - n) for n in range(111)])
+    yesterday = f"{CustomerKeys.for_customer('c2').recent}:{erased_us // DAY_US - 1}"
+    await connection.execute("SADD", yesterday, 1, doing="receiving an event yesterday")
+    await stores.customers.append([click("c2", "later", at_us=await stores.server.time_us())])
+
+    await stores.customers.erase_again([("c1", erased_us), ("c2", erased_us)])
+
+    restored, back = [await stores.customers.describe(one) for one in ("c1", "c2")]
+    assert (live.n_remembered, restored.n_remembered, back.n_remembered) == (0, 0, 1)
+    assert (set(await keys_of(connection, "c1")), left) == (set(), set())
+    later = click("c2", "later", at_us=await stores.server.time_us())
+    assert (await stores.customers.append([later]))[0].status is EventStatus.DUPLICATE
+
+
+async def keys_of(connection: Connection, customer_id: str) -> list[bytes]:
+    reply = await connection.execute("KEYS", f"*:{customer_id}*", doing="looking")
+    return cast("list[bytes]", reply)
 
 
 async def test_the_next_export_of_a_restored_store_leaves_out_who_was_erased(
