@@ -9,7 +9,9 @@ comes less than a window before the end is not analysed at all.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +21,8 @@ from models.domain.units import DAY_US, HOUR_US
 from models.experiments.analysis.outcome import outcomes, with_outcomes
 from models.experiments.exposure import answers
 from models.experiments.plan.experiment import Experiment, Unit
+
+_NEVER_US: Final = np.iinfo(np.int64).max
 
 
 class Rules(BaseModel):
@@ -83,8 +87,8 @@ def attribute(
     Raises:
         ExposureError: If the exposures lack a column.
     """
-    end = until if experiment.ends_at is None else min(until, experiment.ends_at)
-    window_us = round(rules.window_hours * HOUR_US)
+    last_us = to_us(experiment.ends_at) if experiment.ends_at else _NEVER_US
+    end_us, window_us = min(to_us(until), last_us), round(rules.window_hours * HOUR_US)
     left_out: dict[str, int] = {}
     # The order of the conditions is the order in which units and answers are counted as left out.
     now_us, first_us = pl.col("now_us"), pl.col("first_us")
@@ -92,7 +96,7 @@ def attribute(
         answers(exposures, experiment.name),
         left_out,
         answers_forced=~pl.col("is_forced"),
-        answers_outside_its_time=(now_us >= to_us(experiment.starts_at)) & (now_us < to_us(end)),
+        answers_outside_its_time=(now_us >= to_us(experiment.starts_at)) & (now_us < end_us),
         answers_without_unit=pl.col("unit_id").is_not_null(),
     )
     known = _kept(_units(routed, experiment), left_out, units_under_other_shares="is_settled")
@@ -104,11 +108,10 @@ def attribute(
     )
     ends_us = first_us + window_us
     # Entry closes a window before the end: after it a unit sees its variant no longer.
-    whole = ends_us <= to_us(experiment.ends_at) if experiment.ends_at else pl.lit(value=True)
     analysed = _kept(
         exposed,
         left_out,
-        units_too_late_for_a_whole_window=whole,
+        units_too_late_for_a_whole_window=ends_us <= last_us,
         units_with_an_open_window=ends_us <= to_us(until),
     )
     units = with_outcomes(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Self
 
 import numpy as np
@@ -116,23 +117,14 @@ def compare(
         for name, own in units.items()
     }
     adjusted = [adjustment([arm[day] for arm in arms.values()]) for day in days]
-    for name in units:
+    contrast = partial(Contrast.from_moments, is_share=metric.is_share)
+    for name, own in arms.items():
         if name == control:
             continue
-        contrasts = [
-            Contrast.from_moments(
-                arms[name][day],
-                arms[control][day],
-                is_share=metric.is_share,
-                adjusted=adjusted[day],
-            )
-            for day in days
-        ]
-        looks = list(_looks(contrasts, calendar, planned_units=planned_units))
-        last = contrasts[-1]
-        unadjusted = Contrast.from_moments(
-            arms[name][-1], arms[control][-1], is_share=metric.is_share
-        )
+        other = arms[control]
+        by_day = [contrast(own[day], other[day], adjusted=adjusted[day]) for day in days]
+        looks = list(_looks(by_day, calendar, planned_units=planned_units))
+        last = by_day[-1]
         p = last.p_value()
         yield Comparison(
             variant=name,
@@ -140,7 +132,7 @@ def compare(
             difference=last.difference(),
             lift=last.lift(),
             p_value=None if math.isnan(p) else p,
-            unadjusted_lift=unadjusted.lift(),
+            unadjusted_lift=contrast(own[-1], other[-1]).lift(),
             variance_reduction=adjusted[-1].reduction,
             safe_lift=looks[-1][0].lift if looks else Interval(),
             safe_p_value=looks[-1][1] if looks else 1.0,

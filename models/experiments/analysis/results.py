@@ -1,5 +1,6 @@
 """Results of an experiment: one function for the service and for reports."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -93,10 +94,6 @@ def experiment_results(
     shares = {variant.name: variant.share_bp for variant in experiment.variants}
     units = {name: found.units.filter(pl.col("variant") == name) for name in shares}
     answers = {name: found.answers.filter(pl.col("variant") == name) for name in shares}
-    calendar = Calendar.for_experiment(experiment, end, window_hours=read_by.window_hours)
-    compared = partial(
-        compare, control=experiment.control, calendar=calendar, planned_units=read_by.planned_units
-    )
     return Results(
         experiment=experiment.name,
         unit=unit,
@@ -112,11 +109,19 @@ def experiment_results(
         ),
         sample_ratio=sample_ratio(found.assigned, shares),
         analysed_ratio=sample_ratio({name: one.height for name, one in units.items()}, shares),
-        comparisons=with_adjusted_p_values(
-            [one for metric in METRICS for one in compared(metric, units)]
-        ),
+        comparisons=_comparisons(experiment, units, until=end, rules=read_by),
         guardrails=guardrails(answers, experiment.control, planned_units=read_by.planned_units),
     )
+
+
+def _comparisons(
+    experiment: Experiment, units: Mapping[str, pl.DataFrame], *, until: datetime, rules: Rules
+) -> tuple[Comparison, ...]:
+    calendar = Calendar.for_experiment(experiment, until, window_hours=rules.window_hours)
+    compared = partial(
+        compare, control=experiment.control, calendar=calendar, planned_units=rules.planned_units
+    )
+    return with_adjusted_p_values([one for metric in METRICS for one in compared(metric, units)])
 
 
 def _variant(
