@@ -19,7 +19,7 @@ def scores_of(probabilities: list[float], *, n_missing: int) -> Scores:
     p = np.array(probabilities)
     features = np.zeros((len(p), N), dtype=np.float32)
     features[:n_missing, 0] = np.nan
-    return Scores(p, p, features, prices=p, margins=p)
+    return Scores(p, p, features, prices=p, margins=p, sizes=p)
 
 
 class Observed:
