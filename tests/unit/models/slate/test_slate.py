@@ -57,6 +57,7 @@ def scores(probabilities: list[float], order: list[float] | None = None) -> Scor
         features=np.empty((n, 0), dtype=np.float32),
         prices=nothing,
         margins=nothing,
+        sizes=nothing,
     )
 
 

@@ -33,7 +33,8 @@ def test_slates_are_measured_by_what_is_predicted_true_unlike_and_new() -> None:
     asked = query(shop, candidates="abc")
     nothing = np.full(3, np.nan)
     probabilities = np.array([0.4, 0.2, 0.1])
-    scores = Scores(probabilities, probabilities, np.empty((3, 0), np.float32), nothing, nothing)
+    features = np.empty((3, 0), np.float32)
+    scores = Scores(probabilities, probabilities, features, nothing, nothing, nothing)
     slates = [Slate.certain(np.array([0, 1])), Slate.certain(np.array([2, 1]))]
 
     figures = figures_of(asked, scores, gains=np.array([0.3, 0.3, 0.0]), slates=slates)
