@@ -29,6 +29,7 @@ from starlette.types import Message
 
 from app.catalogue.catalogue_version import CatalogueVersion
 from app.catalogue.snapshot_archive import SnapshotArchive
+from app.errors import StoreUnavailableError
 from app.main import create_app
 from app.recommend.exposure_queue import ExposureQueue
 from app.resources import Resources, Worker, open_resources
@@ -56,8 +57,11 @@ class NoLog(ExposureLog):
     def __init__(self) -> None:
         """Do nothing: there is no store."""
 
-    async def append(self, exposures: Sequence[PackedExposure]) -> None:
-        """Record nothing."""
+    async def append(
+        self, exposures: Sequence[PackedExposure]
+    ) -> list[StoreUnavailableError | None]:
+        """Take records, and keep none."""
+        return [None] * len(exposures)
 
 
 class Nowhere(ExposureQueue):
