@@ -30,6 +30,8 @@ from models.experiments.analysis.moments import Moments
 
 # Chosen: far below what is shown of any interval.
 _PRECISION: Final = 1e-10
+# Far above the rounding of sums over millions of units, far below any difference that matters.
+_ROUNDING: Final = 1e-12
 # Chosen: the search takes about ten steps; the bound is for values that are no numbers.
 _MOST_STEPS: Final = 100
 # Chosen: a lift of a millionfold is not distinguished from an infinite one.
@@ -92,7 +94,7 @@ class Contrast:
             control=estimate(control, adjusted).value,
             own_size=own.n * float(own.means[DENOMINATOR]) ** 2,
             control_size=control.n * float(control.means[DENOMINATOR]) ** 2,
-            dispersion=_dispersion(both, is_share=is_share) * (1 - adjusted.reduction),
+            dispersion=_dispersion(both, is_share=is_share) * max(1 - adjusted.reduction, 0.0),
             is_share=is_share,
             n_units=both.n,
             n_events=events,
@@ -165,7 +167,7 @@ class Contrast:
             self._spread(own) / self.own_size
             + factor**2 * self._spread(control) / self.control_size
         )
-        if beyond == 0:
+        if abs(beyond) <= _ROUNDING * (self.own + factor * self.control):
             return 0.0
         return beyond / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, beyond)
 
@@ -235,8 +237,12 @@ def _dispersion(sample: Moments, *, is_share: bool) -> float:
     if spread <= 0:
         # Without any event a share's variance is that of independent chances.
         return denominator / sample.n if is_share else math.nan
-    residual = np.array([1.0, -ratio, 0.0])
-    return float(residual @ sample.products @ residual) / (sample.n - 1) / spread
+    weights = np.array([1.0, -ratio, 0.0])
+    residual = float(weights @ sample.products @ weights)
+    # A difference of sums: where nothing varies only its rounding is left, of either sign.
+    if residual <= _ROUNDING * float(sample.products[NUMERATOR, NUMERATOR]):
+        return 0.0
+    return residual / (sample.n - 1) / spread
 
 
 def _edge(

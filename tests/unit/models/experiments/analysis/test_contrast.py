@@ -148,6 +148,22 @@ def test_without_data_nothing_is_known() -> None:
     assert not may_look(nothing)
 
 
+@pytest.mark.parametrize("price", [9.99, 19.9, 0.1, 1_234.5])
+def test_pieces_of_one_price_differ_in_nothing(price: float, rng: np.random.Generator) -> None:
+    """Only rounding is left of the variance and of the difference."""
+    for _ in range(50):
+        pieces = [rng.poisson(0.1, size=n).astype(np.float64) for n in (977, 3_011)]
+        pair = (
+            Moments.from_columns(np.column_stack([price * n, n, np.zeros(len(n))])) for n in pieces
+        )
+
+        found = Contrast.from_moments(*pair)
+
+        assert found.p_value() == 1.0
+        assert found.difference().low == pytest.approx(0.0, abs=1e-8)
+        assert found.lift().high == pytest.approx(0.0, abs=1e-8)
+
+
 def test_sums_that_a_few_units_make_up_are_few_events() -> None:
     """Of 100 buyers one pays 901 and the others 1: 1,000^2 / (901^2 + 99) = 1.23 events."""
     paid = np.zeros(10_000)
