@@ -5,7 +5,7 @@ from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from models.domain.event import KINDS, LAST_US, PURCHASE
 from models.domain.purchase_history import PurchaseHistory
@@ -96,7 +96,13 @@ class Profile:
         if min(first_us, *counts) < 0 or first_us > LAST_US:
             msg = f"a packed profile begins with a time and counts, got {first_us} and {counts}"
             raise ValueError(msg)
-        known = _ATTRIBUTES.validate_json(attributes) if attributes else {}
+        try:
+            known = _ATTRIBUTES.validate_json(attributes) if attributes else {}
+        except ValidationError as exc:
+            # Without the input, which describes a customer: reasons are logged.
+            reason = exc.errors(include_input=False)[0]["msg"]
+            msg = f"the attributes of a packed profile cannot be read: {reason}"
+            raise ValueError(msg) from None
         return cls(first_us, tuple(counts), bought, known)
 
     def pack(self) -> bytes:

@@ -88,6 +88,14 @@ def test_a_profile_of_another_length_is_refused(n_bytes: int, reason: str) -> No
         Profile.unpack(bytes(n_bytes))
 
 
-def test_attributes_that_cannot_be_read_are_refused() -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        Profile.unpack(bytes(88) + b"\0\0\0\x02" + b"[,")
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [(b'{"town":"Lille"', "Invalid JSON"), (b'{"town":["Lille"]}', "valid string")],
+)
+def test_attributes_that_cannot_be_read_are_refused_and_not_quoted(
+    attributes: bytes, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason) as caught:
+        Profile.unpack(bytes(88) + len(attributes).to_bytes(4, "big") + attributes)
+
+    assert "Lille" not in str(caught.value)
