@@ -73,7 +73,11 @@ class ActiveBundle:
         """
         # Also if it is loaded: its files may have changed since, and workers that start read them.
         loop = asyncio.get_running_loop()
-        _ = await loop.run_in_executor(self.pool, self.repository.whole, bundle_id)
+        try:
+            _ = await loop.run_in_executor(self.pool, self.repository.whole, bundle_id)
+        except (BundleRefusedError, UnknownBundleError):
+            self.metrics.bundles.labels("refused").inc()
+            raise
         return await self._activate(bundle_id)
 
     async def roll_back(self) -> Wanted:

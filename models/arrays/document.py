@@ -5,10 +5,11 @@ Parsers take the last of two equal keys without a word, and PyYAML the market ``
 
 import json
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 import yaml
+from yaml.composer import ComposerError
 
 _BOOLEAN: Final = "tag:yaml.org,2002:bool"
 
@@ -16,17 +17,18 @@ _BOOLEAN: Final = "tag:yaml.org,2002:bool"
 class _Loader(yaml.SafeLoader):
     """Loader of plain values."""
 
-    def construct_mapping(  # pyright: ignore[reportIncompatibleMethodOverride] - passed by name
-        self, node: yaml.MappingNode, *, deep: bool = False
-    ) -> dict[Hashable, Any]:
-        """Make a dictionary, and refuse a key that is there already."""
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - passed on
+        """Read a mapping, and refuse a key that is there already."""
+        # Before merge keys `<<` add theirs: keys of the mapping itself may replace those.
+        node = super().compose_mapping_node(anchor)
         seen: set[str] = set()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                msg = f"the key {key.value!r} is there twice"
-                raise yaml.constructor.ConstructorError(problem=msg, problem_mark=key.start_mark)
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep=deep)
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    msg = f"the key {key.value!r} is there twice"
+                    raise ComposerError(problem=msg, problem_mark=key.start_mark)
+                seen.add(key.value)
+        return node
 
 
 _Loader.yaml_implicit_resolvers = {

@@ -116,12 +116,14 @@ async def test_a_loaded_bundle_whose_files_were_damaged_is_not_activated_but_rol
         activated = await client.put(f"{URL}/active", json={"bundle": first})
         rolled_back = await client.post(f"{URL}/rollback")
         served = await answering(client)
+        metrics = (await client.get("/metrics")).text
     finally:
         file.write_bytes(whole)
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
     assert (activated.status_code, activated.json()["code"]) == (409, "bundle_refused")
     assert (rolled_back.status_code, served) == (200, first)
+    assert 'vitrine_bundles_total{outcome="refused"} 1.0' in metrics
 
 
 async def test_a_rollback_before_any_activation_says_so(client: httpx.AsyncClient) -> None:

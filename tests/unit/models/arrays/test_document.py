@@ -25,12 +25,22 @@ def test_other_values_are_those_of_yaml() -> None:
     }
 
 
+def test_a_merged_mapping_may_itself_be_merged_and_replace_keys() -> None:
+    content = b"x: &x {a: 1, b: 3}\nouter: {base: &base {<<: *x, a: 2}}\nuse: {<<: *base}\n"
+
+    document = read_yaml(content)
+
+    merged = {"a": 2, "b": 3}
+    assert document == {"x": {"a": 1, "b": 3}, "outer": {"base": merged}, "use": merged}
+
+
 @pytest.mark.parametrize(
     "content",
     [
         "default: {order_by: popularity}\ndefault: {order_by: meta}\n",
         "default: {order_by: popularity, order_by: meta}\n",
         '{"default": {"order_by": "popularity", "order_by": "meta"}}',
+        "default: {<<: {order_by: meta}, order_by: popularity, order_by: meta}\n",
     ],
 )
 def test_a_plan_that_has_a_key_twice_is_refused_with_its_line(tmp_path: Path, content: str) -> None:
