@@ -51,8 +51,10 @@ class CountHistory:
         new = await self._store.since(first, until_us=grid_us)
         away = [*new.unread]
         last = _hours(self._last, oldest, hour + 1)
-        counts = self._last = new.join(
-            known.where(~np.isin(known.parts, away)), last.where(np.isin(last.parts, away))
+        kept = last.where(np.isin(last.parts, away))
+        # Of loaded history some hours may have been read: they are among the last known ones.
+        counts = self._last = new.where(~np.isin(new.parts, kept.parts)).join(
+            known.where(~np.isin(known.parts, away)), kept
         )
         # Kept only after a whole read: where it failed, the next call begins at the same hour.
         if not away:

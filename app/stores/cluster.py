@@ -11,16 +11,28 @@ from typing import Final, cast
 from redis.asyncio.cluster import ClusterNode, PipelineCommand, RedisCluster
 from redis.exceptions import (
     AskError,
+    ClusterDownError,
     MovedError,
     RedisClusterException,
     RedisError,
     SlotNotCoveredError,
     TryAgainError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 Argument = str | bytes | int
 Command = tuple[Argument, ...]
 
+# Of a node that is away; another refusal is of one command, as of a script that it does not know.
+_AWAY: Final = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    OSError,
+    KeyError,
+    ClusterDownError,
+    RedisClusterException,
+)
 _REDIRECTED: Final = (MovedError, AskError, TryAgainError)
 _SCRIPTS: Final = frozenset({"EVAL", "EVALSHA"})
 
@@ -44,7 +56,7 @@ async def run_by_node(client: RedisCluster, commands: Sequence[Command]) -> list
     for first, *others in await _send(client, sent):
         # The client asks for the cluster's nodes again where one command alone fails.
         first.result = await _run_alone(client, first)
-        if not isinstance(first.result, Exception):
+        if not isinstance(first.result, _AWAY):
             await _send(client, others)
     for command in sent:
         if isinstance(command.result, _REDIRECTED):
@@ -70,9 +82,11 @@ async def _send(
     away: list[list[PipelineCommand]] = []
     for outcome, group in zip(outcomes, groups.values(), strict=True):
         if isinstance(outcome, BaseException):
-            away.append(group)
             for command in group:
                 command.result = outcome
+        # A connection that was lost meanwhile is the outcome of each command, not of the pipeline.
+        if isinstance(outcome, BaseException) or isinstance(group[0].result, RedisConnectionError):
+            away.append(group)
     return away
 
 

@@ -10,10 +10,10 @@ local MAX_DROPPED = 1000
 local function add_entry(stream, kind, counters, n_bytes, ...)
   local n_more = n_bytes + ENTRY_BYTES
   local written = add(counters .. 'written', kind, n_more)
-  -- The count was lost: go on from the oldest entry, so that entries are still dropped in time.
-  local oldest = written == n_more and redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
-  if oldest and oldest[2][1] == 'b' then
-    written = tonumber(oldest[2][2]) + n_more
+  -- The count was lost: go on from the newest entry, which holds it.
+  local newest = written == n_more and redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  if newest and newest[2][1] == 'b' then
+    written = tonumber(newest[2][2]) + n_more
     redis.call('HSET', counters .. 'written', kind, string.format('%.0f', written))
   end
   redis.call('XADD', stream, '*', 'b', string.format('%.0f', written), ...)

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from app.catalogue.count_history import CountHistory, by_row
 from app.stores.connection import Connection
-from app.stores.count import CountStore, EventCounts
+from app.stores.count import LOADED, CountStore, EventCounts
 from app.stores.customer import OUTCOMES, CustomerStore
 from app.stores.dataset_loader import loaded_counts, loaded_customers
 from app.stores.keys import N_PARTITIONS, counts_prefix, history_hour, partition
@@ -196,6 +196,26 @@ class CountStoreContract:
         assert await n_clicks(CountHistory(store), 113) == (2, 1, [partition(away)])
         await connection.execute("DEL", broken, doing="mending it")
         assert await n_clicks(history, 113) == (4, 2, [])
+
+    @pytest.mark.parametrize("is_known", [True, False])
+    async def test_an_hour_of_loaded_history_that_cannot_be_read_adds_no_other_twice(
+        self, store: CountStore, connection: Connection, now_us: int, *, is_known: bool
+    ) -> None:
+        """Where it was never read, the other hours are all that is known."""
+        hour = now_us // HOUR_US - 2
+        field = key("s1").to_bytes(8, "big") + bytes([CLICK, 0, 0])
+        await store.put_history({hour: {field: 3}, hour - 1: {field: 40}}, now_us=now_us)
+        history, grid_us = CountHistory(store), (hour + 1) * HOUR_US
+        if is_known:
+            await history.until(grid_us)
+        await connection.execute("SET", history_hour(hour - 1), "garbage", doing="breaking it")
+        history.forget()
+
+        for _ in range(3):
+            counts = await history.until(grid_us)
+
+            assert [*counts.unread] == [LOADED]
+            assert as_counter(counts).total() == (43 if is_known else 3)
 
     async def test_refunds_of_loaded_purchases_equal_those_of_a_replay(
         self, store: CountStore, connection: Connection, now_us: int

@@ -10,7 +10,7 @@ from redis.crc import key_slot
 
 from app.errors import StoreUnavailableError
 from app.stores.client import UNCOVERED_ADVICE, uncovered
-from app.stores.connection import Connection, Script
+from app.stores.connection import Connection, Script, is_of_another_type
 from app.stores.count import LOADED, CountStore
 from app.stores.customer import CustomerStore
 from app.stores.exposure import ExposureLog, PackedExposure
@@ -245,6 +245,27 @@ async def test_a_node_that_is_gone_takes_no_other_away(servers: Nodes) -> None:
             Refusal.NODE,
             f"{len(counts.unread.keys() - {LOADED})} of {N_PARTITIONS} partitions",
         )
+
+
+async def test_a_command_that_is_refused_after_lost_connections_takes_no_other_away(
+    servers: Nodes,
+) -> None:
+    """As where a node fails over to one that does not know the first script."""
+    ports = [free_port() for _ in range(3)]
+    for port in ports:
+        servers.start(port, "--cluster-enabled", "yes")
+    join_cluster(ports)
+    async with connected(f"redis+cluster://127.0.0.1:{ports[0]}") as connection:
+        await put(connection, "before")
+        await connection.execute("LPUSH", "{k}list", "a", doing="writing")
+        for port in ports:
+            tell(port, "CLIENT KILL TYPE normal")
+
+        reads = [("GET", "{k}list"), ("GET", "{k}1"), ("GET", "{k}2")]
+        refused, *others = await connection.execute_each(reads, doing="reading")
+
+    assert is_of_another_type(refused)
+    assert others == [b"before", b"before"]
 
 
 async def until_taken(customers: CustomerStore, events: Sequence[Event]) -> None:
