@@ -46,7 +46,7 @@ from models.domain.event import (
     key,
     to_us,
 )
-from models.domain.profile import Profile
+from models.domain.profile import HEAD_BYTES, Profile
 from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions, stamps_of
 from models.domain.units import MS_PER_S, SECOND_US
 
@@ -167,6 +167,7 @@ class LoadedCustomer:
         last_us: Time of the last event of any type.
         recent: Time in microseconds and key, as a signed integer, of each event that may be sent
             again, shape ``(n, 2)``.
+        keeps_totals: Whether only the attributes of a stored profile with totals are replaced.
     """
 
     customer_id: str
@@ -174,6 +175,7 @@ class LoadedCustomer:
     profile: Profile
     last_us: int
     recent: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
+    keeps_totals: bool = False
 
 
 class CustomerStore:
@@ -294,7 +296,7 @@ class CustomerStore:
         return [cast("tuple[int, int, int]", tuple(cast("list[int]", one))) for one in replies]
 
     async def merge(self, customers: Sequence[LoadedCustomer]) -> int:
-        """Merge windows from files into those of the store, and replace profiles.
+        """Merge windows from files into those of the store, and replace profiles or attributes.
 
         A window is the union of both sides, so that merging again changes nothing.
 
@@ -318,6 +320,7 @@ class CustomerStore:
                     RECENT_TTL_S,
                     len(members),
                     len(sales),
+                    HEAD_BYTES if customer.keeps_totals else 0,
                     *_scored(window.at_us, members),
                     *_scored(window.shown.stamps, sales),
                     *customer.recent.ravel().tolist(),

@@ -83,7 +83,9 @@ def customers_without_events(
         attributes = customers.attributes(row)
         if attributes and customer_id not in known:
             profile = replace(Profile.empty(), attributes=attributes)
-            yield LoadedCustomer(customer_id, Window.empty(), profile, last_us=now_us)
+            yield LoadedCustomer(
+                customer_id, Window.empty(), profile, last_us=now_us, keeps_totals=True
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
 #!lua
 -- Merges events and impressions from files into a customer's window and sales shown, and
--- replaces the profile. Events before an erasure are left out, and a profile that begins
--- before one.
+-- replaces the profile, or its attributes alone. Events before an erasure are left out, and a
+-- profile that begins before one.
 --
 -- KEYS  window, shown, profile, recent, tombstones' prefix
 -- ARGV  1 window events, 2 sales shown, 3 expiry in s since the epoch, 4 packed profile, empty
 --       for none, 5 when it begins in µs, 6 recent TTL s, 7 number of events, 8 number of
---       sales shown; then at µs and member of each event; then stamp and sale key of each
+--       sales shown, 9 where attributes begin, if totals and purchases of a stored profile
+--       stay, else 0; then at µs and member of each event; then stamp and sale key of each
 --       impression; then at µs and event key of each event that may be sent again
 -- Returns the number of events that were left out.
-local FIRST_EVENT = 9
+local FIRST_EVENT = 10
 local window, shown, profile, recent, erased = unpack(KEYS)
 local expires, n_events, n_shown = ARGV[3], tonumber(ARGV[7]), tonumber(ARGV[8])
 local first_impression = FIRST_EVENT + 2 * n_events
@@ -49,8 +50,18 @@ if #keys > 0 then
   for i = 2, #keys, 2 do redis.call('SADD', today, keys[i]) end
   redis.call('EXPIRE', today, ARGV[6])
 end
+local start = tonumber(ARGV[9])
+local stored = start > 0 and redis.pcall('GET', profile)
+local has_totals = type(stored) == 'string' and #stored >= start + 4
+  and struct.unpack('>i8', stored) > 0
 if ARGV[4] == '' or tonumber(ARGV[5]) <= erased_us then
-  redis.call('DEL', profile)
+  if start == 0 then redis.call('DEL', profile) end
+elseif has_totals then
+  local purchases = stored:sub(start + 5 + struct.unpack('>I4', stored, start + 1))
+  -- Attributes do not make totals live longer.
+  redis.call(
+    'SET', profile, stored:sub(1, start) .. ARGV[4]:sub(start + 1) .. purchases, 'KEEPTTL'
+  )
 else
   redis.call('SET', profile, ARGV[4], 'KEEPTTL')
   expire(profile)

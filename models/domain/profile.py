@@ -15,7 +15,8 @@ from models.domain.units import DAY_US
 # The time of the first event, then a count a type.
 _FIELDS: Final = 1 + len(KINDS)
 _PACKED: Final = np.dtype(">i8")
-_HEAD_BYTES: Final = _FIELDS * _PACKED.itemsize
+HEAD_BYTES: Final = _FIELDS * _PACKED.itemsize
+"""Bytes of a packed profile before its attributes and their length."""
 # Length of the attributes, which follow.
 _LENGTH_BYTES: Final = 4
 _ATTRIBUTES: Final = TypeAdapter(dict[str, AttributeValue])
@@ -83,12 +84,12 @@ class Profile:
         """
         if not packed:
             return cls.empty()
-        start = _HEAD_BYTES + _LENGTH_BYTES
+        start = HEAD_BYTES + _LENGTH_BYTES
         if len(packed) < start:
             msg = f"a packed profile begins with {start} bytes of numbers, got {len(packed)} bytes"
             raise ValueError(msg)
-        head = packed[:_HEAD_BYTES]
-        end = start + int.from_bytes(packed[_HEAD_BYTES:start], "big")
+        head = packed[:HEAD_BYTES]
+        end = start + int.from_bytes(packed[HEAD_BYTES:start], "big")
         attributes, bought = packed[start:end], packed[end:]
         # Read once here, so that damaged purchases are found where they come in.
         PurchaseHistory.unpack(bought)

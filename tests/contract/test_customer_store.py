@@ -28,6 +28,7 @@ from models.domain.customer import WINDOW_EVENTS, Window
 from models.domain.event import Event, EventType, to_us
 from models.domain.profile import Profile
 from models.domain.recent_impressions import SHOWN_SALES
+from models.domain.sale import AttributeValues
 from models.domain.units import SECOND_US
 from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits, window_of
 
@@ -48,6 +49,12 @@ async def counted(connection: Connection, *, unit: str, at: int) -> Counter[byte
     """The counter hash of one hour or minute of the partition of ``c1``."""
     reply = await connection.execute("HGETALL", f"{C1.counts}{unit}{at}", doing="counting")
     return Counter({field: int(n) for field, n in cast("dict[bytes, bytes]", reply).items()})
+
+
+def only_attributes(attributes: AttributeValues, *, now_us: int) -> LoadedCustomer:
+    """Customer ``c1`` of files that hold no events of them."""
+    profile = replace(Profile.empty(), attributes=attributes)
+    return LoadedCustomer("c1", Window.empty(), profile, now_us, keeps_totals=True)
 
 
 class CustomerStoreContract:
@@ -353,16 +360,48 @@ class CustomerStoreContract:
     async def test_attributes_of_a_customer_without_events_are_erased_and_stay_so(
         self, store: CustomerStore, now_us: int
     ) -> None:
-        known = replace(Profile.empty(), attributes={"age": 41.0})
-        loaded = LoadedCustomer("c1", Window.empty(), known, now_us)
+        loaded = only_attributes({"age": 41.0}, now_us=now_us)
         await store.merge([loaded])
         before = await store.read("c1")
 
         erasure = await store.erase("c1")
         await store.merge([loaded])
 
-        assert (before.profile, erasure.n_profiles) == (known, 1)
+        assert (before.profile, erasure.n_profiles) == (loaded.profile, 1)
         assert (await store.read("c1")).profile == Profile.empty()
+
+    async def test_attributes_alone_replace_the_attributes_of_a_profile_and_nothing_else(
+        self, store: CustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        profile = Profile(17, (9, 0, 0, 1, 0, 0, 0, 0, 0, 0), bytes(14), {"tier": "gold"})
+        await connection.execute("SET", C1.profile, profile.pack(), "EX", 1_000, doing="setting up")
+
+        await store.merge([only_attributes({"age": 41.0}, now_us=now_us)])
+
+        lives_s = await connection.execute("TTL", C1.profile, doing="looking")
+        assert (await store.read("c1")).profile == replace(profile, attributes={"age": 41.0})
+        assert lives_s == pytest.approx(1_000, abs=10)
+
+    async def test_attributes_alone_leave_a_customer_who_came_back_after_an_erasure_as_stored(
+        self, store: CustomerStore, now_us: int
+    ) -> None:
+        await store.erase("c1")
+        profile = Profile(now_us + DAY_US, (1, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+        await store.merge([LoadedCustomer("c1", Window.empty(), profile, now_us)])
+
+        await store.merge([only_attributes({"age": 41.0}, now_us=now_us)])
+
+        assert (await store.read("c1")).profile == profile
+
+    async def test_later_attributes_replace_earlier_ones_of_a_customer_without_events(
+        self, store: CustomerStore, now_us: int
+    ) -> None:
+        await store.merge([only_attributes({"age": 41.0, "tier": "gold"}, now_us=now_us)])
+
+        await store.merge([only_attributes({"age": 42.0}, now_us=now_us)])
+
+        found = (await store.read("c1")).profile
+        assert found == replace(Profile.empty(), attributes={"age": 42.0})
 
     async def test_scripts_survive_a_store_that_forgot_them(
         self, store: CustomerStore, connection: Connection, now_us: int

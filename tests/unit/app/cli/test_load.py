@@ -316,6 +316,24 @@ async def test_attributes_are_loaded_with_profiles_and_without_events(
     assert bare.profile == Profile.empty()
 
 
+async def test_a_dataset_without_events_of_a_customer_leaves_their_totals(
+    stores: Stores, now_us: int, tmp_path: Path
+) -> None:
+    old = event("e1", at_us=now_us - 2 * DAY_US)
+    await load_from(write(tmp_path, [old]), stores)
+    totals = (await stores.customers.read("c1")).profile
+    directory = write(tmp_path, [old.model_copy(update={"customer_id": "c2"})])
+    pl.DataFrame({"customer_id": ["c1", "c3"], "age": [41.0, 29.0]}).write_parquet(
+        directory / "customers.parquet"
+    )
+
+    await load_from(directory, stores)
+
+    assert sum(totals.counts) == 1
+    found = (await stores.customers.read("c1")).profile
+    assert found == replace(totals, attributes={"age": 41.0})
+
+
 async def test_refused_rows_are_counted_by_reason(
     stores: Stores, now_us: int, tmp_path: Path
 ) -> None:
