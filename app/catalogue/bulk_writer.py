@@ -61,7 +61,8 @@ class BulkWriter:
             accepted = changed - refusals.keys()
             try:
                 accepted_sales = [sale for i, sale in known.items() if i in accepted]
-                await self.sales.put(accepted_sales, without=unreadable)
+                without = [place for place in unreadable if place[0] not in refusals]
+                await self.sales.put(accepted_sales, without=without)
                 break
             except CatalogueFullError as exc:  # of one kind; the next attempt may meet others
                 refusals |= {sale_id: exc.of(sale_id) for sale_id in exc.sale_ids}

@@ -246,7 +246,9 @@ async def _put_catalogue(
     # Counts before sales: a worker that finds a new sale reads the counts, which must be complete.
     await stores.counts.put_history(history.by_hour, now_us=now_us)
     await stores.counts.put_purchases(history.purchases)
-    await stores.sales.put(dataset.sales, without=unreadable)
+    loaded = {sale.sale_id for sale in dataset.sales}
+    without = [place for place in unreadable if place[0] in loaded]
+    await stores.sales.put(dataset.sales, without=without)
     if withdrawn:
         await withdraw(withdrawn, stores)
     await stores.sales.put_pictures([*labelling.pictures, *labelling.adopted])

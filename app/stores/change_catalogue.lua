@@ -3,7 +3,8 @@
 --
 -- KEYS  sales, pictures, changes, version, generation, markets, attributes
 -- ARGV  the largest numbers of markets and of attributes, then
---       pairs of 's' .. sale id or 'p' .. digit .. sale id, and its new value; an empty one deletes
+--       pairs of 's' .. sale id or 'p' .. digit .. sale id, and its new value; an empty one deletes;
+--       'u' .. digit .. sale id and the value of a picture to delete if it has this value still
 -- Returns the version, the number of changes (an equal value is none), the ids of unknown sales,
 -- whose pictures are not stored, and the ids of sales that are left as they were because the
 -- catalogue would have too many markets, and because it would have too many attributes.
@@ -81,7 +82,15 @@ end
 local n_changes, unknown, refused = 0, {}, {markets = {}, attributes = {}}
 for i = 3, #ARGV, 2 do
   local member, value = ARGV[i], ARGV[i + 1]
-  if is_orphan(member, value) then
+  local is_mended = false
+  if string.sub(member, 1, 1) == 'u' then
+    member = 'p' .. string.sub(member, 2)
+    is_mended = redis.call('HGET', hashes.p, string.sub(member, 2)) ~= value
+    value = ''
+  end
+  if is_mended then
+    -- It was put anew since it was found unreadable: it stays.
+  elseif is_orphan(member, value) then
     unknown[#unknown + 1] = string.sub(member, 3)
   else
     local kind = too_many(member, value)

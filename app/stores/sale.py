@@ -40,6 +40,7 @@ PAGE: Final = 500
 _KEYS: Final = (SALES, PICTURES, CHANGES, VERSION, GENERATION)
 _SALE: Final = "s"
 _PICTURE: Final = "p"
+_UNREADABLE: Final = "u"
 _DELETED: Final = b""
 _READING: Final = "reading the catalogue"
 _NUMBERS: Final = range(COVER, MAX_PICTURES + 1)
@@ -109,7 +110,8 @@ class SaleStore:
 
         Args:
             sales: The sales.
-            without: Stored pictures to delete, as they cannot be read.
+            without: Stored pictures to delete once all sales are accepted, unless they can be read
+                by then.
 
         Raises:
             TooManyMarketsError: If the catalogue would have more markets than columns for them.
@@ -119,12 +121,15 @@ class SaleStore:
             (_SALE + sale.sale_id, sale.model_dump_json(exclude_defaults=True).encode())
             for sale in sales
         ]
-        changes += [(_member(sale_id, number), _DELETED) for sale_id, number in without]
         changed = await self._change(changes, doing="putting sales")
         if changed.of_markets:
             raise TooManyMarketsError(changed.of_markets, MAX_MARKETS - 1)
         if changed.of_attributes:
             raise TooManyAttributesError(changed.of_attributes, MAX_ATTRIBUTES)
+        if without:
+            names = [f"{number}{sale_id}" for sale_id, number in without]
+            unreadable = await self._unreadable(names)
+            changed = await self._change(unreadable, doing="deleting unreadable pictures")
         return changed.version
 
     async def read(self, sale_id: str) -> StoredSale | None:
@@ -142,12 +147,7 @@ class SaleStore:
 
     async def read_many(self, sale_ids: Sequence[str]) -> dict[str, Sale]:
         """Return those of the sales that are known, as they stand now, by id; one round trip."""
-        pages = [sale_ids[start : start + PAGE] for start in range(0, len(sale_ids), PAGE)]
-        replies = await self._connection.execute_many(
-            [("HMGET", SALES, *page) for page in pages], doing="reading sales"
-        )
-        found = [value for reply in replies for value in cast("list[bytes | None]", reply)]
-        known = zip(sale_ids, found, strict=True)
+        known = (await self._values(SALES, sale_ids, doing="reading sales")).items()
         return self._readable({i: value for i, value in known if value is not None}).sales
 
     async def put_pictures(self, pictures: Sequence[StoredPicture]) -> frozenset[str]:
@@ -264,6 +264,26 @@ class SaleStore:
                 first=list(islice(unreadable.items(), MAX_NAMED)),
             )
         return tuple(read), unreadable
+
+    async def _unreadable(self, names: Sequence[str]) -> list[Change]:
+        """Return the deletions of those pictures that cannot be read as they stand now."""
+        packed = await self._values(PICTURES, names, doing="reading pictures")
+        _, unreadable = self._readable_pictures(packed.items())
+        return [
+            (_UNREADABLE + name, value)
+            for name, value in packed.items()
+            if value is not None and _place(name) in unreadable
+        ]
+
+    async def _values(
+        self, key: str, fields: Sequence[str], *, doing: str
+    ) -> dict[str, bytes | None]:
+        pages = [fields[start : start + PAGE] for start in range(0, len(fields), PAGE)]
+        replies = await self._connection.execute_many(
+            [("HMGET", key, *page) for page in pages], doing=doing
+        )
+        values = [value for reply in replies for value in cast("list[bytes | None]", reply)]
+        return dict(zip(fields, values, strict=True))
 
     async def _change(self, changes: Sequence[Change], *, doing: str) -> "_Changed":
         version, n_changes = 0, 0

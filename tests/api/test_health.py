@@ -293,12 +293,16 @@ async def test_a_damaged_picture_is_named_and_a_put_of_its_sale_mends_it(
     read = await client.get("/v1/sales/alps")
     answer = await client.get("/v1/recommendations")
     await answer_with(client, "/metrics", 'vitrine_unreadable_records{kind="pictures"} 2.0')
+    many = sale("rome", markets=[f"m{number}" for number in range(64)])
+    refused = await client.post("/v1/sales", content=many.model_dump_json(exclude_defaults=True))
+    kept = await stores.connection.execute("HEXISTS", PICTURES, "1rome", doing="looking for it")
     await client.put("/v1/sales/alps", json=json.loads(sale("alps").model_dump_json()))
     await client.post("/v1/sales", content=sale("rome").model_dump_json(exclude_defaults=True))
     await answer_of(client, FULL, status=200)
 
     assert "catalogue: 2 stored pictures are unreadable and left out: 'alps', number 1 (6 b" in full
     assert "pictures are to be put again" in full
+    assert (refused.json()["rejected"], kept) == (1, 1)
     assert (read.status_code, read.json()["pictures"]) == (200, [])
     assert "new" in {item["sale_id"] for item in answer.json()["items"]}
 

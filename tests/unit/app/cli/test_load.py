@@ -21,7 +21,8 @@ from app.resources import SNAPSHOTS
 from app.stores.connection import Connection
 from app.stores.count import EventCounts
 from app.stores.customer import EventStatus
-from app.stores.keys import CUSTOMER_TTL_S, CustomerKeys
+from app.stores.keys import CUSTOMER_TTL_S, PICTURES, CustomerKeys
+from app.stores.picture import RemovedPicture
 from app.stores.sale import Place, SaleStore
 from app.stores.store import Stores
 from models.catalogue.catalogue import closing_us
@@ -462,6 +463,19 @@ async def test_a_load_names_the_current_sales_that_it_does_not_hold(
 
     assert (summary.absent, summary.first_absent, summary.withdrawn) == (2, ("s2", "s3"), 0)
     assert await current(stores) == ["s1", "s2", "s3"]
+
+
+async def test_a_load_deletes_unreadable_pictures_of_the_sales_that_it_holds(
+    stores: Stores, tmp_path: Path
+) -> None:
+    await load_from(dump(tmp_path, "s1", "s2"), stores)
+    await stores.sales.put_pictures([RemovedPicture("s1", 1), RemovedPicture("s2", 1)])
+    broken = ("HSET", PICTURES, "1s1", b"abc", "1s2", b"abc")
+    await stores.connection.execute(*broken, doing="breaking pictures")
+
+    await load_from(dump(tmp_path, "s1"), stores)
+
+    assert list((await stores.sales.changes(0)).unreadable_pictures) == [("s2", 1)]
 
 
 async def test_a_full_load_withdraws_what_it_does_not_hold_and_a_later_one_opens_it_again(

@@ -6,11 +6,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.cli.store_checks import damage_finding
-from app.errors import StoreUnavailableError
+from app.errors import StoreUnavailableError, TooManyMarketsError
 from app.stores.bundle import Wanted
 from app.stores.connection import Connection
 from app.stores.customer import EventStatus
 from app.stores.keys import (
+    ATTRIBUTES,
     CHANGES,
     EARLIER_PROMOTIONS,
     FORM,
@@ -33,6 +34,7 @@ from app.stores.keys import (
     promotion_counts,
 )
 from app.stores.picture import LabelledPicture
+from app.stores.sale import CHANGE_CATALOGUE
 from app.stores.store import Stores
 from models.catalogue.event_counts import grid_floor
 from models.domain.event import EventType, key
@@ -131,6 +133,46 @@ async def test_a_damaged_picture_takes_neither_its_sale_nor_others_away(
 
     after = await stores.sales.changes(changes.version)
     assert (after.unreadable_pictures, after.unpictured) == ({}, (("s1", 2),))
+
+
+async def test_a_picture_that_was_mended_since_it_was_found_unreadable_stays(
+    stores: Stores,
+) -> None:
+    """What is known of it is up to minutes old where a dataset is loaded."""
+    await stores.sales.put([sale("s1")])
+    await stores.sales.put_pictures([LabelledPicture("s1", scores(1), "m", number=2)])
+
+    await stores.sales.put([sale("s1")], without=[("s1", 2)])
+
+    assert [one.number for one in (await stores.sales.changes(0)).pictures] == [2]
+
+
+@pytest.mark.parametrize(("found", "n_stored"), [(b"abc", 0), (b"other", 1)])
+async def test_an_unreadable_picture_is_deleted_by_its_bytes_only(
+    stores: Stores, found: bytes, n_stored: int
+) -> None:
+    """Another may be put between the look at it and its deletion."""
+    await stores.sales.put([sale("s1")])
+    await store(stores, "HSET", PICTURES, "2s1", b"abc")
+    keys = (SALES, PICTURES, CHANGES, VERSION, GENERATION, MARKETS, ATTRIBUTES)
+
+    reply = await stores.connection.run(
+        CHANGE_CATALOGUE, keys, 63, 100, "u2s1", found, doing="deleting"
+    )
+
+    n_left = await stores.connection.execute("HLEN", PICTURES, doing="counting")
+    assert (cast("list[int]", reply)[1], n_left) == (1 - n_stored, n_stored)
+
+
+async def test_a_refused_sale_keeps_its_unreadable_pictures(stores: Stores) -> None:
+    await stores.sales.put([sale("s1")])
+    await store(stores, "HSET", PICTURES, "2s1", b"abc")
+    many = sale("s1", markets=[f"m{n}" for n in range(64)])
+
+    with pytest.raises(TooManyMarketsError):
+        await stores.sales.put([many], without=[("s1", 2)])
+
+    assert await stores.connection.execute("HLEN", PICTURES, doing="counting") == 1
 
 
 async def test_members_that_no_version_wrote_are_no_changes(stores: Stores) -> None:
