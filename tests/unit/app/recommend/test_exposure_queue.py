@@ -1,7 +1,8 @@
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,13 +145,120 @@ class PartlyAwayLog(ListLog):
 
 
 async def test_records_that_the_store_refuses_are_logged_later_and_no_other_twice(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(exposure_queue, "RETRY_S", 0.0)
     log = PartlyAwayLog(n_refusals=2)
 
     dropped = await logged(log, tmp_path, n=10)
 
     assert (log.sizes, len(log.records), dropped) == ([5, 2, 3], 10, 0.0)
+
+
+class NodeAwayLog(ListLog):
+    """A log of which the part of one customer is away."""
+
+    is_away = True
+
+    async def append(
+        self, exposures: Sequence[PackedExposure]
+    ) -> list[StoreUnavailableError | None]:
+        error = StoreUnavailableError("logging answers", "no node serves the slot")
+        errors = [error if self.is_away and one.owner == "away" else None for one in exposures]
+        if all(errors):
+            raise error
+        self.records += [one for one, refused in zip(exposures, errors, strict=True) if not refused]
+        return errors
+
+
+AWAY = replace(RECORD, customer_id="away")
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def node() -> NodeAwayLog:
+    return NodeAwayLog()
+
+
+@pytest.fixture
+def queue(node: NodeAwayLog, metrics: Metrics, tmp_path: Path) -> Iterator[ExposureQueue]:
+    with ThreadPoolExecutor(1) as pool:
+        yield ExposureQueue(node, SnapshotArchive(tmp_path), pool=pool, metrics=metrics)
+
+
+def dropped(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("vitrine_exposures_dropped_total")
+
+
+async def test_a_batch_of_a_part_that_is_away_lets_other_batches_pass(
+    queue: ExposureQueue, node: NodeAwayLog, metrics: Metrics
+) -> None:
+    for record in [AWAY] * (BATCH + 1) + [RECORD] * 2:
+        queue.put(record, None)
+    with pytest.raises(StoreUnavailableError, match="no node serves the slot"):
+        await queue.log_batch()
+
+    await queue.log_batch()
+
+    assert [one.owner for one in node.records] == ["c1", "c1"]
+    node.is_away = False
+    running = asyncio.create_task(go_on(queue))
+    await queue.drain()
+    running.cancel()
+    assert len(node.records) == BATCH + 3
+    assert dropped(metrics) == 0.0
+
+
+async def test_refused_records_take_no_more_than_their_share(
+    queue: ExposureQueue, node: NodeAwayLog, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_bytes = len(PackedExposure.from_record(AWAY).content)
+    monkeypatch.setattr(exposure_queue, "CAPACITY_BYTES", 10 * n_bytes)
+    monkeypatch.setattr(exposure_queue, "REFUSED_BYTES", 3 * n_bytes)
+    monkeypatch.setattr(exposure_queue, "RETRY_S", 1e9)
+
+    for _ in range(4):
+        for record in [AWAY] * 2 + [RECORD] * 3:
+            queue.put(record, None)
+        await queue.log_batch()
+
+    assert [one.owner for one in node.records] == ["c1"] * 12
+    assert dropped(metrics) == 8 - 3
+
+
+async def test_refused_records_that_are_refused_again_are_no_outage(
+    queue: ExposureQueue, node: NodeAwayLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exposure_queue, "RETRY_S", 0.0)
+    for record in (AWAY, RECORD):
+        queue.put(record, None)
+    await queue.log_batch()
+    await queue.log_batch()  # of the refused one alone
+
+    node.is_away = False
+    await queue.log_batch()
+
+    assert [one.owner for one in node.records] == ["c1", "away"]
+
+
+async def test_new_refusals_do_not_put_off_the_next_try(
+    queue: ExposureQueue, node: NodeAwayLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for now_s in (0.0, 0.9):
+        monkeypatch.setattr(exposure_queue, "monotonic", lambda now_s=now_s: now_s)
+        for record in (AWAY, RECORD):
+            queue.put(record, None)
+        await queue.log_batch()
+    node.is_away = False
+    monkeypatch.setattr(exposure_queue, "monotonic", lambda: 1.0)
+
+    await queue.log_batch()
+
+    assert [one.owner for one in node.records] == ["c1", "c1", "away", "away"]
 
 
 async def test_a_batch_that_cannot_be_written_is_counted_and_holds_up_none_after_it(
