@@ -25,12 +25,10 @@ from app.recommend.degradation_level import (
 from app.recommend.drift import Drift
 from app.recommend.latency_estimate import LatencyEstimate
 from app.recommend.request import RankingRequest
-from models.catalogue.event_counts import DAYS
 from models.experiments.exposure_record import ShownItem
 from models.query.candidates import candidate_query
-from models.query.customer_history import COUNTED_INTEREST
 from models.query.query import Context, Query
-from models.recommenders.popularity import Popularity
+from models.recommenders.popularity import Popularity, event_volume
 from models.scoring.scorer import Scorer, Scores
 from models.slate.exploration import Slate, seed_from
 from models.slate.slate import best, make_slate
@@ -113,8 +111,8 @@ class SlateRanker:
         if asked.request.choice.is_ordered:
             picks = np.arange(min(limit, len(query.rows)))
         else:
-            decayed = query.catalogue.counts.decayed[DAYS][query.rows]
-            picks = best(np.einsum("ij,j->i", decayed, COUNTED_INTEREST), limit)
+            decayed = query.catalogue.counts.decayed[:, query.rows]
+            picks = best(event_volume(decayed), limit)
         items = _items(query, Slate.certain(picks), [None] * len(picks))
         if asked.cause is not None and asked.cause.level in OF_CATALOGUE:
             return Ranking(items, "", asked.cause)

@@ -20,6 +20,20 @@ _N_PRIORS: Final = 5
 Rates = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
+def event_volume(decayed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weighted events of half-life 14 d, by which sales without known rates are ordered.
+
+    Args:
+        decayed: Events by half-life and type code, shape ``(n_half_lives, ..., 6)``.
+
+    Returns:
+        An array of shape ``(...)``.
+    """
+    # Two days hold few events of shops without impressions: of films and a wholesaler, 14 days
+    # order better (decision 0046).
+    return np.einsum("...j,j->...", decayed[WEEKS], COUNTED_INTEREST)
+
+
 @dataclass(frozen=True)
 class Popularity(Recommender):
     """Beta-smoothed rates of what a shop records, shrunk towards the rates of the whole shop.
@@ -85,9 +99,7 @@ class Popularity(Recommender):
         """Return the first column, by which sales are ordered, shape ``(n_queries, n_sales)``."""
         if self.click_rate > 0:
             return self.conversion(self._rates_of(batch))
-        # Without impressions there are no rates: order by volume. Two days hold few events of
-        # such shops: of films and a wholesaler, 14 days order better (decision 0046).
-        return np.einsum("bij,j->bi", batch.counts.decayed[WEEKS], COUNTED_INTEREST)
+        return event_volume(batch.counts.decayed)
 
     def conversion(self, rates: Rates) -> NDArray[np.float64]:
         """Return purchases per impression by the rates that the shop has, shape ``(...)``."""

@@ -1,6 +1,7 @@
 from datetime import timedelta
 from itertools import count
 
+import numpy as np
 import pytest
 
 from app.catalogue.catalogue_version import CatalogueVersion, Source
@@ -10,8 +11,9 @@ from app.recommend.latency_estimate import REMEMBERED
 from app.recommend.ranking import Ranking, SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
 from app.stores.customer import CustomerState
+from models.catalogue.event_counts import DAYS, WEEKS, SaleCounts
 from models.domain.customer import Window
-from models.domain.event import from_us
+from models.domain.event import KIND, EventType, from_us
 from models.domain.profile import Profile
 from models.domain.sale import Sale
 from models.query.candidates import CallerChoice
@@ -82,6 +84,27 @@ def test_the_lowest_level_is_named(
     by: Scorer | None, missing: DegradationLevel | None, named: DegradationLevel | None
 ) -> None:
     assert shown(sale("s1", now_us=NOW_US), by=by, level=missing) == (["s1"], named)
+
+
+def test_without_a_model_sales_are_ordered_by_events_of_weeks() -> None:
+    """As by `popularity` of a shop without impressions: a sale of two weeks ago with 9 clicks."""
+    model = scorer(*(sale(name, now_us=NOW_US) for name in ("new", "old", "unseen")))
+    catalogue = model.seed_catalogue()
+    decayed = np.zeros_like(catalogue.counts.decayed)
+    for name, days, weeks in (("new", 2.0, 3.0), ("old", 0.1, 9.0)):
+        row = catalogue.row_for(name)
+        decayed[[DAYS, WEEKS], row, KIND[EventType.CLICK]] = [days, weeks]
+    counted = catalogue.with_counts(SaleCounts(NOW_US, decayed[WEEKS], decayed))
+    served = CatalogueVersion.from_content(
+        model.snapshot, counted, source=Source.STORE, scorer=None
+    )
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+
+    ranking = SlateRanker(Metrics()).rank(
+        RankingRequest(RecommendationRequest("c1"), state, served)
+    )
+
+    assert ranking.sale_ids == ("old", "new", "unseen")
 
 
 def test_an_order_that_the_bundle_lacks_is_the_fault_of_the_plan_and_not_of_the_model() -> None:
