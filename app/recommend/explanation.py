@@ -11,7 +11,7 @@ import numpy as np
 from prometheus_client import Counter
 
 from app.observability import get_logger
-from app.recommend.ranking import query_of
+from app.recommend.ranking import order_of, query_of
 from app.recommend.request import RankingRequest
 from models.ranker.explanation import Explanation
 
@@ -83,7 +83,9 @@ class Explainer:
         try:
             query = query_of(asked, served)
             rows = [served.catalogue.row_for(sale_id) for sale_id in sale_ids]
-            explained = served.scorer.explain(query, np.array(rows, dtype=np.int64))
+            explained = served.scorer.explain(
+                query, np.array(rows, dtype=np.int64), policy=order_of(asked).order_by
+            )
         except Exception as exc:  # noqa: BLE001 - an answer is worth more than its reasons
             self.outcomes.labels("failed").inc()
             _log.error(

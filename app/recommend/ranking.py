@@ -98,8 +98,7 @@ class SlateRanker:
         query, scorer = query_of(asked, asked.served), asked.served.scorer
         if not len(query.rows):
             return NOTHING
-        is_stale = asked.cause is CAUSES[DegradationLevel.SNAPSHOT]
-        policy = BY_POPULARITY if is_stale else asked.policy
+        policy = order_of(asked)
         scores = self._scores(scorer, query, policy, within_s=within_s)
         if isinstance(scores, Scores):
             is_usual = asked.cause is None and asked.request.choice.sale_ids is None
@@ -156,6 +155,12 @@ def rank_with(asked: RankingRequest, served: CatalogueVersion) -> tuple[Ranking,
     query = query_of(asked, served)
     scores = served.scorer.score(query, asked.policy.order_by)
     return _with_model(asked, query, scores, policy=asked.policy), scores
+
+
+def order_of(asked: RankingRequest) -> SlatePolicy:
+    """Return the policy of a request: by popularity where the catalogue is stale."""
+    is_stale = asked.cause is CAUSES[DegradationLevel.SNAPSHOT]
+    return BY_POPULARITY if is_stale else asked.policy
 
 
 def query_of(asked: RankingRequest, served: CatalogueVersion) -> Query:

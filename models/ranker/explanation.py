@@ -22,12 +22,18 @@ MIN_CONTRIBUTION: Final = 0.05
 # Chosen: more reasons make a sentence that is not read.
 MAX_REASONS: Final = 2
 THIS_WEEK_S: Final = 7 * DAY_S
-NO_REASON: Final = "No particular reason: it is as likely as the average sale."
+LESS_LIKELY: Final = "less likely than the average sale"
+AS_LIKELY: Final = "about as likely as the average sale"
+MORE_LIKELY: Final = "more likely than the average sale"
+
+# Chosen: 10% of the odds.
+_ALIKE: Final = 0.1
 
 _SAME_SALE: Final = "same_sale"
 _POSITION: Final = "position"
 _POPULARITY: Final = "popularity"
 _DEMOGRAPHIC: Final = "demographic"
+_AUDIENCE: Final = "audience"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,8 @@ class Explanation:
         groups: Contribution of each recommender and each other group of features, the largest
             first. Groups are ``customer``, ``sale``, ``context``, ``position``, ``list``,
             ``same_sale`` and the names of recommenders.
-        sentence: The largest positive contributions, in words.
+        sentence: The largest positive contributions in words, whether it is less likely than the
+            average sale all in all, and what else than the probability it is ordered by.
     """
 
     sale_id: str
@@ -76,6 +83,7 @@ def explain(
     probabilities: NDArray[np.float64],
     schema: FeatureSchema,
     topics: Topics,
+    orders: Sequence[str] | None = None,
 ) -> tuple[Explanation, ...]:
     """Explain contributions.
 
@@ -87,6 +95,8 @@ def explain(
         probabilities: P(buys), shape ``(n_sales,)``.
         schema: Names of the columns.
         topics: Names of the topics.
+        orders: A sentence for each sale on what it is ordered by, see `value_orders`; None for
+            its probability.
     """
     groups = feature_groups(schema)
     explained: list[Explanation] = []
@@ -97,6 +107,7 @@ def explain(
         for group, value in zip(groups, added.values(), strict=True):
             sums[group] += value
         sale = Candidate(query, row, dict(zip(schema.names, matrix[index].tolist(), strict=True)))
+        sentence = _sentence(sale, sums, added, groups=groups, topics=topics)
         explained.append(
             Explanation(
                 sale_id=query.catalogue.sales[row].sale_id,
@@ -105,10 +116,25 @@ def explain(
                 base=float(contributions[index, -1]),
                 features=added,
                 groups=dict(sorted(sums.items(), key=lambda item: -item[1])),
-                sentence=_sentence(sale, sums, added, groups=groups, topics=topics),
+                sentence=f"{sentence} {orders[index]}" if orders else sentence,
             )
         )
     return tuple(explained)
+
+
+def value_orders(values: NDArray[np.float64], amount: str) -> tuple[str, ...]:
+    """Return a sentence for each sale on its order by expected value.
+
+    Args:
+        values: Value of a purchase of each sale, NaN if unknown, shape ``(n_sales,)``.
+        amount: The computation of the value, in words.
+    """
+    return tuple(
+        f"Ordered after the sales of known {amount}."
+        if np.isnan(value)
+        else f"Ordered by its probability × {value:,.2f} ({amount})."
+        for value in values.tolist()
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,18 +186,24 @@ def _sentence(
             break
         members = [name for name, own in zip(added, groups, strict=True) if own == group]
         feature = max(members, key=lambda name: added[name])
-        reason = _reason(sale, group, feature, topics)
+        if group == _AUDIENCE:
+            reason = _audience(sale, added)
+        else:
+            reason = _reason(sale, group, feature, topics)
         if reason and reason not in reasons:
             reasons.append(reason)
+    total = sum(sums.values())
     if not reasons:
-        return NO_REASON
-    text = "; ".join(reasons)
+        likely = MORE_LIKELY if total > _ALIKE else AS_LIKELY if total >= -_ALIKE else LESS_LIKELY
+        return f"No particular reason: it is {likely}."
+    text = "; ".join(reasons) + (f"; all in all {LESS_LIKELY}" if total < -_ALIKE else "")
     return f"{text[0].upper()}{text[1:]}."
 
 
 def _reason(sale: Candidate, group: str, feature: str, topics: Topics) -> str | None:
     # None where nothing true is known to say; `feature` adds most of its group.
-    words = _BY_FEATURE.get(feature)
+    is_unknown = group == Scope.SALE and np.isnan(sale.values[feature])
+    words = None if is_unknown else _BY_FEATURE.get(feature)
     if group in _BY_SALE:
         did, column = _BY_SALE[group]
         n = round(sale.values[column])
@@ -193,6 +225,14 @@ def _reason(sale: Candidate, group: str, feature: str, topics: Topics) -> str | 
     return words
 
 
+def _audience(sale: Candidate, added: Mapping[str, float]) -> str | None:
+    # A lift of 0 is that of an unknown market or device, and below it a sale is less popular there.
+    material = [
+        name for name in _BY_LIFT if added[name] >= MIN_CONTRIBUTION and sale.values[name] > 0
+    ]
+    return _BY_LIFT[max(material, key=lambda name: added[name])] if material else None
+
+
 def _content(sale: Candidate, topics: Topics) -> str | None:
     topic = sale.main_topic()
     if not sale.has_history:
@@ -209,14 +249,16 @@ def _content(sale: Candidate, topics: Topics) -> str | None:
 _BY_FEATURE: Final = {
     "popularity_trend": "rising in the last hours",
     "images_look_alikes": "sales with pictures like this one sell well",
-    "audience": "popular in this market",
-    "audience_market": "popular in this market",
-    "audience_device": "popular on this device",
-    "audience_segment": "popular with similar customers",
     "sale_price": "its price",
     "sale_age": "how long it has been open",
     "sale_time_left": "how soon it closes",
     "list_rank": "its place in the given list",
+}
+
+_BY_LIFT: Final = {
+    "audience_market": "more popular in this market than elsewhere",
+    "audience_device": "more popular on this device than elsewhere",
+    "audience_segment": "more popular with customers of similar activity than with others",
 }
 
 _BY_SALE: Final = {
@@ -236,6 +278,6 @@ _BY_CONTENT: Final = ("content", "images")
 _KNOWN: Final = frozenset(
     {
         *(Scope.CUSTOMER, Scope.CONTEXT, Scope.SALE, Scope.LIST, _POSITION),
-        *(_POPULARITY, _DEMOGRAPHIC, "audience", *_BY_SALE, *_BY_HISTORY, *_BY_CONTENT),
+        *(_POPULARITY, _DEMOGRAPHIC, _AUDIENCE, *_BY_SALE, *_BY_HISTORY, *_BY_CONTENT),
     }
 )

@@ -42,6 +42,12 @@ OBJECTIVES: Final = {
 }
 """Objective of each policy of the ranker, unless the bundle was trained for value."""
 
+AMOUNTS: Final = {
+    Objective.REVENUE: "price × usual size of an order",
+    Objective.MARGIN: "margin × usual size of an order",
+}
+"""Value of a purchase in words, by objective."""
+
 # Chosen: far below any loss of a single purchase.
 UNKNOWN_VALUE: Final = -1e9
 """Orders at or below it are of unknown value."""

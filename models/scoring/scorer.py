@@ -1,6 +1,6 @@
 """Scorer: a verified bundle, ready to score queries; the only path to probabilities."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -23,9 +23,10 @@ from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from models.query.query import Context, Query
 from models.ranker.drift_baseline import DriftBaseline
-from models.ranker.explanation import Explanation, explain
+from models.ranker.explanation import Explanation, explain, value_orders
 from models.ranker.logistic import LogisticRanker
 from models.ranker.objective import (
+    AMOUNTS,
     OBJECTIVES,
     Objective,
     Policy,
@@ -278,15 +279,10 @@ class Scorer:
             ValueError: If the bundle has no such policy.
         """
         if policy in OBJECTIVES:
-            match self.objectives[Policy(policy)]:
-                case Objective.PURCHASES:
-                    return scores.probabilities
-                case Objective.REVENUE:
-                    return expected_value(scores.probabilities, scores.prices * scores.sizes)
-                case Objective.MARGIN:
-                    share = self.usual_margin_share
-                    margins = known_margins(scores.margins, scores.prices, usual_share=share)
-                    return expected_value(scores.probabilities, margins * scores.sizes)
+            values = self._values(scores, self.objectives[Policy(policy)])
+            if values is None:
+                return scores.probabilities
+            return expected_value(scores.probabilities, values)
         if policy == Policy.LOGISTIC and self.logistic is not None:
             return self.logistic.log_odds(scores.features)
         for recommender in self.schema.recommenders:
@@ -297,26 +293,49 @@ class Scorer:
         msg = f"no policy {policy!r}; this bundle has {', '.join(self.policies)}"
         raise ValueError(msg)
 
-    def explain(self, query: Query, rows: NDArray[np.int64]) -> tuple[Explanation, ...]:
+    def _values(self, scores: Scores, objective: Objective) -> NDArray[np.float64] | None:
+        # Value of a purchase of each sale; None where every purchase counts alike.
+        match objective:
+            case Objective.PURCHASES:
+                return None
+            case Objective.REVENUE:
+                return scores.prices * scores.sizes
+            case Objective.MARGIN:
+                share = self.usual_margin_share
+                margins = known_margins(scores.margins, scores.prices, usual_share=share)
+                return margins * scores.sizes
+
+    def explain(
+        self, query: Query, rows: NDArray[np.int64], *, policy: str = META
+    ) -> tuple[Explanation, ...]:
         """Explain the probabilities of a few sales; takes about two milliseconds per sale.
 
         Args:
             query: The query that was scored.
             rows: Catalogue rows of the sales to explain, shape ``(n_shown,)``.
+            policy: The one of `policies` that ordered them.
 
         Returns:
             One explanation a row, in the order given.
         """
         shown = query.select(rows)
-        matrix = self.schema.assemble(shown)
+        scores = self.score(shown, policy)
         return explain(
             shown,
-            self.ranker.contributions(matrix),
-            matrix=matrix,
-            probabilities=self.ranker.probabilities(matrix),
+            self.ranker.contributions(scores.features),
+            matrix=scores.features,
+            probabilities=scores.probabilities,
             schema=self.schema,
             topics=self.topics,
+            orders=self._order_sentences(scores, policy),
         )
+
+    def _order_sentences(self, scores: Scores, policy: str) -> Sequence[str] | None:
+        if policy not in OBJECTIVES:
+            return [f"Ordered by {policy!r}, not by this probability."] * len(scores.order)
+        objective = self.objectives[Policy(policy)]
+        values = self._values(scores, objective)
+        return None if values is None else value_orders(values, AMOUNTS[objective])
 
 
 def _read_schema(bundle: Bundle) -> FeatureSchema:

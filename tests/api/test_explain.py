@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.catalogue.model import Model
-from models.ranker.explanation import NO_REASON
+from models.ranker.explanation import LESS_LIKELY
 from tests.shop import BrokenRanker, CategoryRanker, scorer
 
 URL = "/v1/recommendations"
@@ -55,7 +55,7 @@ async def test_the_contributions_sum_to_the_log_odds_of_the_answer(
         assert reasons["base"] + sum(added) == pytest.approx(reasons["log_odds"])
         assert added == sorted(added, reverse=True)
         assert sum(x != 0 for x in added) == 1
-        assert reasons["sentence"] == NO_REASON
+        assert reasons["sentence"] == f"No particular reason: it is {LESS_LIKELY}."
     assert "explain;dur=" in answer.headers["server-timing"]
     assert 'explanations_total{outcome="explained"} 1.0' in (await client.get("/metrics")).text
 
@@ -65,7 +65,8 @@ async def test_ranked_candidates_are_explained_too(client: httpx.AsyncClient) ->
 
     answer = await client.post("/v1/rank", json=asked)
 
-    assert [item["explanation"]["sentence"] for item in answer.json()["items"]] == [NO_REASON] * 2
+    sentences = [item["explanation"]["sentence"] for item in answer.json()["items"]]
+    assert sentences == [f"No particular reason: it is {LESS_LIKELY}."] * 2
 
 
 async def test_nothing_is_explained_unasked(client: httpx.AsyncClient) -> None:

@@ -1,15 +1,18 @@
 """Column uses: each column that a dataset has, and whether the models of a bundle read it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
 
+from models.catalogue.attributes import is_comparable, unused_because
 from models.dataset.events import EventTable
 from models.dataset.faults import FaultCode
 from models.dataset.reading import Dataset
+from models.domain.sale import Sale
+from models.ranker.objective import TrainingObjective
 from models.recommenders.content_encoder import Encoder
 from models.recommenders.content_preference import ContentPreference
 from models.recommenders.demographic import Demographic
@@ -29,7 +32,7 @@ class ColumnUse:
     Attributes:
         table: ``sales``, ``events`` or ``customers``.
         column: Its name.
-        used: Whether a feature or a label is computed from it.
+        used: Whether a feature, a label or the order of the policy `meta` is computed from it.
         why: What it is used for, or why it is not.
     """
 
@@ -43,6 +46,8 @@ _TEXTS: Final = ("title", "description")
 _CONTENT: Final = "content that recommenders compare sales by"
 _FEATURE: Final = "a feature of the meta-model"
 _MATCH: Final = "tastes that the recommender `demographic` expects"
+_SIZES: Final = "usual sizes of orders, which the objective `value` orders by"
+_AMOUNTS: Final = "read by orders by revenue and margin, evaluation and experiments; no feature"
 _OPEN: Final = "when the sale is eligible"
 _SALES: Final = {
     "opens_at": (True, "age of the sale, and when it is eligible"),
@@ -63,23 +68,25 @@ _EVENTS: Final = {
     "market": (True, "popularity by market, eligible sales"),
     "device": (True, "popularity by device"),
     "session_id": (False, "read by evaluation and experiments; visits are found by their gaps"),
-    "quantity": (True, "pieces that were refunded"),
-    "revenue": (False, "read by evaluation and experiments"),
+    "quantity": (True, "pieces that were refunded; usual sizes of orders"),
     "propensity": (False, "read by off-policy estimates"),
     "variant": (False, "no model reads it"),
 }
 
 
-def column_uses(dataset: Dataset, scorer: Scorer, *, config: RunConfig) -> tuple[ColumnUse, ...]:
+def column_uses(
+    dataset: Dataset, scorer: Scorer, *, config: RunConfig, shown: Sequence[Sale]
+) -> tuple[ColumnUse, ...]:
     """Return the use of each column that has a value, and of each that could not be read.
 
     Args:
         dataset: The training data.
         scorer: The model that was trained on it.
-        config: How it was trained.
+        config: How it was trained; its objective is the one that was chosen.
+        shown: The sales with an exposure, among which attributes were chosen.
     """
     return (
-        *_of_sales(dataset, scorer),
+        *_of_sales(dataset, scorer, shown),
         *_of_events(dataset, config),
         *_of_customers(dataset, scorer),
     )
@@ -90,7 +97,7 @@ def uses_to_bytes(uses: tuple[ColumnUse, ...]) -> bytes:
     return (json.dumps([asdict(use) for use in uses], indent=1) + "\n").encode()
 
 
-def _of_sales(dataset: Dataset, scorer: Scorer) -> Iterator[ColumnUse]:
+def _of_sales(dataset: Dataset, scorer: Scorer, shown: Sequence[Sale]) -> Iterator[ColumnUse]:
     compares = any(isinstance(one, TextSimilarity) for one in scorer.schema.recommenders)
     why = "similarity of texts" if compares else "the recommender `text` is left out"
     uses = {**_SALES, **dict.fromkeys(_TEXTS, (compares, why))}
@@ -108,9 +115,19 @@ def _of_sales(dataset: Dataset, scorer: Scorer) -> Iterator[ColumnUse]:
     reasons = _reasons(dataset, FaultCode.NOT_LEARNED, FaultCode.UNKNOWN_COLUMN)
     names = {name for sale in dataset.sales for name in sale.attributes}
     for name in sorted(names | reasons.keys() - uses.keys() - {"sale_id", "image"}):
-        rare = f"no text has a share of {MIN_SHARE:.1%}, or is among the {MAX_TEXTS} most shown"
         uses = [_CONTENT] * (name in encoded) + [_FEATURE] * (name in features)
-        yield ColumnUse("sales", name, bool(uses), "; ".join(uses) or reasons.get(name, rare))
+        why = "; ".join(uses) or reasons.get(name) or _unlearned(name, shown)
+        yield ColumnUse("sales", name, bool(uses), why)
+
+
+def _unlearned(name: str, shown: Sequence[Sale]) -> str:
+    values = [value for sale in shown if (value := sale.attributes.get(name)) is not None]
+    is_text = any(isinstance(value, str) for value in values)
+    known = [value for value in values if not isinstance(value, str) or is_comparable(value)]
+    why = unused_because(name, n_distinct=len(set(known)), n_values=len(known), is_text=is_text)
+    if why is not None:
+        return f"among the sales that were shown it {why}"
+    return f"no text has a share of {MIN_SHARE:.1%}, or is among the {MAX_TEXTS} most shown"
 
 
 def _encoded(scorer: Scorer) -> frozenset[str]:
@@ -134,10 +151,13 @@ def _reasons(dataset: Dataset, *codes: FaultCode, table: str = "sales") -> dict[
 
 def _of_events(dataset: Dataset, config: RunConfig) -> Iterator[ColumnUse]:
     has, by_caller = _recorded(dataset.events), config.caller_orders
+    by_value = config.objective is TrainingObjective.VALUE
+    priced = ["prices of the caller's list"] * by_caller + [_SIZES] * by_value
     uses = {
         **_EVENTS,
         "position": (True, "order of the caller" if by_caller else "position effect"),
-        "price": (by_caller, "prices of the caller's list" if by_caller else "read by evaluation"),
+        "price": (bool(priced), "; ".join(priced) or _AMOUNTS),
+        "revenue": (by_value, _SIZES if by_value else _AMOUNTS),
     }
     for name, (used, why) in uses.items():
         if has[name]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.sale import Sale
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from models.ranker.objective import TrainingObjective
@@ -86,7 +87,9 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
         order_sizes=fit_order_sizes(past.events, past.catalogue),
     )
     files = {
-        COLUMNS_FILE: uses_to_bytes(column_uses(data.dataset, scorer, config=options.config)),
+        COLUMNS_FILE: uses_to_bytes(
+            column_uses(data.dataset, scorer, config=options.config, shown=examples.shown)
+        ),
         **ranker_files(fitted.ranker),
         LOGISTIC_FILE: fitted.logistic.to_bytes(),
         TOPICS_FILE: examples.topics.to_bytes(),
@@ -112,6 +115,7 @@ class TrainingExamples:
             ``(n_entries, n_features)``.
         schema: The features, with recommenders fitted on all events.
         left_out: Why recommenders are not among them, by name.
+        shown: The sales with an exposure before the end of the data.
     """
 
     topics: Topics
@@ -121,6 +125,7 @@ class TrainingExamples:
     matrix: NDArray[np.float32]
     schema: FeatureSchema
     left_out: Mapping[str, str]
+    shown: tuple[Sale, ...]
 
 
 def assemble(
@@ -168,6 +173,7 @@ def assemble(
         matrix=matrix,
         schema=schema,
         left_out=left_out,
+        shown=tuple(known.catalogue.sales[row] for row in np.flatnonzero(known.exposure())),
     )
 
 

@@ -65,7 +65,10 @@ class SaleExplanation(BaseModel):
 
     model_config = example(EXPLANATION_EXAMPLE)
 
-    sentence: str = Field(description="The strongest reasons that speak for it, in words.")
+    sentence: str = Field(
+        description="The strongest reasons that speak for it, in words; whether it is less likely "
+        "than the average sale all in all; what else than the probability it is ordered by."
+    )
     log_odds: float = Field(description="Log-odds of the probability: the sum of what follows.")
     base: float = Field(description="Log-odds of the average sale shown in training.")
     contributions: list[Contribution] = Field(description="What is added to it, largest first.")

@@ -7,11 +7,36 @@ import pytest
 from numpy.typing import NDArray
 
 from models.domain.event import EventType
-from models.query.query import Query
-from models.ranker.explanation import NO_REASON, Explanation, explain, feature_groups
+from models.features.schema import FeatureSchema
+from models.query.query import Context, Query
+from models.ranker.explanation import (
+    AS_LIKELY,
+    LESS_LIKELY,
+    MORE_LIKELY,
+    Explanation,
+    explain,
+    feature_groups,
+    value_orders,
+)
 from models.ranker.ranker import Calibration, LightGbmRanker
 from models.ranker.two_stage import UNCALIBRATED, TwoStageRanker, product_log_odds
-from tests.builders import SCHEMA, TOPICS, catalogue, picture, query, ranker, sale
+from models.recommenders.segment_popularity import (
+    CustomerActivity,
+    GroupActivity,
+    SaleLift,
+    SegmentPopularity,
+)
+from tests.builders import (
+    NOW_US,
+    POPULARITY,
+    SCHEMA,
+    TOPICS,
+    catalogue,
+    picture,
+    query,
+    ranker,
+    sale,
+)
 
 BEACHES = {f"b{index}": picture(0.1, 0.9, embedding={0: 1.0}) for index in range(4)}
 SLOPES = {"ski": picture(0.9, 0.1, embedding={1: 1.0})}
@@ -21,19 +46,37 @@ SHOP = catalogue(
 )
 OPENING, BUYING = (replace(ranker(SCHEMA, seed=seed), calibration=UNCALIBRATED) for seed in (1, 2))
 N_FEATURES = len(SCHEMA.names)
+UNNAMED = f"No particular reason: it is {MORE_LIKELY}."
+
+NOBODY = GroupActivity((), np.empty(0), np.empty(0))
+NO_LIFT = SaleLift((), np.empty(0, dtype=np.uint64), np.empty((0, 0)))
+AUDIENCE = FeatureSchema(
+    (
+        POPULARITY,
+        SegmentPopularity(
+            POPULARITY,
+            markets=SaleLift(("fr", "de"), SHOP.keys, np.full((len(SHOP), 2), [2.0, 0.5])),
+            devices=SaleLift(("phone",), SHOP.keys, np.full((len(SHOP), 1), 2.0)),
+            segments=NO_LIFT,
+            market_activity=NOBODY,
+            device_activity=NOBODY,
+            customer_activity=CustomerActivity(0.0, 1.0, 0.0, 1.0),
+        ),
+    )
+)
 
 
-def told(asked: Query, **log_odds: float) -> Explanation:
+def told(asked: Query, schema: FeatureSchema = SCHEMA, **log_odds: float) -> Explanation:
     """The explanation of the only candidate of a question, with contributions by feature."""
-    contributions = np.zeros((1, N_FEATURES + 1))
+    contributions = np.zeros((1, len(schema.names) + 1))
     for name, value in log_odds.items():
-        contributions[0, SCHEMA.names.index(name)] = value
+        contributions[0, schema.names.index(name)] = value
     (explanation,) = explain(
         asked,
         contributions,
-        matrix=SCHEMA.assemble(asked),
+        matrix=schema.assemble(asked),
         probabilities=np.array([0.5]),
-        schema=SCHEMA,
+        schema=schema,
         topics=TOPICS,
     )
     return explanation
@@ -98,7 +141,7 @@ def test_every_feature_is_in_the_group_of_its_maker() -> None:
 def test_few_looks_are_not_said_to_be_popularity() -> None:
     asked = query(SHOP, candidates=["ski"])
 
-    assert told(asked, popularity_looks=0.5).sentence == NO_REASON
+    assert told(asked, popularity_looks=0.5).sentence == UNNAMED
     assert told(asked, popularity_hour=0.5).sentence == "Popular now."
 
 
@@ -141,14 +184,14 @@ def test_a_sentence_counts_the_sales_of_the_topic_that_he_opened_this_week() -> 
         ("sale_discount", "40% below its original price."),
         ("sale_price", "Its price."),
         ("list_rank", "Its place in the given list."),
-        ("content_category", NO_REASON),  # the customer has no history
-        ("same_sale_views", NO_REASON),  # never opened: a contribution without a sentence
-        ("customer_views", NO_REASON),  # the same for all sales
-        ("position", NO_REASON),
+        ("content_category", UNNAMED),  # the customer has no history
+        ("same_sale_views", UNNAMED),  # never opened: a contribution without a sentence
+        ("customer_views", UNNAMED),  # the same for all sales
+        ("position", UNNAMED),
     ],
 )
 def test_without_a_history_only_what_is_true_is_said(feature: str, sentence: str) -> None:
-    explanation = told(query(SHOP, candidates=["b0"]), **{feature: 0.5})
+    explanation = told(query(SHOP, candidates=["b0"]), SCHEMA, **{feature: 0.5})
 
     assert explanation.sentence == sentence
 
@@ -164,4 +207,60 @@ def test_a_sale_that_he_opened_is_said_to_be() -> None:
 def test_what_speaks_against_a_sale_or_hardly_for_it_is_no_reason() -> None:
     explanation = told(query(SHOP, candidates=["b0"]), popularity=-1.0, sale_price=0.04)
 
-    assert explanation.sentence == NO_REASON
+    assert explanation.sentence == f"No particular reason: it is {LESS_LIKELY}."
+
+
+def test_a_sale_as_likely_as_the_average_is_said_to_be() -> None:
+    """Odds of exp(-0.09) = 0.91 times the average."""
+    explanation = told(query(SHOP, candidates=["b0"]), popularity=-0.09)
+
+    assert explanation.sentence == f"No particular reason: it is {AS_LIKELY}."
+
+
+def test_reasons_do_not_hide_that_a_sale_is_less_likely_than_the_average() -> None:
+    explanation = told(query(SHOP, candidates=["b0"]), sale_price=0.5, popularity=-0.7)
+
+    assert explanation.sentence == f"Its price; all in all {LESS_LIKELY}."
+
+
+def test_an_unknown_price_is_no_reason() -> None:
+    shop = catalogue(sale("b0"))
+
+    assert told(query(shop, candidates=["b0"]), sale_price=0.5).sentence == UNNAMED
+
+
+@pytest.mark.parametrize(
+    ("market", "device", "contribution", "sentence"),
+    [
+        ("fr", None, 0.5, "More popular in this market than elsewhere."),
+        ("de", None, 0.5, UNNAMED),  # half as popular there
+        ("xx", None, 0.5, UNNAMED),  # a market that training did not see
+        (None, None, 0.5, UNNAMED),
+        ("fr", None, 0.04, f"No particular reason: it is {AS_LIKELY}."),
+        (None, "phone", 0.5, UNNAMED),  # popular on phones, but the market is what adds
+    ],
+)
+def test_a_market_is_named_where_it_is_known_and_speaks_for_the_sale(
+    market: str | None, device: str | None, contribution: float, sentence: str
+) -> None:
+    asked = replace(
+        query(SHOP, candidates=["b0"]), context=Context(NOW_US, market=market, device=device)
+    )
+
+    assert told(asked, AUDIENCE, audience_market=contribution).sentence == sentence
+
+
+def test_a_popularity_of_the_audience_without_a_lift_is_not_said_to_be_of_a_market() -> None:
+    explanation = told(query(SHOP, candidates=["b0"]), AUDIENCE, audience=0.06, popularity=-0.53)
+
+    assert explanation.sentence == f"No particular reason: it is {LESS_LIKELY}."
+
+
+def test_an_order_by_value_follows_the_reasons() -> None:
+    """A purchase of 60 times 1.5; and one of unknown price."""
+    orders = value_orders(np.array([90.0, np.nan]), "price × size")
+
+    assert orders == (
+        "Ordered by its probability × 90.00 (price × size).",
+        "Ordered after the sales of known price × size.",
+    )

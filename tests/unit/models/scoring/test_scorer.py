@@ -32,7 +32,18 @@ from models.scoring.scorer import (
     feature_hash,
     recommender_file,
 )
-from tests.builders import NOW_US, SCHEMA, browse, picture, query, ranker, sale, scorer, window
+from tests.builders import (
+    NOW_US,
+    SCHEMA,
+    browse,
+    picture,
+    query,
+    ranker,
+    rows,
+    sale,
+    scorer,
+    window,
+)
 from tests.cards import card
 
 POPULARITY_FILE = recommender_file("popularity")
@@ -297,6 +308,29 @@ def test_an_explanation_is_of_the_probability_that_was_answered() -> None:
     for one, probability in zip(explained, scores.probabilities[shown].tolist(), strict=True):
         assert one.probability == probability
         assert one.log_odds == pytest.approx(np.log(probability / (1 - probability)), abs=1e-9)
+
+
+def test_an_explanation_names_what_else_sales_are_ordered_by() -> None:
+    """A price of 10 times 2 pieces; no margin is known, so it is the price; and no price."""
+    priced = (sale("s1", price=10.0), sale("s2"))
+    sizes = OrderSizes(np.empty(0, dtype=np.uint64), np.empty(0), 2.0)
+    made = replace(scorer(priced), order_sizes=sizes, objective=TrainingObjective.VALUE)
+    asked = query(made.seed_catalogue())
+    both = rows(asked.catalogue, "s1", "s2")
+
+    def ends(policy: str) -> list[str]:
+        told = made.explain(asked, both, policy=policy)
+        return [one.sentence.rpartition(". ")[2] for one in told]
+
+    by_price = [
+        "Ordered by its probability × 20.00 (price × usual size of an order).",
+        "Ordered after the sales of known price × usual size of an order.",
+    ]
+    assert ends("meta") == ends("meta-revenue") == by_price
+    assert ends("meta-margin")[0].endswith("× 20.00 (margin × usual size of an order).")
+    assert ends("popularity") == ["Ordered by 'popularity', not by this probability."] * 2
+    plain = replace(made, objective=TrainingObjective.PURCHASE)
+    assert "Ordered" not in plain.explain(asked, both)[0].sentence
 
 
 def test_an_unknown_policy_is_told_what_there_is() -> None:

@@ -54,6 +54,7 @@ def shop_where_content_decides(rng: np.random.Generator, n: int) -> TrainingExam
         matrix=matrix,
         schema=SCHEMA,
         left_out={},
+        shown=(),
     )
 
 
@@ -118,7 +119,8 @@ def test_the_command_compares_every_recommender(tiny_world: Path, tmp_path: Path
 
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
-    # There are no pictures, and hardly anyone buys a trip twice.
-    without = {f"without {name}" for name in RECOMMENDERS if name not in {"images", "buy_again"}}
+    # There are no pictures and no customers' attributes, and hardly anyone buys a trip twice.
+    lacks = {"images", "buy_again", "demographic"}
+    without = {f"without {name}" for name in RECOMMENDERS if name not in lacks}
     assert found["differences"].keys() == without
     assert found["figures"].keys() == without | {ALL}
