@@ -61,15 +61,7 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
     options = _with_objective(data, options)
     examples = assemble(data, options, progress=progress)
     progress.stage("ranker")
-    training = RankerTraining(
-        examples.slates,
-        examples.matrix,
-        examples.schema,
-        config=options.config,
-        seed=options.seed,
-        repeated=examples.repeated,
-        n_threads=options.threads,
-    )
+    training = _ranker_training(examples, options)
     fitted = fit_ranker(training)
     progress.stage("model card")
     later, past = HeldOutSlates.from_training(training, fitted.stopped), examples.past
@@ -174,6 +166,18 @@ def assemble(
         schema=schema,
         left_out=left_out,
         shown=tuple(known.catalogue.sales[row] for row in np.flatnonzero(known.exposure())),
+    )
+
+
+def _ranker_training(examples: TrainingExamples, options: TrainingOptions) -> RankerTraining:
+    return RankerTraining(
+        examples.slates,
+        examples.matrix,
+        examples.schema,
+        config=options.config,
+        seed=options.seed,
+        repeated=examples.repeated,
+        n_threads=options.threads,
     )
 
 
