@@ -1,5 +1,6 @@
 """``python -m app replay``: recompute recorded answers, and compare them bit for bit."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
@@ -29,7 +30,7 @@ from app.stores.connection import Connection
 from app.stores.customer import CustomerState
 from app.stores.exposure import unpacked
 from app.stores.keys import exposures_stream
-from app.stores.stream import Batch, Cursors, Streams
+from app.stores.stream import Cursors, Streams
 from models.domain.customer import Window
 from models.domain.errors import UserError
 from models.domain.profile import Profile
@@ -201,13 +202,20 @@ async def stored(connection: Connection, recommendation_id: str) -> pl.DataFrame
     wanted = f'"{recommendation_id}"'.encode()
     while (batch := await streams.read(cursors, n_each=ENTRIES_AT_ONCE)).fields:
         # In bytes first: only records that hold the id are parsed.
-        found = [fields for fields in batch.fields if wanted in unpacked(fields[b"x"])]
-        table = exposure_table(Batch(found, batch.cursors))
+        found = [fields for fields in batch.fields if _holds(fields, wanted)]
+        table = exposure_table(found)
         one = table.filter(pl.col(_ID) == recommendation_id)
         if one.height:
             return one
         cursors = batch.cursors
-    return exposure_table(Batch([], cursors))
+    return exposure_table([])
+
+
+def _holds(fields: Mapping[bytes, bytes], wanted: bytes) -> bool:
+    try:
+        return wanted in unpacked(fields[b"x"])
+    except (KeyError, ValueError):  # another program's entry; an export counts and names it
+        return False
 
 
 def _asked(recorded: ExposureRecord, served: CatalogueVersion | None) -> RankingRequest:

@@ -10,7 +10,6 @@ the directory held before its first export become the first part; its sales are 
 store.
 """
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,14 @@ from filelock import FileLock, Timeout
 
 from app.errors import MAX_NAMED
 from app.export.catalogue import export_sales
-from app.export.history import CONTRACTS, adopt, in_contract_order
+from app.export.entries import (
+    Entries,
+    erasure_table,
+    event_table,
+    exposure_table,
+    readable_rows,
+)
+from app.export.history import CONTRACTS, adopt
 from app.export.part import (
     PARTS,
     ExportError,
@@ -32,32 +38,17 @@ from app.export.part import (
     write_table,
 )
 from app.stores.connection import Connection
-from app.stores.exposure import unpacked
 from app.stores.keys import erasures_stream, events_stream, exposures_stream
 from app.stores.sale import SaleStore
 from app.stores.server import StoreServer
-from app.stores.stream import Batch, Cursors, Streams
+from app.stores.stream import Cursors, Streams
 from models.arrays.atomic_file import remove_abandoned
 from models.arrays.parquet import read_parquet, scan_parquet
 from models.dataset.checks import ROW
 from models.dataset.events import IDENTITY, repeated_rows
-from models.dataset.schema import EVENTS as EVENT_COLUMNS
-from models.dataset.schema import Kind
-from models.experiments.exposure_record import STREAM_COLUMNS, Columns, from_json
 
 # Of each partition in one part, which then has at most 128,000 and fits in memory many times.
 BATCH_ENTRIES: Final = 2_000
-
-_UTC: Final = pl.Datetime("us", "UTC")
-_TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%.f%#z"
-
-# The JSON of an event as the store has it; when it was received is a field of its own.
-_JSON_TYPES: Final = {Kind.WHOLE: pl.Int64, Kind.NUMBER: pl.Float64}
-_EVENT: Final[Columns] = {
-    column.name: _JSON_TYPES.get(column.kind, pl.String)
-    for column in EVENT_COLUMNS
-    if column.name != "received_at"
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +63,8 @@ class ExportSummary:
     repeated_events: int  # of all runs: equal to an earlier one, and left out
     conflicting_events: int  # of all runs: contradict an earlier one with their id, and left out
     conflicting: tuple[str, ...]  # the first of these, by customer and event id
+    unreadable_entries: int  # of the store, which hold something else, and are left out
+    unreadable: tuple[str, ...]  # the first of these, by stream and entry, and why
     lost_events: int  # ever, by full streams, before any run could export them
     lost_exposures: int
     total_events: int  # of the table, of all runs
@@ -115,37 +108,44 @@ class StreamTable:
         time_columns: Times of an entry, by different clocks; an erasure removes an entry if any
             of them is before it.
         stream: Returns the name of a partition's stream.
-        table: Makes a table of a batch.
+        table: Makes a table of entries.
     """
 
     name: str
     id_columns: tuple[str, ...]
     time_columns: tuple[str, ...]
     stream: Callable[[int], str]
-    table: Callable[[Batch], pl.DataFrame]
+    table: Callable[[Entries], pl.DataFrame]
 
     async def drain(
         self, connection: Connection, parts: Path, *, n_each: int, on_part: Callable[[int], None]
-    ) -> int:
-        """Move the entries of the store into parts, and return their number."""
+    ) -> tuple[int, list[str]]:
+        """Move the entries of the store into parts.
+
+        Returns:
+            Their number, and those that cannot be read and are left out, by name and reason.
+        """
         streams = Streams(connection, self.stream)
         written = list_parts(parts, self.name)
         cursors: Cursors = read_cursors(written[-1]) if written else {}
         number = part_number(written[-1]) if written else 0
-        n_entries = 0
+        n_rows, unreadable = 0, list[str]()
         while True:
             # First the entries that an earlier run wrote and was killed before it removed them.
             await streams.forget(cursors)
             batch = await streams.read(cursors, n_each=n_each)
             if not batch.fields:
-                return n_entries
+                return n_rows, unreadable
             number += 1
             path = part_path(parts, self.name, number=number)
+            needed = (*self.id_columns, *self.time_columns)
+            rows, left_out = readable_rows(self.table, batch.fields, batch.names, needed=needed)
             # With its cursors, before the streams are trimmed: a crash here neither loses an entry
             # nor writes it twice.
-            write_table(path, self.table(batch), cursors=batch.cursors)
+            write_table(path, rows, cursors=batch.cursors)
             cursors = batch.cursors
-            n_entries += len(batch.fields)
+            n_rows += rows.height
+            unreadable += left_out
             on_part(len(batch.fields))
 
     def erase(self, parts: Path) -> int:
@@ -175,27 +175,6 @@ class StreamTable:
         frame = whole.collect()
         write_table(out / f"{self.name}.parquet", frame)
         return frame.height
-
-
-def event_table(batch: Batch) -> pl.DataFrame:
-    """Return events under the dataset contract's names."""
-    frame = _json_table([fields[b"e"] for fields in batch.fields], _EVENT)
-    received_us = pl.Series("received_at", [int(f[b"r"]) for f in batch.fields], dtype=pl.Int64)
-    at = pl.col("at").str.to_datetime(_TIME_FORMAT, time_unit="us", time_zone="UTC")
-    return in_contract_order(frame.with_columns(at, received_us.cast(_UTC)), EVENT_COLUMNS)
-
-
-def exposure_table(batch: Batch) -> pl.DataFrame:
-    """Return answers under the names of `ExposureRecord`, ``now`` as a time."""
-    lines = [unpacked(fields[b"x"]) for fields in batch.fields]
-    return from_json(_json_table(lines, STREAM_COLUMNS))
-
-
-def erasure_table(batch: Batch) -> pl.DataFrame:
-    """Return erasures under the dataset contract's names."""
-    customers = pl.Series("customer_id", [f[b"c"].decode() for f in batch.fields], dtype=pl.String)
-    erased_us = pl.Series("erased_at", [int(f[b"r"]) for f in batch.fields], dtype=pl.Int64)
-    return pl.DataFrame([customers, erased_us.cast(_UTC)])
 
 
 EVENTS: Final = StreamTable("events", IDENTITY, ("at", "received_at"), events_stream, event_table)
@@ -258,24 +237,27 @@ async def _export(
         kind.name: await kind.drain(connection, parts, n_each=n_each, on_part=on_part)
         for kind in STREAM_TABLES
     }
+    unreadable = [one for _, left_out in taken.values() for one in left_out]
     if not list_parts(parts, EVENTS.name):
         # A dataset must have a table of events, even an empty one.
         first = part_path(parts, EVENTS.name, number=0)
-        write_table(first, event_table(Batch([], {})), cursors={})
+        write_table(first, event_table([]), cursors={})
     erased = {kind.name: kind.erase(parts) for kind in (EVENTS, EXPOSURES)}
     totals = {kind.name: kind.join(out) for kind in STREAM_TABLES}
     repeats = Repeats.count(parts)
     n_sales = await export_sales(SaleStore(connection), out, parts=parts)
     lost = await StoreServer(connection).lost()
     return ExportSummary(
-        events=taken[EVENTS.name],
-        exposures=taken[EXPOSURES.name],
-        erasures=taken[ERASURES.name],
+        events=taken[EVENTS.name][0],
+        exposures=taken[EXPOSURES.name][0],
+        erasures=taken[ERASURES.name][0],
         erased_events=erased[EVENTS.name],
         erased_exposures=erased[EXPOSURES.name],
         repeated_events=repeats.same,
         conflicting_events=repeats.conflicting,
         conflicting=repeats.examples,
+        unreadable_entries=len(unreadable),
+        unreadable=tuple(unreadable[:MAX_NAMED]),
         lost_events=lost.events,
         lost_exposures=lost.exposures,
         total_events=totals[EVENTS.name],
@@ -283,7 +265,3 @@ async def _export(
         sales=n_sales,
         adopted=adopted,
     )
-
-
-def _json_table(lines: list[bytes], schema: Columns) -> pl.DataFrame:
-    return pl.read_ndjson(io.BytesIO(b"\n".join(lines)), schema=schema)

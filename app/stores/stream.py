@@ -16,8 +16,15 @@ Cursors = Mapping[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The fields of entries of all partitions, each partition in its order, and where they end."""
+    """Entries of all partitions, each partition in its order.
 
+    Attributes:
+        names: Stream and id of each entry.
+        fields: Fields of each entry.
+        cursors: Where they end.
+    """
+
+    names: list[str]
     fields: list[dict[bytes, bytes]]
     cursors: Cursors
 
@@ -38,7 +45,13 @@ class Streams:
         replies = await self._connection.execute_many(commands, doing="reading streams")
         parts = [cast("list[tuple[bytes, dict[bytes, bytes]]]", reply) for reply in replies]
         ends = {p: part[-1][0].decode() for p, part in enumerate(parts) if part}
-        return Batch([fields for part in parts for _, fields in part], {**cursors, **ends})
+        names = [
+            f"{name} {entry.decode()}"
+            for name, part in zip(self._names, parts, strict=True)
+            for entry, _ in part
+        ]
+        fields = [fields for part in parts for _, fields in part]
+        return Batch(names, fields, {**cursors, **ends})
 
     async def forget(self, cursors: Cursors) -> None:
         """Remove all entries up to the cursors, which must be safe elsewhere."""

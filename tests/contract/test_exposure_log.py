@@ -22,6 +22,20 @@ async def logged(connection: Connection, customer_id: str) -> list[dict[str, obj
     ]
 
 
+@pytest.mark.parametrize(
+    "packed",
+    ["eLsezQoEw25nkQGGrcmGSgTjKS1NqRYAg+cbvA==", "eLsUEQ56w25nkQGGrcmGSpiRhhZPaWlKtQCD5xu8"],
+)
+def test_a_record_stays_readable_when_the_dictionary_changes(packed: str) -> None:
+    """Both were packed by the software of their time; nothing here packs them again."""
+    assert orjson.loads(unpacked(base64.b64decode(packed))) == {
+        "recommendation_id": "r0",
+        "customer_id": "c1",
+        "degraded": None,
+        "feature_hash": "ff",
+    }
+
+
 class ExposureLogContract:
     """Mix in and provide ``url``, of a server that is emptied."""
 

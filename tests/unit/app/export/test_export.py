@@ -2,6 +2,8 @@
 
 import fcntl
 import resource
+import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -15,7 +17,13 @@ from app.export.part import read_cursors, write_table
 from app.stores.connection import Connection
 from app.stores.customer import CustomerStore
 from app.stores.exposure import ExposureLog, PackedExposure
-from app.stores.keys import N_PARTITIONS, events_stream
+from app.stores.keys import (
+    N_PARTITIONS,
+    erasures_stream,
+    events_stream,
+    exposures_stream,
+    partition,
+)
 from app.stores.server import StoreServer
 from models.dataset import read_dataset
 from models.domain.event import Event, EventType, from_us, to_us
@@ -24,6 +32,7 @@ from tests.records import RECORD
 
 N_BYTES_LEFT = 100
 N_EVENTS = 240
+PACKED = PackedExposure.from_record(RECORD).content
 
 
 @pytest.fixture
@@ -260,6 +269,54 @@ async def test_answers_that_an_earlier_version_exported_stay(
     answers = pl.read_parquet(tmp_path / "exposures.parquet").sort("recommendation_id")
     assert answers["recommendation_id"].to_list() == ["r1", "r2"]
     assert answers["candidates_unknown"].to_list() == [None, 2]
+
+
+UNKNOWN = zlib.compressobj(zdict=b"unknown")
+PACKED_BY_ANOTHER = UNKNOWN.compress(b"{}") + UNKNOWN.flush()
+
+
+@pytest.mark.parametrize(
+    ("stream", "fields", "reason"),
+    [
+        (events_stream, ("a", "b"), "b'e'"),
+        (events_stream, ("e", "garbage", "r", "1"), "error parsing line"),
+        (events_stream, ("e", "", "r", "1"), "no JSON object on one line"),
+        (events_stream, ("e", "{}", "r", "1"), "without customer_id, event_id"),
+        (events_stream, ("e", "{}", "r", "soon"), "'soon'"),
+        (exposures_stream, ("x", PACKED_BY_ANOTHER), "dictionary 0c460311, which this version"),
+        (exposures_stream, ("x", PACKED[:6] + b"garbage"), "cannot be unpacked"),
+        (exposures_stream, ("x", PACKED[:-9]), "error parsing line"),
+        (exposures_stream, ("x", b"\x78\xbb"), "2 bytes are no packed record"),
+        (exposures_stream, ("x", "{}"), "without recommendation_id"),
+        (erasures_stream, ("c", "c1"), "b'r'"),
+    ],
+)
+async def test_an_entry_that_holds_something_else_is_left_out_and_named(
+    connection: Connection,
+    customers: CustomerStore,
+    now_us: int,
+    tmp_path: Path,
+    *,
+    stream: Callable[[int], str],
+    fields: tuple[str | bytes, ...],
+    reason: str,
+) -> None:
+    """All others are exported, and the streams are emptied."""
+    name = stream(partition("c1"))
+    await customers.append([event("e1", at_us=now_us)])
+    await connection.execute("XADD", name, "*", *fields, doing="writing something else")
+    await customers.append([event("e2", at_us=now_us)])
+    await ExposureLog(connection).append([PackedExposure.from_record(RECORD)])
+
+    summary = await export(connection, tmp_path)
+
+    assert exported(tmp_path) == ["e1", "e2"]
+    assert (summary.events, summary.exposures, summary.erasures) == (2, 1, 0)
+    [unreadable] = summary.unreadable
+    assert summary.unreadable_entries == 1
+    assert unreadable.startswith(f"{name} ")
+    assert reason in unreadable
+    assert await connection.execute("XLEN", name, doing="looking") == 0
 
 
 async def test_two_runs_at_once_are_refused(connection: Connection, tmp_path: Path) -> None:
