@@ -139,7 +139,9 @@ class StreamTable:
             number += 1
             path = part_path(parts, self.name, number=number)
             needed = (*self.id_columns, *self.time_columns)
-            rows, left_out = readable_rows(self.table, batch.fields, batch.names, needed=needed)
+            rows, left_out = readable_rows(
+                self.table, batch.fields, names=batch.names, needed=needed
+            )
             # With its cursors, before the streams are trimmed: a crash here neither loses an entry
             # nor writes it twice.
             write_table(path, rows, cursors=batch.cursors)

@@ -57,8 +57,8 @@ def erasure_table(entries: Entries) -> pl.DataFrame:
 def readable_rows(
     table: Callable[[Entries], pl.DataFrame],
     entries: Entries,
-    names: Sequence[str],
     *,
+    names: Sequence[str],
     needed: Sequence[str],
 ) -> tuple[pl.DataFrame, list[str]]:
     """Return the rows of the entries that can be read, and the others by name and reason.
@@ -81,8 +81,8 @@ def readable_rows(
             return table([]), [f"{names[0]}: {reason or type(exc).__name__}"]
         # By halves: a few unreadable entries of many thousands are found in little time.
         middle = len(entries) // 2
-        first, bad = readable_rows(table, entries[:middle], names[:middle], needed=needed)
-        rest, more = readable_rows(table, entries[middle:], names[middle:], needed=needed)
+        first, bad = readable_rows(table, entries[:middle], names=names[:middle], needed=needed)
+        rest, more = readable_rows(table, entries[middle:], names=names[middle:], needed=needed)
         return pl.concat([first, rest]), bad + more
     return frame, []
 
