@@ -97,7 +97,8 @@ async def test_while_a_bundle_is_loaded_a_plan_that_needs_no_other_one_does_not_
     """An experiment that harms has to end at once, also while a new bundle becomes active."""
     async with bench(powered, "b1", slow="b2") as at:
         await at.active.hold(frozenset({"b1"}))
-        activating = asyncio.create_task(at.active.activate("b2"))
+        await at.active.store.activate("b2", instead_of="")  # as another worker does
+        activating = asyncio.create_task(at.active.poll())
         assert await asyncio.to_thread(at.shelf.waits.wait, 30.0)
 
         async with asyncio.timeout(10.0):
