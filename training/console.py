@@ -151,8 +151,9 @@ class Lines:
             typer.echo(f"{self._name}: {self._done:,} of {total:,}", err=True)
 
     def reach(self, step: str, *, done: int, total: int) -> None:
-        """Say which step begins, and how many of ``total`` are done."""
-        typer.echo(f"{step}: step {done + 1} of {total}", err=True)
+        """Say which step begins, and how many of ``total`` are done; nothing after the last."""
+        if done < total:
+            typer.echo(f"{step}: step {done + 1} of {total}", err=True)
 
     def end(self) -> None:
         """Say that the stage is done."""

@@ -121,7 +121,7 @@ class CsvFile:
         if len(names) == 1 and (found := [mark for mark in _OTHER_MARKS if mark in names[0]]):
             msg = (
                 f"has {found[0]!r} between its columns, not {self.separator!r}: save it with"
-                " commas, or import it by a mapping with `csv: {separator: …}`"
+                " commas (the mapping of an import reads it with `csv: {separator: …}`)"
             )
             raise UnreadableHeaderError(msg)
         if len(set(names)) < len(names):

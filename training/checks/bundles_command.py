@@ -16,7 +16,14 @@ from models.scoring.bundle import (
 )
 from models.scoring.model_card import ModelCard, read_model_card
 from models.scoring.scorer import META
-from training.checks.card_document import best_part, card_blocks, figure_text
+from training.checks.card_document import (
+    NOT_COMPARABLE,
+    best_part,
+    card_blocks,
+    figure_text,
+    n_outcomes,
+    outcomes,
+)
 from training.console import BUNDLES, Bundles, Json, exit_on_user_error, print_json, with_folder
 from training.report.block import Table
 from training.report.page import page
@@ -54,10 +61,17 @@ def list_command(bundles: Bundles = BUNDLES, as_json: Json = False) -> None:
         print_json({"bundles": found})
         return
     rows = [
-        [bundle.id, f"{card.trained_on.n_events.get('purchase', 0):,}", figure_text(figure)]
+        [
+            bundle.id,
+            card.objective.value,
+            f"{n_outcomes(card):,} {outcomes(card)}",
+            f"{figure_text(figure)}\n{card.held_out.kind} lists",
+        ]
         for (bundle, card), figure in zip(cards, figures, strict=True)
     ]
-    print_table(Table(f"Bundles in {bundles}", ["bundle", "purchases", "held-out mrr"], rows))
+    columns = ["bundle", "objective", "learned from", "held-out mrr"]
+    print_table(Table(f"Bundles in {bundles}", columns, rows))
+    typer.echo(f"mrr: {NOT_COMPARABLE}")
 
 
 @app.command("show")
@@ -126,6 +140,7 @@ def _described(manifest: Manifest, card: ModelCard) -> dict[str, str]:
             f"{META}: {metric}": " ".join(figure_text(one).split())
             for metric, one in card.figures.get(META, {}).items()
         },
+        "held-out lists": f"{card.held_out.n_lists:,} {card.held_out.kind}",
         "best part": "-" if best is None else best[0],
     }
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from models.domain.event import EventType
 from models.ranker.objective import TrainingObjective
 from models.scoring.bundle import Manifest
 from models.scoring.model_card import Figure, Figures, ModelCard
@@ -31,6 +32,11 @@ _MEASURED: Final = (
     "which flatters it a little. The bundle's own ranker was then fitted on all lists."
 )
 
+NOT_COMPARABLE: Final = (
+    "of each bundle's own held-out lists, not comparable with `evaluate`; sampled lists hold "
+    "what was bought among sales drawn at random"
+)
+
 
 def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
     """Yield the blocks of a model card: verdict, size, figures, then its data and parts."""
@@ -38,12 +44,15 @@ def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
     data, held_out = card.trained_on, card.held_out
     n_events, days = sum(data.n_events.values()), _days(data.first, data.until)
     pictured = f"{data.sale_shares.get('picture', 0):.0%} with a picture"
-    judged = f"{held_out.n_bought:,} {_outcomes(card)}, {_days(held_out.first, held_out.last)}"
-    n_bought = data.n_events.get("purchase", 0)
+    judged = f"{held_out.n_bought:,} {outcomes(card)}, {_days(held_out.first, held_out.last)}"
     yield Facts(
         [
             ("Training data", f"{n_events:,} events", days),
-            ("Purchases", f"{n_bought:,}", f"of {data.n_customers:,} customers"),
+            (
+                outcomes(card).capitalize(),
+                f"{n_outcomes(card):,}",
+                f"of {data.n_customers:,} customers",
+            ),
             ("Sales", f"{data.n_sales:,}", pictured),
             ("Held-out lists", f"{held_out.n_lists:,}", judged),
         ]
@@ -54,7 +63,7 @@ def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
     )
     yield _plot(card)
     yield Heading("Figures on held-out lists")
-    yield Paragraph(_MEASURED)
+    yield Paragraph(f"{_MEASURED} The figures are {NOT_COMPARABLE}.")
     yield figure_table(f"{card.held_out.kind} lists", card.figures, first="scorer")
     yield figure_table(f"Difference to {META}, paired", card.differences, first="scorer")
     for segment, figures in card.segments.items():
@@ -105,15 +114,13 @@ def _gaps(card: ModelCard) -> dict[str, Figure]:
 def _verdict(card: ModelCard) -> Conclusion:
     gaps = _gaps(card)
     if not gaps:
-        return Conclusion(
-            Mark("cannot tell", Tone.OPEN), f"No held-out list has {_outcomes(card)}."
-        )
+        return Conclusion(Mark("cannot tell", Tone.OPEN), f"No held-out list has {outcomes(card)}.")
     name, gap = next(iter(gaps.items()))
     own = card.figures[META][_MRR].value
     text = (
-        f"On {card.held_out.n_lists:,} held-out lists with {_outcomes(card)} the mean reciprocal "
-        f"rank is {own:.3g}, that of the best part or baseline, {name}, {own + gap.value:.3g}: "
-        f"difference {-gap.value:+.3g} [{-gap.high:+.3g}, {-gap.low:+.3g}]."
+        f"On {card.held_out.n_lists:,} held-out {card.held_out.kind} lists with {outcomes(card)} "
+        f"the mean reciprocal rank is {own:.3g}, that of the best part or baseline, {name}, "
+        f"{own + gap.value:.3g}: difference {-gap.value:+.3g} [{-gap.high:+.3g}, {-gap.low:+.3g}]."
     )
     if all(one.high < 0 for one in gaps.values()):
         return Conclusion(Mark("above its parts", Tone.GOOD), text)
@@ -122,8 +129,15 @@ def _verdict(card: ModelCard) -> Conclusion:
     return Conclusion(Mark("cannot tell", Tone.OPEN), text)
 
 
-def _outcomes(card: ModelCard) -> str:
+def outcomes(card: ModelCard) -> str:
+    """Return the name of the outcomes that a bundle learned."""
     return "clicks" if card.objective is TrainingObjective.CLICK else "purchases"
+
+
+def n_outcomes(card: ModelCard) -> int:
+    """Return how many events of the training data are of the outcome that was learned."""
+    kind = EventType.CLICK if card.objective is TrainingObjective.CLICK else EventType.PURCHASE
+    return card.trained_on.n_events.get(kind.value, 0)
 
 
 def _plot(card: ModelCard) -> BarPlot:

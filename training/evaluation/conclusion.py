@@ -5,7 +5,7 @@ from typing import Final
 
 from models.ranker.objective import Policy, TrainingObjective
 from models.scoring.scorer import META
-from training.evaluation.comparison import Difference, Verdict
+from training.evaluation.comparison import ALPHA, Difference, Verdict
 from training.evaluation.evaluate import Evaluation, ProtocolFigures
 from training.evaluation.measure import EXPECTED, MRR, PURCHASES, REALISED_REVENUE, REVENUE
 from training.evaluation.protocol import ORACLES, Protocol
@@ -50,9 +50,12 @@ def metric_of(figures: ProtocolFigures) -> str:
 
 def metric_name(figures: ProtocolFigures) -> str:
     """Return the name of the metric that decides."""
-    name = METRIC_NAMES[metric_of(figures)]
-    is_click = figures.objective is TrainingObjective.CLICK
-    return name.replace("bought", "clicked or bought") if is_click else name
+    return METRIC_NAMES[metric_of(figures)].replace("bought", outcome_name(figures))
+
+
+def outcome_name(figures: ProtocolFigures) -> str:
+    """Return what was done with a sale that counts: bought, or with `CLICK` clicked, too."""
+    return "clicked or bought" if figures.objective is TrainingObjective.CLICK else "bought"
 
 
 def deciding(evaluation: Evaluation) -> ProtocolFigures | None:
@@ -68,9 +71,8 @@ def deciding(evaluation: Evaluation) -> ProtocolFigures | None:
     return every.get(Protocol.SHOWN, known)
 
 
-def rivals(figures: ProtocolFigures) -> dict[str, Difference]:
+def rivals(figures: ProtocolFigures, metric: str) -> dict[str, Difference]:
     """Return the paired differences of parts and baselines to the meta-model, the best first."""
-    metric = metric_of(figures)
     found = {
         scorer: differences[metric]
         for scorer, differences in figures.differences.get(META, {}).items()
@@ -82,28 +84,35 @@ def rivals(figures: ProtocolFigures) -> dict[str, Difference]:
 def conclusion(evaluation: Evaluation) -> Conclusion:
     """Say in one sentence whether the meta-model ranks better than its best part and baseline."""
     figures = deciding(evaluation)
-    against = {} if figures is None else rivals(figures)
+    against = {} if figures is None else rivals(figures, metric_of(figures))
     if figures is None or not against:
         text = "There is nothing to compare: no purchase follows what was shown then."
         return Conclusion(Mark("cannot tell", Tone.OPEN), text)
     metric = metric_of(figures)
     better = [name for name, one in against.items() if one.verdict is Verdict.BETTER]
-    best = (better or list(against))[0]
+    undecided = [name for name, one in against.items() if one.verdict is Verdict.OPEN]
+    best = (better or undecided or list(against))[0]
     own, its = (figures.scorers[name][metric].value for name in (META, best))
     gap = against[best].interval
     # The meta-model minus the rival: the interval is of the rival minus the meta-model.
     gain = f"{-gap.value:+.3g} [{-gap.high:+.3g}, {-gap.low:+.3g}]"
     values = f"{metric_name(figures)}: {own:.3g} against {its:.3g}, difference {gain}"
-    verdicts = [one.verdict for one in against.values()]
     if better:
         text = f"The meta-model ranks worse than {best}, by {values}."
         return Conclusion(Mark("below", Tone.BAD), text)
-    if all(verdict is Verdict.WORSE for verdict in verdicts):
+    if not undecided:
         text = f"The meta-model ranks better than each of {len(against)} parts and baselines"
         return Conclusion(Mark("above all", Tone.GOOD), f"{text}; the best is {best}, by {values}.")
-    n_above = verdicts.count(Verdict.WORSE)
+    n_compared = sum(metric in row for row in figures.differences[META].values())
+    doubt = "may be chance"
+    if not gap.low <= 0 <= gap.high:
+        doubt = (
+            f"is one of {n_compared} comparisons: adjusted for them its p-value is "
+            f"{against[best].p:.2g}, not below {ALPHA:.0%}"
+        )
     text = (
-        f"The meta-model ranks better than {n_above} of {len(against)} parts and baselines; its "
-        f"difference to the best of them, {best}, may be chance, by {values}."
+        f"The meta-model ranks better than {len(against) - len(undecided)} of {len(against)} parts "
+        f"and baselines; its difference to the best of the others, {best}, {doubt}. The "
+        f"{values}."
     )
     return Conclusion(Mark("cannot tell", Tone.OPEN), text)

@@ -1,6 +1,7 @@
 """Evaluation report: an evaluation as the blocks of an HTML page."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from models.domain.event import from_us
@@ -15,6 +16,8 @@ from training.evaluation.conclusion import (
     deciding,
     metric_name,
     metric_of,
+    outcome_name,
+    rivals,
 )
 from training.evaluation.evaluate import FLOOR, Evaluation, ProtocolFigures
 from training.evaluation.example_slates import Thumbnail, currency_of, gallery, talk_lines
@@ -41,6 +44,7 @@ _MULTIPLICITY: Final = (
     "interval excludes 0 and the p-value, adjusted by Holm's method over all scorers of the "
     "column, is below 5%; everything else is open."
 )
+_N_COLUMNS: Final = 7  # of intervals, on a page of 1,180 pixels
 _WANTED: Final = (
     "Wanted: slope between 0.95 and 1.05, calibration error at most 10% of the base rate. "
     "Intervals are over customers; a calibration error is never below 0, so noise raises it."
@@ -73,7 +77,12 @@ def document(evaluation: Evaluation, *, thumbnail: Thumbnail) -> list[Block]:
     examined = every.get(Protocol.OPEN, every.get(Protocol.SHOWN))
     if examined is not None:
         blocks.append(Heading("Example slates"))
-        blocks += gallery(examined.examples, evaluation.catalogue, thumbnail=thumbnail)
+        blocks += gallery(
+            examined.examples,
+            evaluation.catalogue,
+            thumbnail=thumbnail,
+            outcome=outcome_name(examined),
+        )
     for name, protocol in every.items():
         blocks += _protocol(name, protocol)
     if evaluation.reliability:
@@ -97,14 +106,19 @@ def _facts(protocol: ProtocolFigures, currency: str) -> Iterator[tuple[str, str,
     if money in own and own[money].high > 0:
         unit = f" {currency}".rstrip()
         name = "Expected revenue a visit" if money == REVENUE else "Revenue a bought slate"
-        note = ""
+        notes: list[str] = []
         if money in floor and money in gaps:
             gap = gaps[money]
-            note = (
+            notes.append(
                 f"{FLOOR}: {floor[money].value:,.4g}; difference {gap.interval.value:+,.3g} "
                 f"{_interval(gap.interval, '+,.3g')}, {gap.verdict}"
             )
-        yield f"{name}, first ten", f"{own[money].value:,.4g}{unit}", note
+        best = next(iter(rivals(protocol, money)), FLOOR)
+        if best != FLOOR:
+            notes.append(
+                f"best part or baseline, {best}: {protocol.scorers[best][money].value:,.4g}"
+            )
+        yield f"{name}, first ten", f"{own[money].value:,.4g}{unit}", "; ".join(notes)
     for metric, share in protocol.lift_shares.get(META, {}).items():
         if metric == metric_of(protocol):
             text = f"of the best possible gain over {FLOOR} {_interval(share, '.0%')}"
@@ -154,7 +168,7 @@ def _scorer_plot(protocol: ProtocolFigures) -> BarPlot:
 
 def _protocol(name: str, protocol: ProtocolFigures) -> Iterator[Block]:
     yield Heading(_TITLES[name])
-    yield Paragraph(_RANKED[name])
+    yield Paragraph(_RANKED[name].replace("bought", outcome_name(protocol)))
     scorers = protocol.scorers
     lines = talk_lines(list(scorers))
     talk = {f"{line} ({scorer})": scorers[scorer] for line, scorer in lines.items()}
@@ -164,7 +178,7 @@ def _protocol(name: str, protocol: ProtocolFigures) -> Iterator[Block]:
         [*row, f"{protocol.coverage[name]:.1%}"]
         for name, row in zip(scorers, figures.rows, strict=True)
     ]
-    yield Table(figures.caption, [*figures.columns, "coverage"], rows)
+    yield from _narrow(Table(figures.caption, [*figures.columns, "coverage"], rows))
     if protocol.lift_shares:
         yield interval_table(
             f"Share of the knowable oracle's lift over {FLOOR}", protocol.lift_shares
@@ -172,8 +186,19 @@ def _protocol(name: str, protocol: ProtocolFigures) -> Iterator[Block]:
     yield Paragraph(_MULTIPLICITY)
     for reference, found in protocol.differences.items():
         marks = RIVAL_MARKS if reference == META else MARKS
-        yield difference_table(f"Difference to {reference}", found, marks=marks)
+        yield from _narrow(difference_table(f"Difference to {reference}", found, marks=marks))
     if protocol.segments:
         yield Heading(f"{_TITLES[name]}: segments")
     for segment, row in protocol.segments.items():
-        yield interval_table(segment, row, first="scorer")
+        yield from _narrow(interval_table(segment, row, first="scorer"))
+
+
+def _narrow(table: Table) -> Iterator[Table]:
+    """Divide a table into ones that fit on the page; each begins with the first column."""
+    for start in range(1, len(table.columns), _N_COLUMNS):
+        part = slice(start, start + _N_COLUMNS)
+        caption = table.caption if start == 1 else f"{table.caption}, continued"
+        rows = [[row[0], *row[part]] for row in table.rows]
+        yield replace(
+            table, caption=caption, columns=[table.columns[0], *table.columns[part]], rows=rows
+        )

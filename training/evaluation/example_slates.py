@@ -19,7 +19,6 @@ from training.report.block import Block, Mark, Picture, PictureGrid, Table, Tone
 
 N_SALES: Final = 5  # a row on a desktop, two on a phone; chosen
 SIDE: Final = 150  # pixels, as large as the page shows them
-BOUGHT: Final = Mark("bought", Tone.GOOD)
 
 TALK: Final[Mapping[str, tuple[str, ...]]] = {
     "popularity": ("popularity",),
@@ -92,14 +91,15 @@ def examples(judged: Sequence[EvaluatedSlate], n: int) -> tuple[EvaluatedSlate, 
 
 
 def gallery(
-    chosen: Sequence[EvaluatedSlate], catalogue: Catalogue, *, thumbnail: Thumbnail
+    chosen: Sequence[EvaluatedSlate], catalogue: Catalogue, *, thumbnail: Thumbnail, outcome: str
 ) -> Iterator[Block]:
-    """Show slates: the customer's latest events, what was bought, and what each line puts first.
+    """Show slates: the customer's latest events, the outcome, and what each line puts first.
 
     Args:
         chosen: The slates.
         catalogue: Their sales.
         thumbnail: Returns pictures.
+        outcome: What was done with the sales of `EvaluatedSlate.bought`, such as "bought".
     """
     for number, one in enumerate(chosen, start=1):
         situation = one.situation
@@ -114,40 +114,37 @@ def gallery(
         ]
         if not rows:
             rows.append(["before", "nothing", "known of this customer"])
-        bought = one.bought.tolist()
-        rows += [["then", "bought", title_of(catalogue, row)] for row in bought]
+        bought, mark = one.bought.tolist(), Mark(outcome, Tone.GOOD)
+        rows += [["then", outcome, title_of(catalogue, row)] for row in bought]
         if not bought:
-            rows.append(["then", "nothing", "bought of these sales"])
+            rows.append(["then", "nothing", f"{outcome} of these sales"])
         yield Table(caption, ["when", "event", "sale"], rows, of_words=True)
         if bought:
             pictures = [
-                _picture(catalogue, row, thumbnail=thumbnail, is_bought=True)
-                for row in bought[:N_SALES]
+                _picture(catalogue, row, thumbnail=thumbnail, mark=mark) for row in bought[:N_SALES]
             ]
-            yield PictureGrid("what was bought", pictures)
+            yield PictureGrid(f"what was {outcome}", pictures)
         for line, scorer in talk_lines(list(one.chosen)).items():
             first_ten: list[int] = one.chosen[scorer].tolist()
             pictures = [
-                _picture(catalogue, row, thumbnail=thumbnail, is_bought=row in bought)
+                _picture(catalogue, row, thumbnail=thumbnail, mark=mark if row in bought else None)
                 for row in first_ten[:N_SALES]
             ]
-            yield PictureGrid(f"{line} ({scorer}){_ranks(first_ten, bought)}", pictures)
+            ranks = f": {outcome} {_ranks(first_ten, bought)}" if bought else ""
+            yield PictureGrid(f"{line} ({scorer}){ranks}", pictures)
 
 
-def _picture(catalogue: Catalogue, row: int, *, thumbnail: Thumbnail, is_bought: bool) -> Picture:
+def _picture(catalogue: Catalogue, row: int, *, thumbnail: Thumbnail, mark: Mark | None) -> Picture:
     sale, text = catalogue.sales[row], title_of(catalogue, row)
     if sale.price is not None:
         text += f", {sale.price:g} {sale.currency or ''}".rstrip()
-    return Picture(thumbnail(sale.sale_id), text, BOUGHT if is_bought else None)
+    return Picture(thumbnail(sale.sale_id), text, mark)
 
 
 def _ranks(first_ten: Sequence[int], bought: Sequence[int]) -> str:
-    """Say at which ranks the bought sales are; nothing where nothing was bought."""
-    if not bought:
-        return ""
+    """Say at which ranks the bought sales are."""
     ranks = [str(rank) for rank, row in enumerate(first_ten, start=1) if row in bought]
-    found = f"at rank {', '.join(ranks)}" if ranks else f"not among the first {len(first_ten)}"
-    return f": bought {found}"
+    return f"at rank {', '.join(ranks)}" if ranks else f"not among the first {len(first_ten)}"
 
 
 def title_of(catalogue: Catalogue, row: int) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.dataset.checks import ROW, given
 from models.dataset.events import EventTable, keys_for
+from models.dataset.faults import DatasetError
 from models.dataset.tables import Table, read_table
 from models.domain.errors import UserError
 from models.query.query import Query
@@ -59,10 +60,13 @@ class OwnScores:
         """Read a Parquet or CSV file with the columns exposure, sale, score, perhaps customer.
 
         Raises:
-            DatasetError: If it is no such file.
-            OwnScoresError: If a column is missing, a row is broken, or a sale is scored twice.
+            OwnScoresError: If it is no such file, a column is missing, a row is broken, or a sale
+                is scored twice.
         """
-        table = read_table(path)
+        try:
+            table = read_table(path)
+        except DatasetError as exc:
+            raise OwnScoresError("\n".join(map(str, exc.faults.first(1)))) from exc
         for fault in table.faults:
             raise OwnScoresError(str(fault))
         names = [_column(table, wanted) for wanted in (_EXPOSURE, _SALE, _SCORE)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.domain.event import KINDS, EventType, from_us
 from models.query.query import Query
+from models.ranker.objective import Policy
 from models.scoring.scorer import META, Scorer, Scores
 from training.baselines.baselines import Baselines
 from training.configuration import RunConfig
@@ -229,6 +231,16 @@ class SlateEvaluator:
             name = f"{customer_id} {moment:%Y-%m-%dT%H:%M:%S.%fZ}"
         return SlateKey(slate, name, customer, customer_id)
 
+    @cached_property
+    def _policies(self) -> tuple[str, ...]:
+        """Policies beside `META`; orders by value would be copies where no value is known."""
+        catalogue, copies = self.past.catalogue, {META}
+        if np.isnan(catalogue.log_price).all():
+            copies.add(Policy.META_REVENUE)
+            if np.isnan(catalogue.margin).all():
+                copies.add(Policy.META_MARGIN)
+        return tuple(name for name in self.scorer.policies if name not in copies)
+
     def _orders(
         self,
         key: SlateKey,
@@ -238,8 +250,7 @@ class SlateEvaluator:
         positions: NDArray[np.int64] | None,
     ) -> dict[str, NDArray[np.float64]]:
         scores = self.scorer.score(query)
-        names = self.scorer.policies
-        orders = {name: self.scorer.order(scores, name) for name in names if name != META}
+        orders = {name: self.scorer.order(scores, name) for name in self._policies}
         for name, extra in self.extras.items():
             order = extra(key, query, scores)
             if order is not None:

@@ -79,3 +79,13 @@ def test_where_stderr_is_no_terminal_progress_is_a_line_at_each_tenth(
     assert lines[11] == "features: 2,250 of 2,500"
     assert lines[12].startswith("features: 2,500, done, ")
     assert len(lines) == 13
+
+
+def test_steps_are_counted_up_to_the_last(capsys: pytest.CaptureFixture[str]) -> None:
+    with bars() as progress:
+        progress.reach("sales", done=0, total=2)
+        progress.reach("events", done=1, total=2)
+        progress.reach("done", done=2, total=2)
+
+    steps = [line for line in capsys.readouterr().err.splitlines() if "step" in line]
+    assert steps == ["sales: step 1 of 2", "events: step 2 of 2"]

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from models.ranker.objective import TrainingObjective
 from models.scoring.bundle import read_bundle
 from models.scoring.model_card import Figure, read_model_card
 from models.scoring.scorer import Scorer
 from tests.bundles import recalibrated
 from training.checks.bundles_command import app
-from training.checks.card_document import card_blocks
+from training.checks.card_document import card_blocks, n_outcomes, outcomes
 from training.report.block import Conclusion
 
 # Differences to the meta-model: value and interval.
@@ -70,6 +71,20 @@ def test_bundles_are_listed_and_one_that_is_broken_is_named(
     assert broken.name not in found.stdout
     assert "topics.npz is missing" in found.stderr
     assert [one["bundle"] for one in listed] == [whole.name]
+    assert "not comparable with `evaluate`" in " ".join(found.stdout.split())
+
+
+@pytest.mark.parametrize(("objective", "said"), [("click", "7 clicks"), ("value", "3 purchases")])
+def test_a_bundle_is_listed_with_what_it_learned(
+    tiny_bundle: tuple[Path, Path], objective: str, said: str
+) -> None:
+    card = read_model_card(read_bundle(tiny_bundle[0]))
+    data = card.trained_on.model_copy(update={"n_events": {"click": 7, "purchase": 3}})
+    update = {"objective": TrainingObjective(objective), "trained_on": data}
+
+    changed = card.model_copy(update=update)
+
+    assert f"{n_outcomes(changed)} {outcomes(changed)}" == said
 
 
 def test_a_comparison_names_what_differs(tiny_bundle: tuple[Path, Path], tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from models.catalogue.snapshot import Snapshot
 from models.pictures.topics import Topics
 from models.ranker.objective import TrainingObjective
 from tests.judged import slate
+from training.evaluation.comparison import Difference
 from training.evaluation.conclusion import conclusion, metric_name, metric_of
 from training.evaluation.evaluate import Evaluation, figures_of
 from training.evaluation.measure import MRR, PURCHASES, REALISED_REVENUE
+from training.statistics.bootstrap import Interval
 
 CATALOGUE = Snapshot.from_sales({}, {}).catalogue(Topics.none())
 N_CUSTOMERS = 40
@@ -78,7 +80,24 @@ def test_it_cannot_tell_where_the_interval_of_the_best_holds_zero(own: float) ->
 
     assert found.mark.word == "cannot tell"
     assert "better than 1 of 2 parts and baselines" in found.text
-    assert "taste, may be chance" in found.text
+    assert "the best of the others, taste, may be chance" in found.text
+
+
+def test_it_cannot_tell_where_only_the_adjustment_holds_the_verdict_open() -> None:
+    """The best of all is surely below: what is open is named, with what it was adjusted for."""
+    figures = evaluation({"meta": 0.5, "taste": 0.4, "popularity": 0.2}).protocols["open"]
+    gap = Interval(value=-0.2, low=-0.3, high=-0.1, n=40)
+    figures.differences["meta"]["popularity"][PURCHASES] = Difference(gap, p=0.06)
+
+    found = conclusion(Evaluation({"open": figures}, CATALOGUE, {}))
+
+    assert found.mark.word == "cannot tell"
+    assert "better than 1 of 2 parts and baselines" in found.text
+    assert (
+        "popularity, is one of 2 comparisons: adjusted for them its p-value is 0.06, not below 5%"
+        in found.text
+    )
+    assert "difference +0.2 [+0.1, +0.3]" in found.text
 
 
 def test_oracles_and_other_orders_of_the_meta_model_are_no_rivals() -> None:

@@ -10,16 +10,16 @@ from models.catalogue.snapshot import Snapshot
 from models.domain.event import EventType
 from models.domain.units import DAY_US, HOUR_US
 from models.pictures.topics import Topics
-from models.ranker.objective import Policy
+from models.ranker.objective import Policy, TrainingObjective
 from models.recommenders.registry import RECOMMENDERS
 from tests.judged import slate
 from tests.logs import sale
 from training.evaluation.document import document
 from training.evaluation.evaluate import Evaluation, figures_of
-from training.evaluation.example_slates import BOUGHT, TALK, Thumbnails, examples, talk_lines
-from training.evaluation.measure import PURCHASES
+from training.evaluation.example_slates import TALK, Thumbnails, examples, talk_lines
+from training.evaluation.measure import PURCHASES, REALISED_REVENUE
 from training.evaluation.protocol import EvaluatedSlate, PastEvent
-from training.report.block import Facts, PictureGrid, Table
+from training.report.block import Facts, Mark, PictureGrid, Table, Tone
 from training.report.page import page
 from training.statistics.reliability import Predictions, reliability
 
@@ -81,7 +81,68 @@ def test_an_example_says_what_the_customer_did_and_bought() -> None:
         ["then", "nothing", "bought of these sales"],
     ]
     grids = [block for block in blocks if isinstance(block, PictureGrid)]
-    assert [picture.mark for picture in grids[1].pictures] == [None, BOUGHT]
+    assert [picture.mark for picture in grids[1].pictures] == [
+        None,
+        Mark("bought", Tone.GOOD),
+    ]
+
+
+def test_a_report_of_clicks_names_them() -> None:
+    figures = figures_of(two_slates(), seed=0, objective=TrainingObjective.CLICK)
+    evaluation = replace(report(), protocols={"open": figures})
+
+    blocks = document(evaluation, thumbnail=Thumbnails({}))
+
+    first, second = (one for one in blocks if isinstance(one, Table) and "Visit" in one.caption)
+    assert first.rows[-1] == ["then", "clicked or bought", "s2"]
+    assert second.rows[-1] == ["then", "nothing", "clicked or bought of these sales"]
+    grids = [block for block in blocks if isinstance(block, PictureGrid)]
+    assert [grid.caption for grid in grids[:2]] == [
+        "what was clicked or bought",
+        "popularity (popularity): clicked or bought at rank 2",
+    ]
+    assert [picture.mark for picture in grids[1].pictures] == [
+        None,
+        Mark("clicked or bought", Tone.GOOD),
+    ]
+
+
+def test_money_is_compared_with_popularity_and_with_the_best_rival() -> None:
+    means = {"meta": 20.0, "popularity": 10.0, "bought_before": 25.0, "random": 5.0}
+    metrics = {name: {REALISED_REVENUE: mean} for name, mean in means.items()}
+    chosen = dict.fromkeys(means, (0,))
+    judged = [slate(n, metrics, candidates=(0,), chosen=chosen) for n in range(3)]
+    evaluation = replace(report(), protocols={"open": figures_of(judged, seed=0)})
+
+    (facts,) = (
+        block
+        for block in document(evaluation, thumbnail=Thumbnails({}))
+        if isinstance(block, Facts)
+    )
+
+    name, figure, note = facts.facts[0]
+    assert (name, figure) == ("Revenue a bought slate, first ten", "20")
+    assert note.startswith("popularity: 10; difference +10 ")
+    assert note.endswith("; best part or baseline, bought_before: 25")
+
+
+def test_a_table_of_many_metrics_is_divided() -> None:
+    """Nine metrics and the coverage are two tables, of seven columns and of three."""
+    metrics = [f"m{n}" for n in range(9)]
+    values = {"meta": dict.fromkeys(metrics, 0.5)}
+    judged = [slate(n, values, candidates=(0,), chosen={"meta": (0,)}) for n in range(3)]
+    evaluation = replace(report(), protocols={"open": figures_of(judged, seed=0)})
+
+    tables = {
+        block.caption: block
+        for block in document(evaluation, thumbnail=Thumbnails({}))
+        if isinstance(block, Table)
+    }
+
+    assert tables["All scorers"].columns == ["scorer", *metrics[:7]]
+    rest = tables["All scorers, continued"]
+    assert rest.columns == ["scorer", "m7", "m8", "coverage"]
+    assert rest.rows[0][:2] == ["meta", "0.5\n[0.5, 0.5]"]
 
 
 def test_the_opening_names_size_and_period() -> None:

@@ -1,5 +1,6 @@
 """Scores of one's own are judged as those of a bundle, and slates are written as judged."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -108,6 +109,27 @@ def test_a_file_without_scores_is_refused_with_its_columns(tmp_path: Path) -> No
         OwnScoresError, match=r"no column exposure_id or exposure; .* are list, sale"
     ):
         OwnScores.read(path)
+
+
+def test_a_file_with_other_separators_is_refused_as_a_file_of_scores(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text("exposure_id;sale_id;score\nx1;s1;1\n")
+
+    with pytest.raises(OwnScoresError, match=r"^scores\.csv: has ';' between its columns"):
+        OwnScores.read(path)
+
+
+def test_orders_by_value_are_left_out_where_no_sale_has_a_price(tmp_path: Path) -> None:
+    question = question_on(LOG, tmp_path)
+    sales = tuple(one.model_copy(update={"price": None}) for one in question.dataset.sales)
+    unpriced = replace(question, dataset=replace(question.dataset, sales=sales))
+
+    priced, plain = (
+        evaluate(price_scorer(), one, progress=Silent()).protocols["shown"].scorers.keys()
+        for one in (question, unpriced)
+    )
+
+    assert priced - plain == {"meta-revenue", "meta-margin"}
 
 
 def test_scores_of_other_lists_are_refused_by_name(tmp_path: Path) -> None:

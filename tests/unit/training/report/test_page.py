@@ -86,6 +86,17 @@ def test_no_name_is_read_as_a_formula_or_fails(text: str) -> None:
     assert " ".join(text.split()) in " ".join(texts.split())
 
 
+def test_sales_without_pictures_have_no_empty_boxes() -> None:
+    """Beside a picture a box keeps the captions in line."""
+    plain = Picture(b"", "s1")
+
+    def is_boxed(*pictures: Picture) -> bool:
+        return 'class="none"' in page("a", [PictureGrid("a", pictures)])
+
+    assert is_boxed(plain, Picture(b"\xff\xd8", "s2"))
+    assert not is_boxed(plain, plain)
+
+
 def test_nothing_outside_the_page_is_named() -> None:
     html = page("a", every_block("a"))
     found = Elements(html)
