@@ -104,9 +104,8 @@ def _print_bundle(manifest: Manifest, columns: list[dict[str, JsonValue]]) -> No
     if manifest.part:
         better = "it orders the held-out slates better than all features"
         typer.echo(f"  the meta-model reads {manifest.part} alone: {better}")
-    outcomes = "clicks" if manifest.config["objective"] == TrainingObjective.CLICK else "purchases"
     for name, value in manifest.metrics.items():
-        typer.echo(f"  {name.replace('purchases', outcomes)}: {value:.6g}")
+        typer.echo(f"  {name}: {value:.6g}")
     for column in columns:
         if not column["used"]:
             typer.echo(f"  not used: {column['table']}.{column['column']}: {column['why']}")
