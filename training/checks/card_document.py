@@ -43,7 +43,6 @@ def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
     yield _verdict(card)
     data, held_out = card.trained_on, card.held_out
     n_events, days = sum(data.n_events.values()), _days(data.first, data.until)
-    pictured = f"{data.sale_shares.get('picture', 0):.0%} with a picture"
     judged = f"{held_out.n_bought:,} {outcomes(card)}, {_days(held_out.first, held_out.last)}"
     yield Facts(
         [
@@ -53,7 +52,7 @@ def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
                 f"{n_outcomes(card):,}",
                 f"of {data.n_customers:,} customers",
             ),
-            ("Sales", f"{data.n_sales:,}", pictured),
+            ("Sales", f"{data.n_sales:,}", f"{data.sale_shares.get('picture', 0):.0%} pictured"),
             ("Held-out lists", f"{held_out.n_lists:,}", judged),
         ]
     )
