@@ -88,6 +88,7 @@ class FaultCode(StrEnum):
     ERASED = "erased", Effect.NOTE
     DUPLICATE_EVENT = "duplicate_event", Effect.NOTE
     UNKNOWN_SALE = "unknown_sale", Effect.NOTE
+    MOST_SALES_UNKNOWN = "most_sales_unknown", Effect.NOTE
     BEFORE_OPENING = "before_opening", Effect.NOTE
     AFTER_CLOSE = "after_close", Effect.NOTE
     OTHER_MARKET = "other_market", Effect.NOTE

@@ -213,10 +213,46 @@ def _events(
     n_unknown = len(faults.with_codes(FaultCode.UNKNOWN_SALE))
     if events is None:
         return None, faults
-    if sales and len(events) == n_unknown:
+    if sales and not len(events):
         faults += _empty(table, FaultCode.NO_EVENTS)
+    elif sales and n_unknown:
+        faults += _unknown_sales(table, events, sales, n_unknown=n_unknown)
     faults += _lone_refunds(table, events)
     return events, faults
+
+
+def _unknown_sales(
+    table: Table, events: EventTable, sales: SalesFile, *, n_unknown: int
+) -> FaultReport:
+    ids = events.sale_ids
+    known = [sale.sale_id for sale in sales.sales]
+    reason = if_most_unknown(
+        n_unknown,
+        int(np.sum(ids.codes >= 0)),
+        example=ids.values.filter(~ids.values.is_in(known))[0],
+    )
+    if not reason:
+        return FaultReport.none()
+    none_known = n_unknown == len(events)
+    code = FaultCode.NO_EVENTS if none_known else FaultCode.MOST_SALES_UNKNOWN
+    return FaultReport.from_faults([table.fault(code, reason, column="sale_id")])
+
+
+def if_most_unknown(n_unknown: int, n_events: int, *, example: str) -> str:
+    """Return what to do if most events name a sale that the dataset lacks; else nothing.
+
+    Args:
+        n_unknown: Events whose sale is not among the accepted ones.
+        n_events: Events that name a sale.
+        example: Id of one of these sales.
+    """
+    if n_unknown <= n_events / 2:
+        return ""
+    return (
+        f"{n_unknown:,} of {n_events:,} events ({n_unknown / n_events:.0%}) name no sale of the"
+        f" dataset, such as {example!r}, and no model learns from them: check `sale_id` of sales"
+        " and events, or let `import table` make such sales by `sales_from_events: {}`"
+    )
 
 
 def _lone_refunds(table: Table, events: EventTable) -> FaultReport:

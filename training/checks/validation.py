@@ -1,16 +1,21 @@
 """Dataset validation: ``python -m training validate``, faults and profile of a dataset."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import fill
 from typing import Annotated, Final
 
+import numpy as np
 import typer
 from pydantic import JsonValue
 
-from models.dataset import Dataset, DatasetError, Effect, FaultReport, read_dataset
+from models.dataset import Dataset, DatasetError, Effect, FaultCode, FaultReport, read_dataset
 from models.dataset.quarantine import DEFAULT_NAME, write_quarantine
+from models.domain.event import MAX_AHEAD_US, from_us, to_us
 from training.checks.profile import Profile, advice_for, profile_of
+from training.configuration import RunConfig
 from training.console import bars, print_json
+from training.examples.outcomes import if_no_outcome, objective_for
 from training.report.block import Block, Paragraph, Table
 from training.report.terminal import WIDTH, print_blocks
 
@@ -19,6 +24,10 @@ _COSTS: Final = {
     Effect.ROW: "rows left out",
     Effect.GAP: "something missing, the rest is kept",
     Effect.NOTE: "nothing lost",
+}
+_COSTS_OF_CODES: Final = {
+    FaultCode.UNKNOWN_SALE: "kept, no model learns from them",
+    FaultCode.MOST_SALES_UNKNOWN: "kept, no model learns from them",
 }
 
 
@@ -63,13 +72,40 @@ def validate(
         print_json(_as_json(dataset, faults, directory=data, quarantine=kept, shown=shown))
     else:
         _print_faults(faults, quarantine=kept, shown=shown)
-        stopped = " (strict: stopped at the first file with faults)" if strict else ""
-        verdict = f"cannot be used{stopped}" if dataset is None else f"usable, {_contents(dataset)}"
-        typer.echo(f"{data}: {verdict}")
-        if dataset is not None:
+        if dataset is None:
+            stopped = " (strict: stopped at the first file with faults)" if strict else ""
+            typer.echo(f"{data}: cannot be used{stopped}")
+        else:
+            _print_verdict(data, dataset)
             _print_profile(profile_of(dataset))
     if dataset is None:
         raise typer.Exit(1)
+
+
+def _print_verdict(directory: Path, dataset: Dataset) -> None:
+    refusal = _refusal(dataset)
+    verdict = f"cannot be trained on: {refusal}\n" if refusal else "usable, "
+    typer.echo(f"{directory}: {verdict}{_contents(dataset)}")
+    times = dataset.events.received_us
+    if n_later := _n_later_than_now(dataset):
+        typer.echo(
+            f"note: {n_later:,} events are later than now, the last at"
+            f" {from_us(int(times.max())):%Y-%m-%d %H:%M} UTC; `train` refuses them without"
+            " `--until`: correct or remove them"
+        )
+
+
+def _refusal(dataset: Dataset) -> str:
+    """Return why `train` refuses the dataset; nothing if it does not."""
+    try:
+        dataset.require_trainable()
+    except DatasetError as exc:
+        return "; ".join(fault.reason for fault in exc.faults)
+    return if_no_outcome(dataset.events, objective_for(RunConfig(), dataset.events))
+
+
+def _n_later_than_now(dataset: Dataset) -> int:
+    return int(np.sum(dataset.events.received_us > to_us(datetime.now(UTC)) + MAX_AHEAD_US))
 
 
 def _as_json(
@@ -83,6 +119,8 @@ def _as_json(
     return {
         "directory": str(directory),
         "usable": dataset is not None,
+        "train_refuses": (_refusal(dataset) or None) if dataset is not None else None,
+        "later_than_now": None if dataset is None else _n_later_than_now(dataset),
         "sales": None if dataset is None else len(dataset.sales),
         "events": None if dataset is None else len(dataset.events),
         "customers": _n_customers(dataset),
@@ -170,7 +208,7 @@ def _n_customers(dataset: Dataset | None) -> int | None:
 
 def _print_faults(faults: FaultReport, *, quarantine: Path | None, shown: int) -> None:
     for code, n in faults.counts().items():
-        typer.echo(f"{code} ({n:,}, {_COSTS[code.effect]})")
+        typer.echo(f"{code} ({n:,}, {_COSTS_OF_CODES.get(code, _COSTS[code.effect])})")
         for fault in faults.with_codes(code).first(shown):
             typer.echo(f"  {fault}")
         if n > shown:

@@ -50,6 +50,21 @@ def objective_for(config: RunConfig, events: EventTable) -> TrainingObjective:
     if config.objective is not None:
         return config.objective
     n_purchases, n_clicks = (int((events.kinds == kind).sum()) for kind in (PURCHASE, CLICK))
+    return objective_by_counts(n_purchases, n_clicks)
+
+
+def objective_by_counts(n_purchases: int, n_clicks: int) -> TrainingObjective:
+    """Return the objective of a run that names none; see `objective_for`."""
     if n_purchases < _MIN_PURCHASES and n_clicks > n_purchases:
         return TrainingObjective.CLICK
     return TrainingObjective.PURCHASE
+
+
+def if_no_outcome(events: EventTable, objective: TrainingObjective) -> str:
+    """Return why nothing can be learned if no event is a success; else nothing."""
+    if is_outcome(events, objective).any():
+        return ""
+    has_clicks = bool((events.kinds == CLICK).any())
+    if has_clicks:
+        return "no event is a purchase: learn clicks with `--objective click`"
+    return "no event is a purchase or a click, and nothing else is learned"

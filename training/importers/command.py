@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from models.dataset.faults import Effect, FaultReport
 from models.dataset.quarantine import write_quarantine
 from training.console import Json, bars, exit_on_user_error, print_json
+from training.importers.hints import hints_for
 from training.importers.mapping import read_mapping, shipped_mappings, shipped_text
 from training.importers.table import Files, Imported, import_table
 from training.importers.trivago import import_trivago
@@ -40,15 +41,17 @@ def table(
 ) -> None:
     """Import your own CSV, Parquet or JSON lines by a mapping of columns and values."""
     with exit_on_user_error(), bars() as bar:
+        rules = read_mapping(mapping)
         imported = import_table(
             Files(events, sales=sales, customers=customers),
-            read_mapping(mapping),
+            rules,
             out=out,
             progress=lambda step, done, total: bar.reach(step, done=done, total=total),
         )
         quarantine = _set_aside(imported.faults, out)
     refused = imported.faults.having(Effect.ROW).counts()
     counts = {code.value: n for code, n in refused.items()}
+    hints = hints_for(imported.faults, rules, n_rows=imported.n_rows)
     if as_json:
         report: dict[str, JsonValue] = {
             "out": str(out),
@@ -60,6 +63,7 @@ def table(
             "unused_columns": {file: [*names] for file, names in imported.unused.items()},
             "remarks": [*imported.remarks],
             "faults": {**counts},
+            "hints": [*hints],
             "quarantine": None if quarantine is None else str(quarantine),
         }
         print_json(report)
@@ -69,6 +73,8 @@ def table(
     rows = imported.faults.having(Effect.ROW)
     for code in rows.counts():
         typer.echo(f"  {rows.with_codes(code).first(1)[0]}")
+    for hint in hints:
+        typer.echo(f"hint: {hint}")
     if quarantine is not None:
         typer.echo(f"  all of them are kept in {quarantine}")
     typer.echo(f"next: python -m training validate --data {out}")

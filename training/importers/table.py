@@ -10,7 +10,7 @@ import polars as pl
 from models.dataset.checks import ROW, Check, find_faults, given
 from models.dataset.events import OF_A_SALE
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
-from models.dataset.reading import Progress
+from models.dataset.reading import Progress, if_most_unknown
 from models.dataset.schema import CUSTOMERS, EVENTS, SALES, Column, Kind
 from models.dataset.tables import Table
 from training.importers.mapped import ENTRY, converted, in_utc, mapped, with_typed_attributes
@@ -301,6 +301,10 @@ def _sales(
         _note_unused(source, mapping.sales, set(), imported)
         frames.append(_rows(source, mapping.sales, SALES, mapping, imported, events=events))
         if mapping.sales_from_events is None:
+            named = events["sale_id"].drop_nulls()
+            unknown = named.filter(~named.is_in(frames[0]["sale_id"].implode()))
+            if remark := if_most_unknown(len(unknown), len(named), example=str(unknown.first())):
+                imported.remarks.append(remark)
             return frames[0]
         first = first.join(frames[0], on="sale_id", how="anti", maintain_order="left")
     if first.height or not frames:

@@ -23,7 +23,7 @@ from models.scoring.scorer import (
 from training.configuration import ConfigurationError, RunConfig, TrainingOptions
 from training.console import Progress
 from training.examples.cold_start_mask import ColdStartMask
-from training.examples.outcomes import objective_for
+from training.examples.outcomes import if_no_outcome, objective_for
 from training.examples.point_in_time import PointInTime, assemble_slates
 from training.examples.refit import (
     RefittedSchema,
@@ -41,7 +41,7 @@ from training.pipeline.training_data import TrainingData
 from training.ranker.early_stopping import RankerTraining
 from training.ranker.fit_drift_baseline import fit_drift_baseline
 from training.ranker.fit_order_sizes import fit_order_sizes
-from training.ranker.fit_ranker import fit_ranker
+from training.ranker.fit_ranker import TooFewPurchasesError, fit_ranker
 from training.recommenders.attribute_columns import choose_attributes
 from training.recommenders.interactions import Interactions
 from training.recommenders.left_out import without_data
@@ -192,6 +192,8 @@ def _with_objective(data: TrainingData, options: TrainingOptions) -> TrainingOpt
             "purchase, and no sale has a price: send `price` of sales, or choose `purchase`"
         )
         raise ConfigurationError(msg)
+    if reason := if_no_outcome(data.dataset.events, objective):
+        raise TooFewPurchasesError(reason)
     config = options.config.model_copy(update={"objective": objective})
     return replace(options, config=config)
 

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from models.domain.errors import UserError
 from models.ranker.logistic import LogisticRanker
+from models.ranker.objective import TrainingObjective
 from models.ranker.ranker import sigmoid
 from training.ranker.calibration import fit_calibration, recentred
 from training.ranker.early_stopping import EarlyFit, MetaModel, RankerTraining
@@ -76,6 +79,20 @@ def fit_meta_model(training: RankerTraining) -> MetaModel:
     return _fitted(training)[1]
 
 
+def _too_few(training: RankerTraining, when: str, n: int) -> str:
+    cut, customers = training.n_early, training.slates.customers
+    customers = customers[:cut] if when == "earlier" else customers[cut:]
+    learns_clicks = training.config.objective is TrainingObjective.CLICK
+    outcomes = "clicks or purchases" if learns_clicks else "purchases"
+    clicks = "" if learns_clicks else ", or, if clicks are logged, `--objective click`"
+    return (
+        f"the {when} part of the slates (lists shown, or visits where no impression is logged),"
+        f" {len(customers):,} of {len(np.unique(customers)):,} customers, has {n} {outcomes}, at"
+        f" least {MIN_PURCHASES} are needed: give more data (1,000 {outcomes} of many customers"
+        f" are a good start){clicks}"
+    )
+
+
 def _fitted(training: RankerTraining) -> tuple[EarlyFit, MetaModel]:
     """Return the fit of the earlier slates and the ranker of all slates, both calibrated.
 
@@ -85,12 +102,7 @@ def _fitted(training: RankerTraining) -> tuple[EarlyFit, MetaModel]:
     bought = training.slates.bought
     for when, n_purchases in zip(("earlier", "later"), training.n_distinct(bought), strict=True):
         if n_purchases < MIN_PURCHASES:
-            msg = (
-                f"the {when} part of the slates has {n_purchases} purchases of what was shown, "
-                f"at least {MIN_PURCHASES} are needed: give more data (1,000 purchases are a good "
-                "start), or learn clicks with `--objective click`"
-            )
-            raise TooFewPurchasesError(msg)
+            raise TooFewPurchasesError(_too_few(training, when, n_purchases))
     stopped, (_, late) = training.fit_early(), training.split(bought)
     line = fit_calibration(
         stopped.ranker.log_odds(late.matrix),

@@ -22,7 +22,7 @@ def run(directory: Path, *options: str) -> Result:
 
 
 def test_a_good_dataset_is_usable_and_nothing_is_written(tmp_path: Path) -> None:
-    before = sorted(write_dataset(tmp_path).iterdir())
+    before = sorted(write_dataset(tmp_path, events=[event(type="purchase")]).iterdir())
 
     result = run(tmp_path, "--strict")
 
@@ -122,3 +122,50 @@ def test_what_is_odd_about_whole_files_is_said(tmp_path: Path) -> None:
     assert "EUR (1 sales), JPY (1 sales)" in result.stdout
     assert "attribute 'stars' has one value" in result.stdout
     assert "received_at of 30 of 30 events (100%) is that of an import" in result.stdout
+
+
+def test_a_dataset_that_train_refuses_is_not_called_usable(tmp_path: Path) -> None:
+    in_two = [sale(currency="EUR", price="9"), sale(sale_id="s2", currency="JPY", price="900")]
+    views = write_dataset(tmp_path / "views")
+    mixed = write_dataset(tmp_path / "mixed", sales=in_two, events=[event(type="purchase")])
+    other = write_dataset(tmp_path / "other", events=[event(sale_id="soon", type="purchase")])
+
+    reasons = {
+        views: "no event is a purchase or a click",
+        mixed: "EUR (1 sales), JPY (1 sales)",
+        other: "1 of 1 events (100%) name no sale of the dataset, such as 'soon'",
+    }
+
+    for folder, reason in reasons.items():
+        result = run(folder)
+        printed = result.stdout
+        assert result.exit_code == 0
+        headline = printed[printed.index(f"{folder}: ") :].splitlines()[0]
+        assert headline.startswith(f"{folder}: cannot be trained on: ")
+        assert reason in headline
+        assert reason in json.loads(run(folder, "--json").stdout)["train_refuses"]
+
+
+def test_most_events_of_unknown_sales_are_a_matter_of_their_ids(tmp_path: Path) -> None:
+    """Two of three; a search names no sale, and half of them are no reason for a note."""
+    events = [
+        event(type="purchase"),
+        event(event_id="e2", sale_id="S-1"),
+        event(event_id="e3", sale_id="S-1"),
+        event(event_id="e4", sale_id="", type="search"),
+    ]
+    most = run(write_dataset(tmp_path / "most", events=events)).stdout
+    half = run(write_dataset(tmp_path / "half", events=events[:2])).stdout
+
+    assert "2 of 3 events (67%) name no sale of the dataset, such as 'S-1'" in most
+    assert "unknown_sale (2, kept, no model learns from them)" in most
+    assert "most_sales_unknown" not in half
+
+
+def test_events_later_than_now_are_counted(tmp_path: Path) -> None:
+    events = [event(type="purchase"), event(event_id="e2", at="2999-01-01T00:00:00Z")]
+    folder = write_dataset(tmp_path / "later", events=events)
+
+    assert "note: 1 events are later than now, the last at 2999-01-01 00:00" in run(folder).stdout
+    assert json.loads(run(folder, "--json").stdout)["later_than_now"] == 1
+    assert "later than now" not in run(write_dataset(tmp_path / "past")).stdout

@@ -43,7 +43,7 @@ def test_lists_of_news_in_a_text_become_impressions_and_clicks(tmp_path: Path) -
     )
 
     clicked = shown.str.ends_with("-1").sum()
-    assert imported.n_events == {"impression": len(shown), "purchase": clicked}
+    assert imported.n_events == {"impression": len(shown), "click": clicked}
     ids = {text.rpartition("-")[0] for text in shown}
     assert imported.n_sales == len(ids | {*pl.read_parquet(news)["news_id"]})
 

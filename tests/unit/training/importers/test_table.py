@@ -13,6 +13,7 @@ from models.dataset.schema import SALES
 from models.domain.event import EventType
 from tests.proofs import ROOT
 from training.importers.command import NOT_IMPORTED, app
+from training.importers.hints import hints_for
 from training.importers.mapping import MappingError, read_mapping
 from training.importers.table import Files, Imported, import_table
 
@@ -492,6 +493,36 @@ sales_from_events: {}
     opened = pl.read_parquet(tmp_path / "o" / "sales.parquet")["opens_at"].dt.epoch("s")
     assert opened.to_list() == [60, 70]
     assert imported.remarks == ["sales made of events: 1"]
+
+
+def test_most_events_of_sales_that_the_file_lacks_are_remarked(tmp_path: Path) -> None:
+    events = write(tmp_path / "e.csv", EVENTS.replace(";s1;", ";x1;"))
+    mapping = write(tmp_path / "map.yaml", MAPPING)
+    offers = write(tmp_path / "o.csv", OFFERS)
+    imported = imported_by(str(mapping), tmp_path / "out", events, sales=offers)
+
+    assert imported.n_events == {"purchase": 1, "view": 1}
+    [remark] = imported.remarks
+    assert remark.startswith("2 of 2 events (100%) name no sale of the dataset, such as 'x1'")
+
+
+def test_hints_name_what_of_the_mapping_refuses_rows(tmp_path: Path) -> None:
+    """Three of five times are of another form, and a refund has a sign."""
+    mapping = """
+time_format: s
+events:
+  types: {purchase: {}}
+  columns: {customer_id: c, sale_id: s, at: t, quantity: pieces}
+"""
+    rules = read_mapping(str(write(tmp_path / "map.yaml", mapping)))
+    rows = "a,s1,noon,1\na,s1,night,1\na,s1,60,-2\na,s1,61,1\na,s1,late,1\n"
+    events = write(tmp_path / "e.csv", f"c,s,t,pieces\n{rows}")
+    imported = import_table(Files([events]), rules, out=tmp_path / "out")
+
+    assert hints_for(imported.faults, rules, n_rows=imported.n_rows) == [
+        "quantity is below 0: a refund with a sign? `quantity: {column: pieces, absolute: true}`",
+        "60% of the rows of e.csv are refused for `at`: is `time_format` right?",
+    ]
 
 
 def test_lines_that_are_no_json_objects_are_named(tmp_path: Path) -> None:

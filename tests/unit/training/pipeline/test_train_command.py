@@ -238,7 +238,12 @@ def before_everything(data: Path, root: Path) -> Result:
 
 def few_purchases(data: Path, root: Path) -> Result:
     del data
-    return train(write_dataset(root / "few"), root)
+    return train(write_dataset(root / "few", events=[event(type="purchase")]), root)
+
+
+def no_purchase(data: Path, root: Path) -> Result:
+    del data
+    return train(write_dataset(root / "none"), root)
 
 
 def no_price(data: Path, root: Path) -> Result:
@@ -268,7 +273,8 @@ def one_label(data: Path, root: Path) -> Result:
     [
         (wrong_key, "run.toml: .*leafs"),
         (before_everything, "before 2001-01-01.* 0 events were received; choose a later end"),
-        (few_purchases, "purchases .* are needed: give more data"),
+        (few_purchases, "purchases, .* are needed: give more data"),
+        (no_purchase, "no event is a purchase or a click, and nothing else is learned"),
         (no_price, "no sale has a price: send `price` of sales, or choose `purchase`"),
         (no_events, "no_events"),
         (no_sales, "no_sales"),

@@ -12,6 +12,7 @@ from models.catalogue.snapshot import Snapshot
 from models.dataset.reading import read_dataset
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
+from models.ranker.objective import TrainingObjective
 from models.ranker.ranker import LightGbmRanker
 from models.ranker.two_stage import TwoStageRanker, ranker_files
 from tests.logs import DAY, HOUR
@@ -268,8 +269,13 @@ def test_too_few_purchases_on_either_side_are_refused(
     bought[few] = bought[many] = True
     matrix = rng.normal(size=(500, len(SCHEMA.names))).astype(np.float32)
 
+    training = RankerTraining(slates_of(bought), matrix, SCHEMA, config=CONFIG, seed=0)
+    clicks = CONFIG.model_copy(update={"objective": TrainingObjective.CLICK})
+
     with pytest.raises(TooFewPurchasesError, match=rf"the {when} part .* has 9 purchases"):
-        fit_ranker(RankerTraining(slates_of(bought), matrix, SCHEMA, config=CONFIG, seed=0))
+        fit_ranker(training)
+    with pytest.raises(TooFewPurchasesError, match=r"9 clicks or purchases.*good start\)$"):
+        fit_ranker(replace(training, config=clicks))
 
 
 def test_purchases_of_repeated_slates_are_no_further_ones(rng: np.random.Generator) -> None:
