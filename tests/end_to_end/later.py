@@ -20,6 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.bundles.bundle_repository import BundleRepository
+from app.errors import StoreUnavailableError
 from app.main import create_app
 from app.observability import configure_logging
 from app.resources import Resources, Worker, resources_over
@@ -62,8 +63,17 @@ class LaterConnection(Connection):
         self, script: Script, commands: Sequence[Command], *, doing: str
     ) -> list[object]:
         later = ahead(script, self._seconds)
-        moved = [(command[0], later.sha, *command[2:]) for command in commands]
-        return await super().run_many(later, moved, doing=doing)
+        return await super().run_many(later, _moved(commands, later), doing=doing)
+
+    async def run_each(
+        self, script: Script, commands: Sequence[Command], *, doing: str
+    ) -> list[object | StoreUnavailableError]:
+        later = ahead(script, self._seconds)
+        return await super().run_each(later, _moved(commands, later), doing=doing)
+
+
+def _moved(commands: Sequence[Command], later: Script) -> list[Command]:
+    return [(command[0], later.sha, *command[2:]) for command in commands]
 
 
 def later_app(settings: Settings, clock: Path) -> FastAPI:

@@ -91,7 +91,8 @@ def with_history(world: Path, exported: Path, data: Path) -> Path:
     files = (world / "events.parquet", exported / "events.parquet")
     events = pl.concat([pl.read_parquet(file) for file in files], how="diagonal_relaxed")
     events.write_parquet(data / "events.parquet")
-    for file in (world / "sales.parquet", exported / "exposures.parquet"):
+    copied = (world / "sales.parquet", world / "customers.parquet", exported / "exposures.parquet")
+    for file in copied:
         (data / file.name).write_bytes(file.read_bytes())
     return data
 
