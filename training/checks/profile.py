@@ -1,4 +1,4 @@
-"""Profile of a dataset: what it holds, what each recommender can use, and what to send next."""
+"""Profile of a dataset: what it holds, and what each recommender can use."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,20 +11,19 @@ from numpy.typing import NDArray
 from models.catalogue.catalogue import build_catalogue
 from models.dataset import Dataset, EventTable, FaultCode
 from models.dataset.refunded_events import NEVER
-from models.domain.event import KIND, TOUCHES, EventType, from_us
+from models.domain.event import KIND, KINDS, TOUCHES, EventType, from_us
 from models.domain.units import DAY_US
 from models.pictures.topics import Topics
+from models.ranker.objective import TrainingObjective
+from training.configuration import RunConfig
+from training.examples.outcomes import OUTCOMES, objective_for
 from training.recommenders.buy_again import BoughtPairs
 from training.recommenders.collaborative import MIN_CUSTOMERS
 from training.recommenders.interactions import Interactions
 from training.recommenders.left_out import MIN_REPEATS, has_content
 from training.recommenders.session import visit_steps
 
-# As `docs/training.md` says: below, a model can rank worse than popularity.
-FEW_PURCHASES: Final = 200
-ENOUGH_PURCHASES: Final = 1_000
-# Chosen: what less than half of the rows have is named as missing.
-_MOST: Final = 0.5
+_NAMED: Final = 3  # unknown sales that are named; chosen, more do not fit a line
 
 _TYPES: Final = {name: KIND[name] for name in EventType}
 
@@ -43,6 +42,8 @@ class Profile:
         of_sales: Share of sales with a text, a price, …
         of_events: Share of events with a session, of impressions with a position, …
         recommenders: Whether each recommender has data, and what it goes by.
+        objective: What `train` learns from it by default.
+        unknown_sales: Sales that events name and that the dataset lacks.
     """
 
     n_sales: int
@@ -54,6 +55,13 @@ class Profile:
     of_sales: dict[str, float]
     of_events: dict[str, float]
     recommenders: dict[str, "Usable"]
+    objective: TrainingObjective
+    unknown_sales: "UnknownSales"
+
+    @property
+    def n_outcomes(self) -> int:
+        """Events that are successes by the objective; see `training.examples.outcomes`."""
+        return sum(self.events[KINDS[code].value] for code in OUTCOMES[self.objective])
 
     @property
     def days(self) -> float:
@@ -72,18 +80,18 @@ class Usable:
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
-    """One thing to send next.
+class UnknownSales:
+    """Sales that events name and that the dataset lacks.
 
     Attributes:
-        what: What to send.
-        why: What is lost without it.
-        worth: What it was worth where it was measured.
+        n_sales: Their number.
+        n_events: Events that name one; no model learns from them.
+        most_named: Those with the most events, at most three.
     """
 
-    what: str
-    why: str
-    worth: str
+    n_sales: int
+    n_events: int
+    most_named: tuple[str, ...]
 
 
 def profile_of(dataset: Dataset) -> Profile:
@@ -105,6 +113,8 @@ def profile_of(dataset: Dataset) -> Profile:
         of_sales=of_sales,
         of_events=_shares_of_events(events, known),
         recommenders={name: use(facts) for name, use in USES.items()},
+        objective=objective_for(RunConfig(), events),
+        unknown_sales=_unknown_sales(events, known),
     )
 
 
@@ -113,6 +123,13 @@ def _known(dataset: Dataset) -> NDArray[np.bool_]:
     of_sales = ids.values.is_in([sale.sale_id for sale in dataset.sales]).to_numpy()
     # The last is that of no sale, code -1: searches and opened e-mails are of a customer.
     return np.append(of_sales, values=True)[ids.codes]
+
+
+def _unknown_sales(events: EventTable, known: NDArray[np.bool_]) -> UnknownSales:
+    codes, n_events = np.unique(events.sale_ids.codes[~known], return_counts=True)
+    most = codes[np.argsort(-n_events, kind="stable")[:_NAMED]]
+    ids: list[str] = events.sale_ids.values.gather(most).to_list()
+    return UnknownSales(len(codes), int(n_events.sum()), tuple(ids))
 
 
 def _rates(
@@ -311,88 +328,3 @@ USES: Final[Mapping[str, Callable[[DatasetFacts], Usable]]] = {
     "demographic": _demographic,
 }
 """How much each recommender has to go by; in the order of the registry."""
-
-
-def advice_for(profile: Profile) -> list[Advice]:
-    """Return what to send next, by expected worth.
-
-    The order is that of what was measured in `docs/evaluation.md`; what was not measured comes
-    last. Nothing of it is an estimate for this shop.
-    """
-    n_bought = profile.events["purchase"]
-    history = Advice(
-        f"a longer history: {n_bought:,} purchases, aim at {ENOUGH_PURCHASES:,}",
-        f"below {FEW_PURCHASES} a model can rank worse than popularity",
-        "decides whether to train at all",
-    )
-    few = [history] if n_bought < ENOUGH_PURCHASES else []
-    return few + [advice for is_missing, advice in _ADVICE if is_missing(profile)]
-
-
-def _lacks(share: str) -> Callable[[Profile], bool]:
-    # A share of no rows at all is not on record: there is nothing to send it with.
-    return lambda profile: {**profile.of_sales, **profile.of_events}.get(share, 1.0) < _MOST
-
-
-# By the relative effect where it was measured, see `docs/evaluation.md`; the others follow.
-_ADVICE: Final[tuple[tuple[Callable[[Profile], bool], Advice], ...]] = (
-    (
-        lambda profile: not profile.events["impression"],
-        Advice(
-            "impressions: what was shown, with exposure_id and position",
-            "sales that a customer saw and passed over say nothing; no probability of buying what"
-            " is shown, no position effect",
-            "not measured alone",
-        ),
-    ),
-    (
-        _lacks("attributes"),
-        Advice(
-            "attributes of sales: any column of your own",
-            "new sales are compared by price, category and picture only",
-            "planted shop: 95% of the possible lift, in place of 63%",
-        ),
-    ),
-    (
-        _lacks("a picture"),
-        Advice(
-            "pictures of sales, in images/",
-            "a new sale is ranked without what customers see of it",
-            "simulated shops: +7% to +9% expected purchases of new sales",
-        ),
-    ),
-    (
-        lambda profile: profile.events["impression"] > 0 and not profile.events["click"],
-        Advice(
-            "clicks on what was shown",
-            "P(buys) is learned from purchases alone, which are fewer",
-            "simulated shops: +0.8% to +1.8% expected purchases",
-        ),
-    ),
-    (
-        _lacks("impressions with a position"),
-        Advice("positions of impressions", "a sale far down looks unwanted", "not measured"),
-    ),
-    (
-        _lacks("a text"),
-        Advice(
-            "titles and descriptions",
-            "`text` has no scores",
-            "simulated shop: without it −3.5e−5 log likelihood a sale",
-        ),
-    ),
-    (
-        _lacks("a price"),
-        Advice("prices of sales", "no order by revenue, no taste for prices", "not measured"),
-    ),
-    (
-        _lacks("events with a session"),
-        Advice("session_id", "visits are cut at gaps of 30 minutes", "not measured"),
-    ),
-    (
-        lambda profile: (
-            _lacks("events with a market")(profile) and _lacks("events with a device")(profile)
-        ),
-        Advice("market and device", "`audience` knows no such groups", "not measured"),
-    ),
-)

@@ -12,7 +12,8 @@ from pydantic import JsonValue
 from models.dataset import Dataset, DatasetError, Effect, FaultCode, FaultReport, read_dataset
 from models.dataset.quarantine import DEFAULT_NAME, write_quarantine
 from models.domain.event import MAX_AHEAD_US, from_us, to_us
-from training.checks.profile import Profile, advice_for, profile_of
+from training.checks.advice import advice_for
+from training.checks.profile import Profile, profile_of
 from training.configuration import RunConfig
 from training.console import bars, print_json
 from training.examples.outcomes import if_no_outcome, objective_for
@@ -159,6 +160,12 @@ def _profile_as_json(profile: Profile) -> dict[str, JsonValue]:
             name: {"usable": use.usable, "reason": use.reason}
             for name, use in profile.recommenders.items()
         },
+        "objective": profile.objective.value,
+        "unknown_sales": {
+            "sales": profile.unknown_sales.n_sales,
+            "events": profile.unknown_sales.n_events,
+            "most_named": [*profile.unknown_sales.most_named],
+        },
         "send_next": [
             {"what": advice.what, "why": advice.why, "worth": advice.worth}
             for advice in advice_for(profile)
@@ -194,7 +201,7 @@ def _print_profile(profile: Profile) -> None:
     for number, advice in enumerate(advice_for(profile), start=1):
         if number == 1:
             typer.echo("What to send next, by what it was worth where it was measured:")
-        typer.echo(f"{number}. {advice.what}")
+        typer.echo(fill(f"{number}. {advice.what}", WIDTH, subsequent_indent="   "))
         for line in (advice.why, f"worth: {advice.worth}"):
             typer.echo(fill(line, WIDTH, initial_indent="   ", subsequent_indent="   "))
 

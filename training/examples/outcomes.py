@@ -15,11 +15,12 @@ from training.configuration import RunConfig
 # Ten on either side of a split in time are needed to fit purchases at all.
 _MIN_PURCHASES: Final = 20
 
-_OUTCOMES: Final[Mapping[TrainingObjective, tuple[int, ...]]] = {
+OUTCOMES: Final[Mapping[TrainingObjective, tuple[int, ...]]] = {
     TrainingObjective.CLICK: (CLICK, PURCHASE),
     TrainingObjective.PURCHASE: (PURCHASE,),
     TrainingObjective.VALUE: (PURCHASE,),
 }
+"""Codes of the event types that are successes, by objective."""
 
 
 def is_outcome(events: EventTable, objective: TrainingObjective) -> NDArray[np.bool_]:
@@ -27,7 +28,7 @@ def is_outcome(events: EventTable, objective: TrainingObjective) -> NDArray[np.b
 
     A purchase is one of every objective: not each shop logs a click before it.
     """
-    return np.isin(events.kinds, _OUTCOMES[objective])
+    return np.isin(events.kinds, OUTCOMES[objective])
 
 
 def amounts_paid(events: EventTable, catalogue: Catalogue) -> NDArray[np.float64]:
@@ -50,11 +51,6 @@ def objective_for(config: RunConfig, events: EventTable) -> TrainingObjective:
     if config.objective is not None:
         return config.objective
     n_purchases, n_clicks = (int((events.kinds == kind).sum()) for kind in (PURCHASE, CLICK))
-    return objective_by_counts(n_purchases, n_clicks)
-
-
-def objective_by_counts(n_purchases: int, n_clicks: int) -> TrainingObjective:
-    """Return the objective of a run that names none; see `objective_for`."""
     if n_purchases < _MIN_PURCHASES and n_clicks > n_purchases:
         return TrainingObjective.CLICK
     return TrainingObjective.PURCHASE

@@ -12,7 +12,7 @@ from models.dataset import read_dataset
 from models.pictures.topics import Topics
 from models.recommenders.registry import RECOMMENDERS
 from tests.datasets import Row, event, sale, write_dataset
-from training.checks.profile import USES, Profile, advice_for, profile_of
+from training.checks.profile import USES, Profile, UnknownSales, profile_of
 from training.checks.validation import validate
 from training.examples.refit import fit_recommenders
 from training.recommenders.interactions import Interactions
@@ -183,23 +183,15 @@ def test_the_profile_agrees_with_what_training_leaves_out(
     assert asked - left_out.keys() == names
 
 
-def test_what_to_send_next_begins_with_what_was_worth_most(profile: Profile) -> None:
-    assert [advice.what.split(":")[0] for advice in advice_for(profile)] == [
-        "a longer history",
-        "pictures of sales, in images/",
-        "titles and descriptions",
-        "session_id",
-        "market and device",
-    ]
+def test_sales_that_events_name_and_the_dataset_lacks_are_counted(tmp_path: Path) -> None:
+    named = ["a", "b", "b", "c", "c", "c", "d", "d"]
+    rows = [event(event_id=f"x{n}", sale_id=sale_id) for n, sale_id in enumerate(named)]
+    searched = event(event_id="q", type="search", sale_id="")
+    folder = write_dataset(tmp_path, events=[event(), *rows, searched])
 
+    unknown = profile_of(read_dataset(folder)).unknown_sales
 
-def test_a_dataset_of_purchases_alone_is_asked_for_impressions(tmp_path: Path) -> None:
-    folder = write_dataset(tmp_path, events=[event(type="purchase")])
-    alone = profile_of(read_dataset(folder))
-
-    assert alone.rates == {"customers who bought": 1}
-    assert not alone.recommenders["covisitation"].usable
-    assert advice_for(alone)[1].what.startswith("impressions")
+    assert unknown == UnknownSales(n_sales=4, n_events=8, most_named=("c", "b", "d"))
 
 
 def test_a_dataset_without_events_has_a_profile(tmp_path: Path) -> None:
@@ -220,3 +212,6 @@ def test_validate_prints_the_profile_within_80_columns_and_as_json(shop: Path) -
     assert report["profile"]["events"]["impression"] == 4
     assert report["profile"]["recommenders"]["images"] == {"usable": False, "reason": "no picture"}
     assert report["profile"]["send_next"][0]["worth"] == "decides whether to train at all"
+    assert report["profile"]["objective"] == "purchase"
+    unknown = {"sales": 1, "events": 1, "most_named": ["unknown"]}
+    assert report["profile"]["unknown_sales"] == unknown
