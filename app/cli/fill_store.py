@@ -171,21 +171,19 @@ async def fill_from_dataset(
     labelling = await asyncio.to_thread(_label, dataset, bundle, held.pictures, progress=progress)
     now_us = await stores.server.time_us()
     reopening = Reopening.of(dataset.sales, await last_known(stores, state_dir), now_us=now_us)
-    withdrawn = absent if is_full else None
-    restored = replace(dataset, sales=reopening.restored(dataset.sales))
     await _put_catalogue(
-        restored,
+        replace(dataset, sales=reopening.restored(dataset.sales)),
         labelling,
         stores,
         now_us=now_us,
-        withdrawn=withdrawn,
+        withdrawn=absent if is_full else None,
         unreadable=held.unreadable_pictures,
     )
-    progress.step("customers", len(dataset.events.customers.values))
     customers = chain(
         loaded_customers(dataset.events, now_us),
         customers_without_events(dataset.customers, dataset.events, now_us=now_us),
     )
+    progress.step("customers", len(dataset.events.customers.values))
     summary = _summary(
         dataset,
         labelling,

@@ -160,9 +160,9 @@ def evaluate(
         The results; metrics without a value are left out.
     """
     evaluator, slates = evaluator_of(scorer, question)
-    slates, past, config = question.judged(slates), evaluator.past, question.config
+    slates, past = question.judged(slates), evaluator.past
     progress.stage("baselines")
-    until_us = question.learned_until_us
+    until_us, config = question.learned_until_us, question.config
     fitted = fit_baselines(
         past.events, past.catalogue, until_us=until_us, config=config, with_ranker=True
     )
@@ -179,14 +179,15 @@ def evaluate(
             judged[protocol] = _evaluate_open(beside, slates, question, progress)
         else:
             judged[protocol] = _evaluate_shown(beside, slates, progress)
-    results = {
-        name: figures_of(part, seed=question.seed, objective=objective_for(config, past.events))
+    objective = objective_for(config, past.events)
+    figures = {
+        name: found
         for name, part in judged.items()
-        if part
+        if part and (found := figures_of(part, seed=question.seed, objective=objective)).scorers
     }
     return Evaluation(
-        protocols={name: figures for name, figures in results.items() if figures.scorers},
-        catalogue=evaluator.past.catalogue,
+        protocols=figures,
+        catalogue=past.catalogue,
         reliability=_reliability(evaluator, slates, question, progress),
     )
 

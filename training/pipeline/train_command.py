@@ -1,6 +1,7 @@
 """Command ``python -m training train``: trains a bundle from a dataset."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -78,25 +79,29 @@ def train_command(
     found = prepared.dataset.faults
     print_remarks(one for one in found.remarks() if (one.column, one.reason) not in unused)
     faults = {code.value: n for code, n in found.counts().items()}
-    report: dict[str, JsonValue] = {
-        "bundle": bundle.id,
-        "directory": str(directory),
-        "objective": bundle.manifest.config["objective"],
-        "part": bundle.manifest.part,
-        "metrics": bundle.manifest.metrics,
-        "left_out": dict(bundle.manifest.left_out),
-        "faults": dict(faults),
-        "broken_pictures": len(broken_pictures),
-        "columns": [*columns],
-    }
     if as_json:
-        print_json(report)
+        found_here = {"directory": str(directory), "broken_pictures": len(broken_pictures)}
+        print_json({**_report(bundle.manifest, columns, faults=faults), **found_here})
         return
     typer.echo(f"bundle {directory}")
     _print_bundle(bundle.manifest, columns)
     if faults:
         listed = ", ".join(f"{code} {n:,}" for code, n in faults.items())
         typer.echo(f"what `python -m training validate` explains: {listed}", err=True)
+
+
+def _report(
+    manifest: Manifest, columns: list[dict[str, JsonValue]], *, faults: Mapping[str, int]
+) -> dict[str, JsonValue]:
+    return {
+        "bundle": manifest.bundle_id,
+        "objective": manifest.config["objective"],
+        "part": manifest.part,
+        "metrics": manifest.metrics,
+        "left_out": dict(manifest.left_out),
+        "faults": dict(faults),
+        "columns": [*columns],
+    }
 
 
 def _print_bundle(manifest: Manifest, columns: list[dict[str, JsonValue]]) -> None:

@@ -88,25 +88,19 @@ def attribute(
         ExposureError: If the exposures lack a column.
     """
     last_us = to_us(experiment.ends_at) if experiment.ends_at else _NEVER_US
-    end_us, window_us = min(to_us(until), last_us), round(rules.window_hours * HOUR_US)
+    window_us = round(rules.window_hours * HOUR_US)
     left_out: dict[str, int] = {}
     # The order of the conditions is the order in which units and answers are counted as left out.
-    now_us, first_us = pl.col("now_us"), pl.col("first_us")
-    routed = _kept(
-        answers(exposures, experiment.name),
-        left_out,
-        answers_forced=~pl.col("is_forced"),
-        answers_outside_its_time=(now_us >= to_us(experiment.starts_at)) & (now_us < end_us),
-        answers_without_unit=pl.col("unit_id").is_not_null(),
-    )
+    end_us = min(to_us(until), last_us)
+    routed = _routed(exposures, left_out, experiment, end_us=end_us)
     known = _kept(_units(routed, experiment), left_out, units_under_other_shares="is_settled")
     exposed = _kept(
         known,
         left_out,
         units_in_two_variants=pl.col("n_variants") == 1,
-        units_never_shown_a_sale=first_us.is_not_null(),
+        units_never_shown_a_sale=pl.col("first_us").is_not_null(),
     )
-    ends_us = first_us + window_us
+    ends_us = pl.col("first_us") + window_us
     # Entry closes a window before the end: after it a unit sees its variant no longer.
     analysed = _kept(
         exposed,
@@ -121,6 +115,19 @@ def attribute(
         before_us=round(rules.before_days * DAY_US),
     )
     return Attributed(routed, units, _by_variant(known), _by_variant(exposed), left_out)
+
+
+def _routed(
+    exposures: pl.DataFrame, left_out: dict[str, int], experiment: Experiment, *, end_us: int
+) -> pl.DataFrame:
+    now_us = pl.col("now_us")
+    return _kept(
+        answers(exposures, experiment.name),
+        left_out,
+        answers_forced=~pl.col("is_forced"),
+        answers_outside_its_time=(now_us >= to_us(experiment.starts_at)) & (now_us < end_us),
+        answers_without_unit=pl.col("unit_id").is_not_null(),
+    )
 
 
 def _kept(
