@@ -181,6 +181,12 @@ class Metrics:
         self.model_errors = counter(
             "model_errors", "Rankings not made by the model.", labels="error"
         )
+        self.explored = counter("explored_answers", "Answers that exploration changed.")
+        self.exploration_cost = counter(
+            "exploration_purchases",
+            "Purchases that explored answers are expected to bring less, or more.",
+            labels="outcome",
+        )
         self.pictures = counter("pictures", "Uploaded pictures.", labels="outcome")
         self.labelling = timed("labelling", "Time to decode and label an uploaded picture.")
         self.explanations = counter(

@@ -55,7 +55,7 @@ from models.domain.customer import Window
 from models.domain.profile import Profile
 from models.domain.units import MS_PER_S
 from models.experiments.analysis.attribution import Rules
-from models.slate.slate_policy import SlatePolicy
+from models.slate.slate_policy import SlatePolicy, usual_exploration
 
 SCORING_LIBRARIES: Final = ("numpy", "lightgbm")
 SNAPSHOTS: Final = "snapshots"
@@ -253,7 +253,9 @@ def _recommender(
         clock=clock,
         ranker=SlateRanker(metrics, drift=Drift(metrics.drift)),
         exposures=ExposureQueue(stores.exposures, archive, pool=pool, metrics=metrics),
-        origin=Origin(promotions.plan, scoring_versions()),
+        origin=Origin(
+            promotions.plan, scoring_versions(), usual_exploration(settings.explored_share)
+        ),
         degradation=Degradation(time.monotonic),
         shadow=Shadow(live, pool=pool, metrics=metrics.shadow, counter=counter),
         counts=AnswerCounts(metrics, counter),

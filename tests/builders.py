@@ -181,6 +181,10 @@ class Unexplained:
         """Return what the ranker makes of each row."""
         raise NotImplementedError
 
+    def p_examined(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return 1 for every row: every position is examined."""
+        return np.ones(len(matrix))
+
     def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return nothing for every feature, and the log-odds."""
         p = self.probabilities(matrix)

@@ -29,6 +29,7 @@ from app.stores.customer import CustomerState, CustomerStore
 from models.domain.customer import Window
 from models.domain.profile import Profile
 from models.experiments.exposure_record import ExposureRecord
+from models.slate.slate_policy import PlackettLuce
 
 # Rounds of the event loop between two rankings. A new connection needs four until it is answered.
 # With a ranking in each of them `/health/live` took 63 ms beside 512 callers (the longest of 2 s,
@@ -39,10 +40,17 @@ ROUNDS_BETWEEN: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Origin of all answers of this process: the plan, and versions of libraries by name."""
+    """Origin of all answers of this process.
+
+    Attributes:
+        plan: The plan of experiments.
+        versions: Versions of libraries by name.
+        exploration: Of policies that do not say theirs; None for none.
+    """
 
     plan: LivePlan
     versions: tuple[tuple[str, str], ...]
+    exploration: PlackettLuce | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,4 +222,5 @@ class Recommender:
                 cause = CAUSES[DegradationLevel.VARIANT]
         if cause is None and served is not None and served.has_stale_counts(state.now_us):
             cause = CAUSES[DegradationLevel.STALE_COUNTS]
+        policy = policy.exploring(self.origin.exploration)
         return RankingRequest(request, state, served, policy, cause, self.new_id())

@@ -47,11 +47,14 @@ class Ranking:
         slate: The sales shown, by rank.
         feature_hash: Hash of the feature matrix of all candidates; empty without a model.
         cause: Why the answer is degraded; None for a full answer.
+        exploration_cost: Purchases that exploration is expected to lose; None where it changed
+            nothing.
     """
 
     slate: tuple[ShownItem, ...]
     feature_hash: str
     cause: Cause | None
+    exploration_cost: float | None = None
 
     @property
     def degraded(self) -> DegradationLevel | None:
@@ -99,13 +102,12 @@ class SlateRanker:
         if not len(query.rows):
             return NOTHING
         policy = order_of(asked)
-        scores = self._scores(scorer, query, policy, within_s=within_s)
-        if isinstance(scores, Scores):
-            is_usual = asked.cause is None and asked.request.choice.sale_ids is None
-            if is_usual and self.drift is not None and scorer is not None:
-                # Training saw known customers and all that was open: others do not compare.
-                self.drift.compare(scorer, scores)
-            return _with_model(asked, query, scores, policy=policy)
+        cause = NO_MODEL
+        if scorer is not None:
+            scores = self._scores(scorer, query, policy, within_s=within_s)
+            if isinstance(scores, Scores):
+                return self._by_model(asked, query, scores, scorer=scorer, policy=policy)
+            cause = scores
         limit = asked.request.limit
         if asked.request.choice.is_ordered:
             picks = np.arange(min(limit, len(query.rows)))
@@ -115,13 +117,33 @@ class SlateRanker:
         items = _items(query, Slate.certain(picks), [None] * len(picks))
         if asked.cause is not None and asked.cause.level in OF_CATALOGUE:
             return Ranking(items, "", asked.cause)
-        return Ranking(items, "", scores)
+        return Ranking(items, "", cause)
+
+    def _by_model(
+        self,
+        asked: RankingRequest,
+        query: Query,
+        scores: Scores,
+        *,
+        scorer: Scorer,
+        policy: SlatePolicy,
+    ) -> Ranking:
+        is_usual = asked.cause is None and asked.request.choice.sale_ids is None
+        if is_usual and self.drift is not None:
+            # Training saw known customers and all that was open: others do not compare.
+            self.drift.compare(scorer, scores)
+        ranking = _with_model(asked, query, scores, scorer=scorer, policy=policy)
+        cost = ranking.exploration_cost
+        if cost is not None:
+            self.metrics.explored.inc()
+            # Counters never fall, and an explored slate may be the better one.
+            outcome = "lost" if cost >= 0 else "gained"
+            self.metrics.exploration_cost.labels(outcome).inc(abs(cost))
+        return ranking
 
     def _scores(
-        self, scorer: Scorer | None, query: Query, policy: SlatePolicy, *, within_s: float | None
+        self, scorer: Scorer, query: Query, policy: SlatePolicy, *, within_s: float | None
     ) -> Scores | Cause:
-        if scorer is None:
-            return NO_MODEL
         if within_s is None:
             return SHED
         if policy.order_by not in scorer.policies:
@@ -154,7 +176,8 @@ def rank_with(asked: RankingRequest, served: CatalogueVersion) -> tuple[Ranking,
         raise ValueError(msg)
     query = query_of(asked, served)
     scores = served.scorer.score(query, asked.policy.order_by)
-    return _with_model(asked, query, scores, policy=asked.policy), scores
+    ranking = _with_model(asked, query, scores, scorer=served.scorer, policy=asked.policy)
+    return ranking, scores
 
 
 def order_of(asked: RankingRequest) -> SlatePolicy:
@@ -176,12 +199,16 @@ def query_of(asked: RankingRequest, served: CatalogueVersion) -> Query:
 
 
 def _with_model(
-    asked: RankingRequest, query: Query, scores: Scores, *, policy: SlatePolicy
+    asked: RankingRequest, query: Query, scores: Scores, *, scorer: Scorer, policy: SlatePolicy
 ) -> Ranking:
     seed, limit = seed_from(asked.recommendation_id), asked.request.limit
     slate = make_slate(query, scores, policy=policy, limit=limit, seed=seed)
     probabilities: list[float] = scores.probabilities[slate.picks].tolist()
-    return Ranking(_items(query, slate, probabilities), scores.feature_hash, asked.cause)
+    items = _items(query, slate, probabilities)
+    cost = None
+    if slate.is_explored:
+        cost = slate.cost(scores.probabilities, scorer.p_examined(len(slate.picks)))
+    return Ranking(items, scores.feature_hash, asked.cause, cost)
 
 
 def _items(

@@ -12,7 +12,7 @@ from models.promotion.rule import EstimateRules
 
 RULE: Final = "estimate"
 
-_NO_CHANCE: Final = "answers are not randomised, so their log has no support for another policy"
+_NO_CHANCE: Final = "the default policy of the plan is not randomised, so no estimate is awaited"
 
 
 class OffPolicyEstimate(BaseModel):

@@ -50,6 +50,10 @@ class Ranker(Protocol):
         """Return P(buys) of each row, shape ``(n_sales,)``."""
         ...
 
+    def p_examined(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return P(examined) at each row's position, relative to position 1, same shape."""
+        ...
+
     def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return each feature's additive contribution to the log-odds of P(buys).
 

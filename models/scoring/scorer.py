@@ -36,7 +36,7 @@ from models.ranker.objective import (
     usual_margin_share,
 )
 from models.ranker.order_size import OrderSizes
-from models.ranker.ranker import Ranker
+from models.ranker.ranker import POSITION, Ranker
 from models.ranker.two_stage import (
     BUYING_FILE,
     BUYING_OFFSET_FILE,
@@ -242,6 +242,12 @@ class Scorer:
     def probabilities(self, query: Query) -> NDArray[np.float64]:
         """Return the purchase probability of every candidate, shape ``(n_sales,)``."""
         return self.ranker.probabilities(self.schema.assemble(query))
+
+    def p_examined(self, n_positions: int) -> NDArray[np.float64]:
+        """Return P(examined) at positions 1, 2, …, relative to position 1, that many values."""
+        matrix = np.full((n_positions, len(self.schema.names)), np.nan, dtype=np.float32)
+        matrix[:, self.schema.names.index(POSITION)] = np.arange(1, n_positions + 1)
+        return self.ranker.p_examined(matrix)
 
     def score(self, query: Query, policy: str = META) -> Scores:
         """Score the candidates of a query.

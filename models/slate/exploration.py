@@ -18,6 +18,8 @@ _DROPPED_BITS: Final = 12
 _STEP: Final = 2.0**-52
 # Chosen: keeps log-odds finite.
 _MIN_PROBABILITY: Final = 1e-12
+# Flips a bit of the seed: whether a slate is drawn is independent of what would be drawn.
+_OF_BRANCH: Final = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,15 +29,32 @@ class Slate:
     Attributes:
         picks: Indices of candidates by rank, shape ``(n_shown,)``.
         propensities: Probability of each given those above it, in ``(0, 1]``, same shape.
+        unexplored: What the slate would be without exploration, same shape.
     """
 
     picks: NDArray[np.intp]
     propensities: NDArray[np.float64]
+    unexplored: NDArray[np.intp]
 
     @classmethod
     def certain(cls, picks: NDArray[np.intp]) -> Self:
         """Return a deterministic slate: all propensities are 1."""
-        return cls(picks, np.ones(len(picks)))
+        return cls(picks, np.ones(len(picks)), picks)
+
+    @property
+    def is_explored(self) -> bool:
+        """Whether exploration changed it."""
+        return not np.array_equal(self.picks, self.unexplored)
+
+    def cost(self, probabilities: NDArray[np.float64], p_examined: NDArray[np.float64]) -> float:
+        """Return the purchases that its exploration is expected to lose; below 0 for a gain.
+
+        Args:
+            probabilities: P(buys at position 1) of every candidate, shape ``(n_candidates,)``.
+            p_examined: P(examined) by rank, relative to position 1, shape ``(n_shown,)``.
+        """
+        lost = probabilities[self.unexplored] - probabilities[self.picks]
+        return float(p_examined @ lost)
 
 
 def seed_from(recommendation_id: str) -> int:
@@ -66,27 +85,71 @@ def log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.log(clipped) - np.log1p(-clipped)
 
 
+def is_drawn(seed: int, share: float) -> bool:
+    """Return whether the answer of a seed is among the share of answers that are drawn."""
+    return share >= 1 or float(uniforms(seed ^ _OF_BRANCH, 1)[0]) < share
+
+
 def plackett_luce(
     ranking: NDArray[np.intp],
     utilities: NDArray[np.float64],
     *,
     limit: int,
-    drawn: NDArray[np.float64],
+    share: float,
+    seed: int,
 ) -> Slate:
-    """Sample a slate from the Plackett-Luce model, by the Gumbel top-k trick.
+    """Sample a share of slates from the Plackett-Luce model; the others are the ranking's head.
+
+    The propensities are those of the mixture, whichever part made the slate.
 
     Args:
         ranking: Candidates, shape ``(n,)``.
         utilities: Of each index of the ranking, finite, shape ``(n,)``.
         limit: Length of the slate.
-        drawn: Numbers between 0 and 1, shape ``(n,)``.
+        share: Probability that the slate is drawn, in ``(0, 1]``.
+        seed: Of the answer.
 
     Source:
-        Kool, van Hoof and Welling, Stochastic Beams and Where to Find Them, ICML 2019.
+        Kool, van Hoof and Welling, Stochastic Beams and Where to Find Them, ICML 2019, for the
+        Gumbel top-k trick.
     """
-    gumbel = -np.log(-np.log(drawn))
-    indices = np.argsort(-(utilities + gumbel), kind="stable")[:limit]
-    return Slate(ranking[indices], plackett_luce_propensities(utilities, indices))
+    head = np.arange(min(limit, len(ranking)))
+    indices = head
+    if is_drawn(seed, share):
+        gumbel = -np.log(-np.log(uniforms(seed, len(ranking))))
+        indices = np.argsort(-(utilities + gumbel), kind="stable")[:limit]
+    propensities = mixture_propensities(
+        plackett_luce_propensities(utilities, indices), indices == head, share=share
+    )
+    return Slate(ranking[indices], propensities, ranking[head])
+
+
+def mixture_propensities(
+    drawn: NDArray[np.float64], is_head: NDArray[np.bool_], *, share: float
+) -> NDArray[np.float64]:
+    """Return the conditional propensities of a mixture of drawn slates and one certain slate.
+
+    With ``q_k`` the probability that a slate is drawn given its first ``k`` sales, ``q_0`` the
+    share, the propensity at ``k`` is ``q_(k-1) * drawn_k + (1 - q_(k-1)) * is_head_k``.
+
+    Args:
+        drawn: Propensities of the slate among drawn ones, shape ``(k,)``.
+        is_head: Whether each sale is the certain slate's at its rank, same shape.
+        share: Probability that a slate is drawn, in ``(0, 1]``.
+
+    Returns:
+        In ``(0, 1]``, same shape. Their product is the probability of the slate.
+
+    Source:
+        Veach and Guibas, Optimally Combining Sampling Techniques, SIGGRAPH 1995: weighting by
+        the mixture (balance heuristic) varies less than by the part that was drawn.
+    """
+    found = np.empty(len(drawn))
+    is_drawn_given = share
+    for rank, (one, is_same) in enumerate(zip(drawn.tolist(), is_head.tolist(), strict=True)):
+        found[rank] = is_drawn_given * one + (1.0 - is_drawn_given) * is_same
+        is_drawn_given *= one / found[rank]
+    return found
 
 
 def plackett_luce_propensities(
@@ -148,4 +211,5 @@ def with_new_sales(
     return Slate(
         np.concatenate([head, kept, np.array(picks, dtype=np.intp)]),
         np.concatenate([certain, propensities]),
+        shown,
     )

@@ -44,15 +44,14 @@ def make_slate(
                 limit=limit,
                 drawn=uniforms(seed, slots),
             )
-        case PlackettLuce(temperature=temperature):
+        case PlackettLuce(temperature=temperature, share=share):
             # All candidates: behind the slate the others by score.
             ranking = np.concatenate([first, by_score[~np.isin(by_score, first)]])
             # Utilities must fall with rank, and the order may be by another score than the
             # probability. The sorted log-odds are therefore assigned by rank: they determine only
             # how strongly the order is perturbed.
             utilities = np.sort(log_odds(scores.probabilities))[::-1] / temperature
-            drawn = uniforms(seed, len(ranking))
-            return plackett_luce(ranking, utilities, limit=limit, drawn=drawn)
+            return plackett_luce(ranking, utilities, limit=limit, share=share, seed=seed)
 
 
 def new_sales(query: Query, *, hours: float) -> NDArray[np.bool_]:

@@ -24,13 +24,16 @@ class NewSaleSlots(BaseModel):
 
 
 class PlackettLuce(BaseModel):
-    """Plackett-Luce exploration: draws every position by the scores (Gumbel top-k)."""
+    """Plackett-Luce exploration: draws a share of slates by the scores (Gumbel top-k)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["plackett_luce"] = "plackett_luce"
     temperature: float = Field(
         gt=0, le=10, description="Of the log-odds: small ones keep the order, 1 draws by odds."
+    )
+    share: float = Field(
+        default=1.0, gt=0, le=1, description="Share of answers that are drawn, by their ids."
     )
 
 
@@ -51,7 +54,16 @@ class SlatePolicy(BaseModel):
     diversity: float = Field(
         default=0.0, ge=0, lt=1, description="Weight of being unlike what stands above."
     )
-    exploration: Exploration | None = Field(default=None, description="What is tried out.")
+    exploration: Exploration | None = Field(
+        default=None,
+        description="What is tried out; unset: a share of answers, see VITRINE_EXPLORED_SHARE.",
+    )
+
+    def exploring(self, usual: PlackettLuce | None) -> Self:
+        """Return the policy with the usual exploration, unless it says its own or ``null``."""
+        if usual is None or "exploration" in self.model_fields_set:
+            return self
+        return self.model_copy(update={"exploration": usual})
 
     def changed(self, change: "PolicyChange") -> Self:
         """Return the policy with what a variant changes of it."""
@@ -73,4 +85,12 @@ class PolicyChange(BaseModel):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
+# Slates drawn at this temperature cost 13% of expected purchases (docs/evaluation.md).
+_USUAL_TEMPERATURE: Final = 0.3
+
 UNCHANGED: Final = PolicyChange()
+
+
+def usual_exploration(share: float) -> PlackettLuce | None:
+    """Return the exploration of policies that do not say theirs; None for a share of 0."""
+    return PlackettLuce(temperature=_USUAL_TEMPERATURE, share=share) if share else None

@@ -60,7 +60,7 @@ def worker() -> Worker:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Every customer sees the meta-model's order; no read is given up on a busy machine."""
-    return Settings(state_dir=tmp_path, read_timeout_ms=5_000, deadline_ms=10_000)
+    return Settings(state_dir=tmp_path, read_timeout_ms=5_000, deadline_ms=10_000, explored_share=0)
 
 
 @pytest.fixture

@@ -20,7 +20,11 @@ RESULTS = "/v1/experiments/order/results"
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(
-        state_dir=tmp_path, exports=tmp_path / "out", read_timeout_ms=5_000, deadline_ms=10_000
+        state_dir=tmp_path,
+        exports=tmp_path / "out",
+        read_timeout_ms=5_000,
+        deadline_ms=10_000,
+        explored_share=0,
     )
 
 

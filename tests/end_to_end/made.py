@@ -70,6 +70,7 @@ def made_app(store_url: str, state_dir: Path, *, late: bool, keys: Path | None) 
         state_dir=state_dir,
         read_timeout_ms=5_000,
         deadline_ms=10_000,
+        explored_share=0,
         keys=keys,
     )
     return create_app(settings, Worker(), opener=opener)

@@ -10,6 +10,7 @@ import pytest
 from models.slate.exploration import (
     Slate,
     log_odds,
+    mixture_propensities,
     plackett_luce,
     plackett_luce_propensities,
     seed_from,
@@ -59,9 +60,53 @@ def test_plackett_luce_slates_come_as_often_as_their_propensities_say() -> None:
     }
 
     require_frequencies(
-        lambda seed: plackett_luce(np.arange(4), np.log(odds), limit=3, drawn=uniforms(seed, 4)),
+        lambda seed: plackett_luce(np.arange(4), np.log(odds), limit=3, share=1.0, seed=seed),
         expected,
     )
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3])
+def test_a_share_of_slates_is_drawn_and_all_know_the_mixture(share: float) -> None:
+    """The head is the certain slate, and may be drawn too."""
+    odds, total = np.array([6.0, 3.0, 1.0]), 10.0
+    drawn = {
+        (a, b): odds[a] / total * odds[b] / (total - odds[a]) for a, b in permutations(range(3), 2)
+    }
+    expected = {slate: share * p + (1 - share) * (slate == (0, 1)) for slate, p in drawn.items()}
+
+    require_frequencies(
+        lambda seed: plackett_luce(np.arange(3), np.log(odds), limit=2, share=share, seed=seed),
+        expected,
+    )
+
+
+def test_propensities_of_a_mixture_by_hand() -> None:
+    """A tenth is drawn: 0.1 * 0.5 + 0.9; of those, 0.05 / 0.95 are drawn; below, all are."""
+    drawn, is_head = np.array([0.5, 0.2, 0.25]), np.array([True, False, True])
+
+    found = mixture_propensities(drawn, is_head, share=0.1)
+
+    assert found == pytest.approx([0.95, 0.05 / 0.95 * 0.2, 0.25], rel=1e-14)
+
+
+def test_slates_that_are_hardly_possible_keep_their_propensities() -> None:
+    """The probability of the whole slate, 10^-600, is no float."""
+    drawn, is_head = np.full(60, 1e-10), np.zeros(60, dtype=np.bool_)
+
+    found = mixture_propensities(drawn, is_head, share=0.5)
+
+    assert found == pytest.approx([0.5e-10, *[1e-10] * 59], rel=1e-14)
+
+
+def test_the_cost_is_what_looks_at_other_sales_lose() -> None:
+    """(0.3 - 0.1) at the first place and (0.2 - 0.3) at the second, looked at half as often."""
+    slate = Slate(np.array([2, 0]), np.array([0.1, 0.5]), unexplored=np.array([0, 1]))
+
+    cost = slate.cost(np.array([0.3, 0.2, 0.1]), np.array([1.0, 0.5]))
+
+    assert slate.is_explored
+    assert cost == pytest.approx(0.2 - 0.05)
+    assert not Slate.certain(np.array([2, 0])).is_explored
 
 
 def test_equal_sales_are_equally_likely() -> None:
@@ -96,7 +141,7 @@ def test_propensities_stay_exact_where_odds_are_far_apart() -> None:
 def test_without_any_temperature_to_speak_of_the_ranking_is_certain() -> None:
     utilities = np.array([0.3, 0.2, 0.1]) / 1e-4
 
-    slate = plackett_luce(np.array([7, 5, 6]), utilities, limit=9, drawn=uniforms(1, 3))
+    slate = plackett_luce(np.array([7, 5, 6]), utilities, limit=9, share=1.0, seed=1)
 
     assert slate.picks.tolist() == [7, 5, 6]
     assert slate.propensities.tolist() == [1.0, 1.0, 1.0]

@@ -28,6 +28,7 @@ POLICIES = [
     SlatePolicy(exploration=NewSaleSlots(slots=10), diversity=0.4),
     SlatePolicy(exploration=PlackettLuce(temperature=0.5)),
     SlatePolicy(exploration=PlackettLuce(temperature=10), diversity=0.4),
+    SlatePolicy(exploration=PlackettLuce(temperature=1.0, share=0.5)),
 ]
 
 
