@@ -25,9 +25,11 @@ def test_answers_are_replayed_bit_for_bit_after_a_restart_and_a_swap(
 ) -> None:
     root, state = tmp_path / "bundles", str(tmp_path / "state")
     first, second = (recalibrated(tiny_bundle[0], root, shift=shift) for shift in (0.0, 1.0))
-    variables = {"VITRINE_BUNDLES": str(root), "VITRINE_BUNDLE": first.name}
-    # A third of the answers leave slates to chance.
-    variables["VITRINE_EXPLORED_SHARE"] = "0.33"
+    variables = {
+        "VITRINE_BUNDLES": str(root),
+        "VITRINE_BUNDLE": first.name,
+        "VITRINE_EXPLORED_SHARE": "0.33",
+    }
     kept = variables | {"VITRINE_STATE_DIR": state}
     loaded = run_here("app", "load", "--data", str(tiny_bundle[1]), **kept)
     assert loaded.exit_code == 0, loaded.output
