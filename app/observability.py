@@ -72,6 +72,25 @@ class ShadowMetrics:
         )
 
 
+class ExplorationMetrics:
+    """Exploration metrics: answers that it changed, and its price in expected purchases."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        new = _Factory(registry)
+        self.answers = new.counter("explored_answers", "Answers that exploration changed.")
+        self.purchases = new.counter(
+            "exploration_purchases",
+            "Purchases that explored answers are expected to bring less, or more.",
+            labels="outcome",
+        )
+
+    def record(self, cost: float) -> None:
+        """Count an explored answer, and the purchases that it is expected to lose."""
+        self.answers.inc()
+        # Counters never fall, and an explored slate may be the better one.
+        self.purchases.labels("lost" if cost >= 0 else "gained").inc(abs(cost))
+
+
 class DriftMetrics:
     """Drift metrics: features and scores of answers, and those of training."""
 
@@ -181,12 +200,6 @@ class Metrics:
         self.model_errors = counter(
             "model_errors", "Rankings not made by the model.", labels="error"
         )
-        self.explored = counter("explored_answers", "Answers that exploration changed.")
-        self.exploration_cost = counter(
-            "exploration_purchases",
-            "Purchases that explored answers are expected to bring less, or more.",
-            labels="outcome",
-        )
         self.pictures = counter("pictures", "Uploaded pictures.", labels="outcome")
         self.labelling = timed("labelling", "Time to decode and label an uploaded picture.")
         self.explanations = counter(
@@ -202,6 +215,7 @@ class Metrics:
         )
         self.shadow = ShadowMetrics(new.registry)
         self.drift = DriftMetrics(new.registry)
+        self.exploration = ExplorationMetrics(new.registry)
         self.admission = AdmissionMetrics(new.registry)
         self.health = HealthMetrics(new.registry)
 

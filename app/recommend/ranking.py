@@ -135,10 +135,7 @@ class SlateRanker:
         ranking = _with_model(asked, query, scores, scorer=scorer, policy=policy)
         cost = ranking.exploration_cost
         if cost is not None:
-            self.metrics.explored.inc()
-            # Counters never fall, and an explored slate may be the better one.
-            outcome = "lost" if cost >= 0 else "gained"
-            self.metrics.exploration_cost.labels(outcome).inc(abs(cost))
+            self.metrics.exploration.record(cost)
         return ranking
 
     def _scores(
