@@ -197,9 +197,8 @@ class Metrics:
         self.unknown_markets = counter(
             "unknown_markets", "Recommendations asked for a market that no sale names."
         )
-        self.model_errors = counter(
-            "model_errors", "Rankings not made by the model.", labels="error"
-        )
+        failed = "Rankings not made by the model."
+        self.model_errors = counter("model_errors", failed, labels="error")
         self.pictures = counter("pictures", "Uploaded pictures.", labels="outcome")
         self.labelling = timed("labelling", "Time to decode and label an uploaded picture.")
         self.explanations = counter(

@@ -29,13 +29,12 @@ def test_every_metric_stands_in_the_table_with_its_labels() -> None:
     }
 
     metrics = Metrics()
-    groups = (metrics, metrics.shadow, metrics.drift, metrics.admission, metrics.health)
-    groups_of_metrics = {"registry", "shadow", "drift", "admission", "health"}
+    names = ("shadow", "drift", "exploration", "admission", "health")
     registered = [
         metric
-        for group in groups
+        for group in (metrics, *(getattr(metrics, name) for name in names))
         for name, metric in vars(group).items()
-        if name not in groups_of_metrics
+        if name not in {"registry", *names}
     ]
 
     assert documented == {m._name: ", ".join(m._labelnames) for m in registered}
