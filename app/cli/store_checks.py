@@ -7,36 +7,16 @@ from time import perf_counter
 from typing import Final, cast
 
 from app.catalogue.known_catalogue import ADVICE
+from app.cli.damaged_keys import damaged_keys
 from app.cli.finding import Finding, Verdict
 from app.cli.last_known import last_known
-from app.errors import MAX_NAMED, StoreUnavailableError
+from app.errors import StoreUnavailableError
 from app.experiments.plan_file import first_plan
 from app.health.readiness import UNREADABLE_ADVICE, unreadable_reason
 from app.health.store_monitor import NO_EVICTION, SKEW_S, STORE_ADVICE, WRITES_ADVICE
 from app.recommend.currency import mixed_currencies
 from app.settings import Settings
-from app.stores.connection import Command, Connection, is_of_another_type
-from app.stores.keys import (
-    ATTRIBUTES,
-    CHANGES,
-    EARLIER_PROMOTIONS,
-    GENERATION,
-    MARKETS,
-    N_PARTITIONS,
-    PICTURES,
-    PLAN,
-    PLAN_AUDIT,
-    PROMOTION,
-    SALES,
-    VERSION,
-    VOUCHED,
-    WANTED,
-    WORKERS,
-    counts_prefix,
-    erasures_stream,
-    events_stream,
-    exposures_stream,
-)
+from app.stores.connection import Connection
 from app.stores.server import StoreServer
 from app.stores.store import Stores
 from models.domain.errors import UserError
@@ -53,9 +33,7 @@ SKEW_MS: Final = SKEW_S * 1e3
 # The oldest version that docs/store.md supports.
 LEAST_REDIS: Final = (7, 0)
 MS: Final = 1e3
-_PARTITIONS: Final = range(N_PARTITIONS)
-_HASHES: Final = (SALES, PICTURES, MARKETS, ATTRIBUTES, WANTED, WORKERS)
-_STREAMS: Final = (events_stream, exposures_stream, erasures_stream)
+UNREAD_ADVICE: Final = "look at `store keys` and `store rights` above"
 
 
 async def store_findings(url: str, settings: Settings) -> list[Finding]:
@@ -91,7 +69,7 @@ async def store_findings(url: str, settings: Settings) -> list[Finding]:
             latency,
             skew_finding(skew_ms),
             await rights_finding(stores.server),
-            await damage_finding(connection),
+            *await damaged_keys(stores),
         ]
         findings.append(await _catalogue(stores, settings))
         findings += await _currencies(stores, settings)
@@ -120,7 +98,7 @@ async def _currencies(stores: Stores, settings: Settings) -> list[Finding]:
         stored = await stores.plans.read() or first_plan(settings.plan)
         sales = (await stores.sales.changes(0)).sales
         mixed = mixed_currencies(stored.plan, sales, now_us=await stores.server.time_us())
-    except UserError:  # the checks of rights and plan report it
+    except (UserError, ValueError):  # the checks of rights, keys and plan report it
         return []
     if not mixed:
         return []
@@ -166,43 +144,11 @@ async def rights_finding(server: StoreServer) -> Finding:
     return Finding("store rights", Verdict.OK, "all that the service keeps can be read and written")
 
 
-async def damage_finding(connection: Connection) -> Finding:
-    """Check that keys which are no customer's hold what the service stores there."""
-    tallies = [f"{counts_prefix(p)}{kind}" for p in _PARTITIONS for kind in ("lost", "written")]
-    numbers: list[Command] = [("GET", key) for key in (VERSION, GENERATION, VOUCHED)]
-    numbers += [("GET", f"{counts_prefix(p)}since") for p in _PARTITIONS]
-    numbers += [("HMGET", key, "events", "exposures", "counts") for key in tallies]
-    numbers += [("HMGET", key, "version") for key in (PLAN, PROMOTION)]
-    kinds: list[Command] = [("HLEN", key) for key in _HASHES]
-    kinds += [("ZCARD", CHANGES)]
-    kinds += [("LRANGE", key, 0, 0) for key in (PLAN_AUDIT, EARLIER_PROMOTIONS)]
-    kinds += [("XLEN", name_of(p)) for p in _PARTITIONS for name_of in _STREAMS]
-    tried = [*numbers, *kinds]
-    replies = await connection.execute_each(tried, doing="looking for damage")
-    damaged = {
-        str(command[1])
-        for command, reply in zip(tried, replies, strict=True)
-        if is_of_another_type(reply) or (command in numbers and not _holds_numbers(reply))
-    }
-    return Finding.checked(
-        "store keys",
-        f"{len(damaged)} keys hold what the service does not store there"
-        + "".join(f", {key}" for key in sorted(damaged)[:MAX_NAMED]),
-        is_ok=not damaged,
-        advice="remove each (`redis-cli DEL KEY`): workers write it anew; after one of `s:` or"
-        " `l:`, load the dataset again (`python -m app load`)",
-        otherwise=Verdict.FAILURE,
-    )
-
-
-def _holds_numbers(reply: object) -> bool:
-    """Tell whether the reply to a read of whole numbers is one, or names another failure."""
-    values = cast("list[object]", reply) if isinstance(reply, list) else [reply]
-    return all(not isinstance(one, bytes) or one.isdigit() for one in values)
-
-
 async def _catalogue(stores: Stores, settings: Settings) -> Finding:
-    known = await last_known(stores, settings.state_dir)
+    try:
+        known = await last_known(stores, settings.state_dir)
+    except StoreUnavailableError as exc:
+        return Finding("store catalogue", Verdict.FAILURE, str(exc), UNREAD_ADVICE)
     if known.lacking is not None:
         return Finding("store catalogue", Verdict.FAILURE, known.lacking, ADVICE)
     if (seen := unreadable_reason(known.unreadable, known.unreadable_pictures)) is not None:

@@ -101,12 +101,24 @@ local function count_refund(field, member)
   return found
 end
 
+-- Fails where an hour of purchases is of another type, before an event is half taken.
+local function check_bought(at, field, member)
+  if is_purchase(member) then redis.call('HLEN', bought_in(math.floor(at / HOUR_US))) end
+  if not is_refund(member) then return end
+  local sale = string.sub(field, 1, KEY_BYTES)
+  for _, other in ipairs(redis.call('ZRANGE', window, 0, -1)) do
+    local event = parsed[other] or parse(other)
+    if event.is_purchase and event.sale == sale then redis.call('HLEN', bought_in(event.hour)) end
+  end
+end
+
 local function append(i)
   local event_key, at, field, member, stamp, json = unpack(ARGV, i, i + PER_EVENT - 1)
   if tonumber(at) > received + ARGV[1] then return FUTURE end
   if tonumber(at) < received - ARGV[2] then return TOO_OLD end
   if tonumber(at) <= erased_us then return ERASED end
   if not is_new(event_key, member) then return DUPLICATE end
+  check_bought(tonumber(at), field, member)
   if member == '' then
     add_bounded(shown, ARGV[4], stamp, string.sub(field, 1, KEY_BYTES))
   else

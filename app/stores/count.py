@@ -1,6 +1,6 @@
 """Store of event counts per sale, type and time of receipt, live and loaded ones.
 
-Scripts: ``read_counts``, ``put_counts``.
+Scripts: ``read_counts``, ``put_counts``, ``damaged_counts``.
 """
 
 from collections import defaultdict
@@ -34,6 +34,7 @@ from models.domain.units import HOUR_US, SECOND_US
 
 READ_COUNTS: Final = Script.named("read_counts")
 PUT_COUNTS: Final = Script.named("put_counts")
+DAMAGED_COUNTS: Final = Script.named("damaged_counts")
 
 # Big-endian, as sale keys stand everywhere. The age is, for a refund, the hours between the count
 # of its purchase and the refund; otherwise 0.
@@ -257,6 +258,20 @@ class CountStore:
             None if time is None else whole_number(time, command[1], doing=_DOING)
             for command, time in times
         ]
+
+    async def damaged(self, *, now_us: int) -> list[str]:
+        """Return the names of live counters that are of another type, in one round trip.
+
+        Args:
+            now_us: The store's clock.
+        """
+        running = now_us // HOUR_US
+        calls = [
+            DAMAGED_COUNTS.by_sha([counts_prefix(p)], running - KEPT_HOURS, running)
+            for p in range(N_PARTITIONS)
+        ]
+        replies = await self._connection.run_many(DAMAGED_COUNTS, calls, doing=_DOING)
+        return [name.decode() for reply in replies for name in cast("list[bytes]", reply)]
 
 
 def _numbers(stored: Sequence[bytes | int]) -> list[int]:

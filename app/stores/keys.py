@@ -140,7 +140,7 @@ class CustomerKeys:
             recent=f"i:{{{p}}}:{customer_id}",
             events=events_stream(p),
             counts=counts_prefix(p),
-            erased=f"e:{{{p}}}:",
+            erased=tombstones_prefix(p),
             erasures=erasures_stream(p),
         )
 
@@ -168,6 +168,16 @@ def exposures_stream(p: int) -> str:
 def erasures_stream(p: int) -> str:
     """Name the stream of a partition's erasures."""
     return f"erasures:{{{p}}}"
+
+
+def tombstones_prefix(p: int) -> str:
+    """Name what a partition's tombstones begin with."""
+    return f"e:{{{p}}}:"
+
+
+def tombstone_secret(p: int) -> str:
+    """Name what a partition's customers are hashed with for their tombstones."""
+    return f"{tombstones_prefix(p)}secret"
 
 
 def counts_prefix(p: int) -> str:

@@ -5,23 +5,19 @@ Script: ``change_plan``.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, cast
+from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from app.bounded_log import BoundedLog
 from app.stores.connection import Connection, Script
 from app.stores.keys import PLAN, PLAN_AUDIT
-from app.stores.versioned import VersionedDocument
-from models.domain.errors import reason_for
+from app.stores.versioned import VersionedDocument, readable_entries
 from models.experiments.plan.plan import Plan
 
 CHANGE_PLAN: Final = Script.named("change_plan")
 
 # Chosen, not measured; docs/store.md promises them.
 AUDIT_ENTRIES: Final = 1_000
-
-_log = BoundedLog(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +99,10 @@ class PlanStore:
 
         Entries that cannot be read, as of another version, are left out and logged.
         """
-        reply = await self._connection.execute(
-            "LRANGE", PLAN_AUDIT, 0, limit - 1, doing="reading the changes of the plan"
+        return await readable_entries(
+            self._connection,
+            PLAN_AUDIT,
+            _CHANGE.validate_json,
+            limit=limit,
+            name="change of the plan",
         )
-        changes: list[PlanChange] = []
-        for entry in cast("list[bytes]", reply):
-            try:
-                changes.append(_CHANGE.validate_json(entry))
-            except ValidationError as exc:
-                _log.warning("a change of the plan is left out: unreadable", reason=reason_for(exc))
-        return changes

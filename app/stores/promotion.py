@@ -7,14 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
-from pydantic import ValidationError
-
-from app.bounded_log import BoundedLog
 from app.stores.connection import Connection, Script
 from app.stores.keys import COUNTS_TTL_S, EARLIER_PROMOTIONS, PROMOTER, PROMOTION, promotion_counts
 from app.stores.numbers import whole_number
-from app.stores.versioned import VersionedDocument
-from models.domain.errors import reason_for
+from app.stores.versioned import VersionedDocument, readable_entries
 from models.domain.units import MS_PER_S
 from models.promotion.promotion import Promotion
 
@@ -27,10 +23,7 @@ KEPT_PROMOTIONS: Final = 100
 
 # Begins the fields of `count_promotion.lua` with a worker's last batch; no name of a count does.
 _LAST_BATCH: Final = b"@"
-_READING: Final = "reading the promotion"
 _COUNTING: Final = "counting for the promotion"
-
-_log = BoundedLog(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +105,13 @@ class PromotionStore:
 
         Those that cannot be read, as of another version of this software, are left out and logged.
         """
-        reply = await self._connection.execute(
-            "LRANGE", EARLIER_PROMOTIONS, 0, limit - 1, doing=_READING
+        return await readable_entries(
+            self._connection,
+            EARLIER_PROMOTIONS,
+            Promotion.model_validate_json,
+            limit=limit,
+            name="promotion",
         )
-        promotions: list[Promotion] = []
-        for one in cast("list[bytes]", reply):
-            try:
-                promotions.append(Promotion.model_validate_json(one))
-            except ValidationError as exc:
-                _log.warning("a promotion is left out: unreadable", reason=reason_for(exc))
-        return promotions
 
     async def lease(self, worker: str, *, ttl_s: float) -> bool:
         """Take or renew the lease of the deciding worker; return whether it holds the lease."""

@@ -1,15 +1,20 @@
-"""Versioned document: a hash in Redis or Valkey with a JSON document and its version."""
+"""Versioned documents in Redis or Valkey: a hash with JSON and its version, and lists of JSON."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
+from app.bounded_log import BoundedLog
 from app.stores.connection import Connection
 from app.stores.numbers import whole_number
 from models.domain.errors import reason_for
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+
+_log = BoundedLog(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +57,27 @@ class VersionedDocument(Generic[M]):
             what = f"the stored {self.name}, version {number}"
             msg = f"{what}, is none of this software: {reason_for(exc)}"
             raise ValueError(msg) from exc
+
+
+async def readable_entries(
+    connection: Connection, key: str, parse: Callable[[bytes], T], *, limit: int, name: str
+) -> list[T]:
+    """Return the first entries of a list of JSON documents.
+
+    Those that cannot be read, as of another version of this software, are left out and logged.
+
+    Args:
+        connection: The store.
+        key: Key of the list.
+        parse: Returns the document of an entry, or raises `ValidationError`.
+        limit: How many entries to read.
+        name: What the log calls one.
+    """
+    reply = await connection.execute("LRANGE", key, 0, limit - 1, doing=f"reading each {name}")
+    entries: list[T] = []
+    for entry in cast("list[bytes]", reply):
+        try:
+            entries.append(parse(entry))
+        except ValidationError as exc:
+            _log.warning(f"a {name} is left out: unreadable", reason=reason_for(exc))
+    return entries
