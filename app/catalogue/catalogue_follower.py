@@ -77,7 +77,8 @@ class CatalogueFollower:
         self._new_sales_us = 0
         self._confirmed_us: int | None = None
         self._read_us: int | None = None
-        self._is_away = False
+        self.unread: str | None = None
+        """Why the last reading of the store failed; None if it did not."""
         self.unbuilt: str | None = None
         """Why no catalogue can be built of what the store holds; None if it can."""
         self.unsaved: str | None = None
@@ -158,7 +159,7 @@ class CatalogueFollower:
         It has all changes up to the beginning of its last complete reading.
         """
         read_us = self._read_us
-        if read_us is None or self._is_away:
+        if read_us is None or self.unread is not None:
             return False
         return self._clock.elapsed_us() - read_us > LATE_AFTER_US
 
@@ -210,8 +211,8 @@ class CatalogueFollower:
             began_us = self._clock.elapsed_us()
             try:
                 await self._refresh(began_us)
-            except StoreUnavailableError:
-                self._is_away = True
+            except StoreUnavailableError as exc:
+                self.unread = str(exc)
                 raise
             finally:
                 self._tried_us = began_us
@@ -287,7 +288,7 @@ class CatalogueFollower:
         self._clock.set(now_us)
         grid_us = grid_floor(now_us)
         update = await self._known.update(now_us)
-        self._is_away = False
+        self.unread = None
         if update.has_new:
             self._new_sales_us = grid_us
         # Stays set if the build below fails: the next refresh builds again.

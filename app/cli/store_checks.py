@@ -17,6 +17,7 @@ from app.health.store_monitor import NO_EVICTION, SKEW_S, STORE_ADVICE, WRITES_A
 from app.recommend.currency import mixed_currencies
 from app.settings import Settings
 from app.stores.connection import Connection
+from app.stores.sale import UNLOGGED_ADVICE
 from app.stores.server import StoreServer
 from app.stores.store import Stores
 from models.domain.errors import UserError
@@ -147,12 +148,16 @@ async def rights_finding(server: StoreServer) -> Finding:
 async def _catalogue(stores: Stores, settings: Settings) -> Finding:
     try:
         known = await last_known(stores, settings.state_dir)
+        n_unlogged = (await stores.sales.changes(0)).n_unlogged
     except StoreUnavailableError as exc:
         return Finding("store catalogue", Verdict.FAILURE, str(exc), UNREAD_ADVICE)
     if known.lacking is not None:
         return Finding("store catalogue", Verdict.FAILURE, known.lacking, ADVICE)
     if (seen := unreadable_reason(known.unreadable, known.unreadable_pictures)) is not None:
         return Finding("store catalogue", Verdict.FAILURE, seen, UNREADABLE_ADVICE)
+    if n_unlogged:
+        seen = f"the log of changes lacks {n_unlogged} sales and pictures that are stored"
+        return Finding("store catalogue", Verdict.WARNING, seen, UNLOGGED_ADVICE)
     return Finding.checked(
         "store catalogue",
         f"{len(known.sales) or 'no'} sales" + ("" if known.sales else " yet"),

@@ -145,17 +145,24 @@ class Readiness:
             missing.append(Missing(Part.WRITES, *self.monitor.refused))
         if self.live.refused is not None:
             missing.append(Missing(Part.BUNDLE, self.live.refused, BUNDLE_ADVICE))
-        missing += self._of_catalogue()
+        is_away = any(one.part is Part.STORE for one in missing)
+        missing += [*self._of_reading(is_store_away=is_away), *self._of_catalogue()]
         return (*missing, *self._unexplained(missing))
 
-    def _of_catalogue(self) -> Iterator[Missing]:
-        """Yield what the catalogue lacks, or its file on this machine."""
+    def _of_reading(self, *, is_store_away: bool) -> Iterator[Missing]:
+        """Yield why the catalogue is not the one that the store holds now."""
         if self.live.unbuilt is not None:
             reason = f"none can be built of what the store holds: {self.live.unbuilt}"
             yield Missing(Part.CATALOGUE, reason, UNBUILT_ADVICE)
         elif self.live.is_stale:
             reason = "not read from the store within the last minute"
             yield Missing(Part.CATALOGUE, reason, STALE_ADVICE)
+        elif self.live.unread is not None and not is_store_away:
+            reason = f"its last reading failed, and the last known one answers: {self.live.unread}"
+            yield Missing(Part.CATALOGUE, reason, STALE_ADVICE)
+
+    def _of_catalogue(self) -> Iterator[Missing]:
+        """Yield what the catalogue lacks, or its file on this machine."""
         unreadable = unreadable_reason(self.live.unreadable, self.live.unreadable_pictures)
         if unreadable is not None:
             yield Missing(Part.CATALOGUE, unreadable, UNREADABLE_ADVICE)

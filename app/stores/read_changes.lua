@@ -4,7 +4,8 @@
 -- KEYS  sales, pictures, changes, version, generation, vouched
 -- ARGV  version, page size
 -- Returns the generation, the version that the page reaches, the version at which the catalogue
--- was vouched for, the number of sales, the server, then pairs of member and value, nil if deleted.
+-- was vouched for, the numbers of sales and of pictures, the server, then pairs of member and value,
+-- nil if deleted.
 local hashes = {s = KEYS[1], p = KEYS[2]}
 local page = redis.call(
   'ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])
@@ -15,12 +16,16 @@ local function info(section, name)
   local text = redis.pcall('INFO', section)
   return type(text) == 'string' and string.match(text, name .. ':(%x+)') or ''
 end
+-- Pictures of another type take no change of a sale away.
+local n_pictures = redis.pcall('HLEN', KEYS[2])
+if type(n_pictures) ~= 'number' then n_pictures = 0 end
 
 local reply = {
   generation_in(KEYS[5]),
   reached,
   version_in(KEYS[6]),
   redis.call('HLEN', KEYS[1]),
+  n_pictures,
   info('server', 'run_id') .. info('replication', 'master_replid')
 }
 for i = 1, #page, 2 do

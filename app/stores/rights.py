@@ -9,7 +9,7 @@ _CALL: Final = re.compile(r"redis\.p?call\(\s*'([A-Z]+)'")
 # Sent by methods of the stores, outside of scripts.
 _DIRECT: Final = frozenset(
     {
-        *("EXPIRE", "GET", "HGET", "HGETALL", "HMGET", "HSET", "HSETNX"),
+        *("EXPIRE", "GET", "HGET", "HGETALL", "HMGET", "HSCAN", "HSET", "HSETNX"),
         *("INFO", "LRANGE", "TIME", "XRANGE", "XTRIM"),
     }
 )

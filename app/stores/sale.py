@@ -37,6 +37,11 @@ DISTRUST_CATALOGUE: Final = Script.named("distrust_catalogue", after=["version"]
 # What one script call touches: some milliseconds in which the store serves no other client.
 PAGE: Final = 500
 
+UNLOGGED_ADVICE: Final = (
+    "workers that start read each record; load the dataset again (`python -m app load --data DIR`),"
+    " or put each sale and picture, which logs them anew"
+)
+
 _KEYS: Final = (SALES, PICTURES, CHANGES, VERSION, GENERATION)
 _SALE: Final = "s"
 _PICTURE: Final = "p"
@@ -78,6 +83,8 @@ class SaleChanges:
         unreadable: Why a sale put since cannot be read, by id: another version put it, or it is
             damaged. Such sales count in `n_sales`.
         unreadable_pictures: The same of pictures.
+        n_unlogged: Sales and pictures that the log of changes lacks, as where only the log was
+            lost; a read of everything has them from their records.
     """
 
     generation: str
@@ -91,6 +98,7 @@ class SaleChanges:
     unpictured: tuple[Place, ...]
     unreadable: Mapping[str, str]
     unreadable_pictures: Mapping[Place, str]
+    n_unlogged: int
 
 
 class SaleStore:
@@ -177,13 +185,17 @@ class SaleStore:
             reply = await self._connection.run(
                 READ_CHANGES, (*_KEYS, VOUCHED), reached, PAGE, doing=_READING
             )
-            generation, version, vouched, n_sales, server, *flat = cast("list[bytes]", reply)
+            generation, version, vouched, n_sales, n_pictures, server, *flat = cast(
+                "list[bytes]", reply
+            )
             if latest and generation != first:  # emptied between two pages
                 return await self.changes(since)
             first, reached = generation, whole_number(version, CHANGES, doing=_READING)
             members = [member.decode(errors="backslashreplace") for member in flat[::2]]
             latest.update(zip(members, flat[1::2], strict=True))
             if len(members) < PAGE:
+                n_stored = {SALES: int(n_sales), PICTURES: int(n_pictures)}
+                n_unlogged = 0 if since else await self._add_unlogged(latest, n_stored)
                 sales = {name[1:]: v for name, v in latest.items() if name[:1] == _SALE}
                 pictures = {name[1:]: v for name, v in latest.items() if _is_picture(name)}
                 put = self._readable({i: v for i, v in sales.items() if v is not None})
@@ -200,7 +212,41 @@ class SaleStore:
                     unpictured=tuple(_place(name) for name, v in pictures.items() if v is None),
                     unreadable=put.unreadable,
                     unreadable_pictures=unreadable_pictures,
+                    n_unlogged=n_unlogged,
                 )
+
+    async def _add_unlogged(
+        self, latest: dict[str, bytes | None], n_stored: Mapping[str, int]
+    ) -> int:
+        """Add the records that the log lacks, and return their number."""
+        n_unlogged = 0
+        for key, kind in ((SALES, _SALE), (PICTURES, _PICTURE)):
+            n_logged = sum(name[:1] == kind and v is not None for name, v in latest.items())
+            if n_logged >= n_stored[key]:
+                continue
+            records = await self._records(key)
+            unlogged = {kind + name: v for name, v in records.items()}
+            unlogged = {name: v for name, v in unlogged.items() if latest.get(name) is None}
+            latest.update(unlogged)
+            n_unlogged += len(unlogged)
+        if n_unlogged:
+            self._log.warning(
+                f"the log of changes lacks sales or pictures that are stored; {UNLOGGED_ADVICE}",
+                n_records=n_unlogged,
+            )
+        return n_unlogged
+
+    async def _records(self, key: str) -> dict[str, bytes]:
+        records: dict[str, bytes] = {}
+        cursor = 0
+        while True:
+            reply = await self._connection.execute(
+                "HSCAN", key, cursor, "COUNT", PAGE, doing=_READING
+            )
+            cursor, page = cast("tuple[int, dict[bytes, bytes]]", reply)
+            records.update((k.decode(errors="backslashreplace"), v) for k, v in page.items())
+            if cursor == 0:
+                return records
 
     async def vouch(self, version: int = 0) -> None:
         """Mark the catalogue as complete: workers use it instead of the sales in their memory.

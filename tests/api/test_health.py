@@ -74,6 +74,23 @@ async def test_a_store_that_takes_writes_again_is_full_at_once(
     assert answer.status_code == 200
 
 
+async def test_a_catalogue_that_cannot_be_read_is_named_while_the_store_answers(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    """For a minute answers count as full: only this says that they may be old."""
+    await stores.connection.execute("SET", SALES_KEY, "of another type", doing="breaking it")
+
+    full = await answer_with(client, FULL, "not_in_full")
+    answer = (await client.get("/v1/recommendations")).json()
+    await stores.connection.execute("DEL", SALES_KEY, doing="removing it")
+    await stores.sales.put(SALES)
+    await answer_of(client, FULL, status=200)
+
+    assert "catalogue: its last reading failed, and the last known one answers" in full
+    assert SALES_KEY in full
+    assert (len(answer["items"]), answer["degraded"]) == (5, None)
+
+
 async def test_an_emptied_store_is_named_and_takes_no_process_out(
     client: httpx.AsyncClient, stores: Stores
 ) -> None:

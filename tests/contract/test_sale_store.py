@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from app.errors import TooManyAttributesError, TooManyMarketsError
 from app.stores.connection import Connection
-from app.stores.keys import SALES
+from app.stores.keys import CHANGES, SALES
 from app.stores.picture import ALL_PICTURES, LabelledPicture, RemovedPicture
 from app.stores.sale import PAGE, SaleChanges, SaleStore
 from models.catalogue.columns import MAX_MARKETS
@@ -70,6 +70,33 @@ class SaleStoreContract:
         assert (read, list(many)) == (None, ["s1"])
         [line] = lines
         assert (line["n_sales"], list(line["first"])) == (1, ["s2"])
+
+    async def test_a_log_of_changes_that_was_lost_takes_no_stored_record_away(
+        self, store: SaleStore, connection: Connection
+    ) -> None:
+        """As after an eviction of its key alone; deletions are lost with it."""
+        await store.put([sale(f"s{n}") for n in range(PAGE + 1)])
+        await store.put_pictures([LabelledPicture("s1", scores(1), "m", number=2)])
+        await store.delete("s0")
+        before = await store.changes(0)
+        await connection.execute("DEL", CHANGES, doing="losing the log")
+        await store.put([sale("s7", title="changed since"), sale("new")])
+
+        with capture_logs() as lines:
+            after = await store.changes(0)
+        latest = await store.changes(after.version)
+        await store.put([sale(f"s{n}") for n in range(1, PAGE + 1)])
+        await store.put_pictures([LabelledPicture("s1", scores(1), "m", number=2)])
+        logged = await store.changes(0)
+
+        assert sale_ids(after) == sorted([*sale_ids(before), "new"])
+        assert [one.title for one in after.sales if one.sale_id == "s7"] == ["changed since"]
+        assert {(one.sale_id, one.number) for one in after.pictures} == {("s1", 2), ("s0", 0)}
+        # All sales but two, the picture, and the mark of the deleted sale's pictures.
+        assert (before.n_unlogged, after.n_unlogged, latest.n_unlogged) == (0, PAGE + 1, 0)
+        assert (latest.sales, after.n_sales) == ((), PAGE + 1)
+        assert lines[0]["n_records"] == PAGE + 1
+        assert logged.n_unlogged == 1
 
     async def test_a_sale_comes_back_as_it_was_put(self, store: SaleStore) -> None:
         full = Sale(

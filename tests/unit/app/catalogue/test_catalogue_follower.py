@@ -10,6 +10,7 @@ from app.catalogue.catalogue_version import Source
 from app.catalogue.clock import StoreClock
 from app.catalogue.model import Model
 from app.errors import StoreUnavailableError
+from app.stores.keys import CHANGES
 from app.stores.picture import LabelledPicture, RemovedPicture
 from models.catalogue.snapshot import Snapshot
 from models.domain.event import KIND, EventType, key
@@ -43,6 +44,23 @@ async def test_what_is_put_and_deleted_shows_at_the_next_refresh(shop: Shop, pow
     await live.refresh()
 
     assert (first, known(live)) == (["s1", "s2"], ["s2", "s3"])
+
+
+async def test_a_worker_that_starts_without_the_log_of_changes_serves_what_is_stored(
+    shop: Shop, power: Power
+) -> None:
+    """It is of a machine that saved nothing: the log, which was lost, named no sale."""
+    await following(shop, power, "s1", "s2")
+    await shop.stores.connection.execute("DEL", CHANGES, doing="losing the log")
+    live = shop.live(scorer(), archive=shop.archive_of_another_machine)
+
+    await live.refresh()
+    first = known(live)
+    await shop.stores.sales.put([sale("s3")])
+    await live.refresh()
+
+    assert (first, known(live)) == (["s1", "s2"], ["s1", "s2", "s3"])
+    assert (live.lacking, (await shop.stores.sales.changes(0)).vouched) == (None, 0)
 
 
 async def test_nothing_new_leaves_the_very_same_catalogue(shop: Shop, power: Power) -> None:

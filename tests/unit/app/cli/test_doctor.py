@@ -22,7 +22,7 @@ from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import write_keys
 from app.settings import Settings
 from app.stores.embedded import embedded_server
-from app.stores.keys import N_PARTITIONS, write_probe
+from app.stores.keys import CHANGES, N_PARTITIONS, write_probe
 from app.stores.server import Refusal
 from app.stores.store import Stores
 from models.catalogue.snapshot import Snapshot
@@ -270,6 +270,22 @@ async def test_a_store_that_lost_sales_is_a_failure_with_the_command_that_fills_
 
     assert found.verdict is Verdict.FAILURE
     assert "lacks the newest state of 2 sales" in found.seen
+    assert "python -m app load --data DIR" in found.advice
+
+
+async def test_a_lost_log_of_changes_is_a_warning_with_what_logs_it_anew(
+    tmp_path: Path, url: str
+) -> None:
+    stores = Stores.open(url)
+    await stores.connection.execute("FLUSHALL", doing="emptying the store")
+    await stores.sales.put([sale("s1"), sale("s2")])
+    await stores.connection.execute("DEL", CHANGES, doing="losing the log")
+    await stores.server.close()
+
+    found = of(await asyncio.to_thread(examine, settings(tmp_path), url), "store catalogue")
+
+    assert found.verdict is Verdict.WARNING
+    assert found.seen == "the log of changes lacks 2 sales and pictures that are stored"
     assert "python -m app load --data DIR" in found.advice
 
 
