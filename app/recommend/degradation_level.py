@@ -10,8 +10,8 @@ class DegradationLevel(StrEnum):
     """Degradation level: the missing part of an answer, from the least to the worst."""
 
     STALE_COUNTS = "stale_counts"
-    """No event of the last 14 days is known, and the model's data is older: ranked by the model,
-    as if no sale were visited or bought."""
+    """Counts are old: parts of them could not be read, and are the last known ones; or no event of
+    the last 14 days is known, and the model's data is older. Ranked by the model."""
     ANONYMOUS = "anonymous"
     """The customer's window was not read: ranked as for an unknown customer."""
     VARIANT = "variant"
@@ -91,6 +91,13 @@ CATALOGUE_LATE: Final = Cause(
     "catalogue_late",
     "the last complete reading of the catalogue is older than a second, though the store answers",
     "add machines, or look at what else keeps this one busy",
+)
+
+COUNTS_NOT_READ: Final = Cause(
+    DegradationLevel.STALE_COUNTS,
+    "counts_not_read",
+    "parts of the counts could not be read from the store: the last known ones are used",
+    "`/health/full` names the reason (`counts`)",
 )
 
 # The other causes that are known before anything is ranked; of `POPULARITY` and `EMPTY` none is.

@@ -11,13 +11,21 @@ from time import monotonic
 from typing import Final
 
 from app.catalogue.catalogue_follower import CatalogueFollower
+from app.catalogue.catalogue_version import CatalogueVersion
 from app.catalogue.clock import StoreClock
 from app.errors import StoreUnavailableError, UnknownMarketError
 from app.experiments.live_plan import LivePlan
 from app.recommend.answer_counts import AnswerCounts
 from app.recommend.candidates import LeftOut, left_out
 from app.recommend.deadline import within
-from app.recommend.degradation_level import CATALOGUE_LATE, CAUSES, OF_CATALOGUE, DegradationLevel
+from app.recommend.degradation_level import (
+    CATALOGUE_LATE,
+    CAUSES,
+    COUNTS_NOT_READ,
+    OF_CATALOGUE,
+    Cause,
+    DegradationLevel,
+)
 from app.recommend.degraded_log import Degradation
 from app.recommend.exposure import exposure_record
 from app.recommend.exposure_queue import ExposureQueue
@@ -206,21 +214,29 @@ class Recommender:
     ) -> RankingRequest:
         """Choose policy and catalogue, and name what is missing before anything is ranked."""
         policy = routing.route.policy
-        served, cause = self.live.served_by(policy.bundle), None
-        if self.live.is_stale or self.live.is_behind:
-            cause = CAUSES[DegradationLevel.SNAPSHOT]
-        elif self.live.lacking:
-            cause = CAUSES[DegradationLevel.REMEMBERED]
-        elif self.live.is_late:
-            cause = CATALOGUE_LATE
-        elif not is_read:
-            cause = CAUSES[DegradationLevel.ANONYMOUS]
+        served = self.live.served_by(policy.bundle)
+        cause = self._of_store(is_read=is_read)
         if policy.bundle is not None and served is None:
             policy = routing.stored.plan.default
             served = self.live.served_by(policy.bundle) or self.live.served
             if cause is None or cause.level not in OF_CATALOGUE:
                 cause = CAUSES[DegradationLevel.VARIANT]
-        if cause is None and served is not None and served.has_stale_counts(state.now_us):
-            cause = CAUSES[DegradationLevel.STALE_COUNTS]
+        if cause is None and served is not None:
+            cause = self._of_counts(served, state.now_us)
         policy = policy.exploring(self.origin.exploration)
         return RankingRequest(request, state, served, policy, cause, self.new_id())
+
+    def _of_store(self, *, is_read: bool) -> Cause | None:
+        """Return what was not read of the store, from the worst to the least."""
+        if self.live.is_stale or self.live.is_behind:
+            return CAUSES[DegradationLevel.SNAPSHOT]
+        if self.live.lacking:
+            return CAUSES[DegradationLevel.REMEMBERED]
+        if self.live.is_late:
+            return CATALOGUE_LATE
+        return None if is_read else CAUSES[DegradationLevel.ANONYMOUS]
+
+    def _of_counts(self, served: CatalogueVersion, now_us: int) -> Cause | None:
+        if served.has_stale_counts(now_us):
+            return CAUSES[DegradationLevel.STALE_COUNTS]
+        return COUNTS_NOT_READ if self.live.uncounted is not None else None

@@ -16,12 +16,13 @@ from app.main import create_app
 from app.recommend.recent_answers import LEAST
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
-from app.stores.keys import CHANGES, PICTURES, VERSION
+from app.stores.keys import CHANGES, PICTURES, VERSION, counts_prefix
 from app.stores.keys import SALES as SALES_KEY
 from app.stores.picture import LabelledPicture
 from app.stores.plan import PlanStore
 from app.stores.store import Stores
 from models.domain.sale import PictureScores
+from models.domain.units import HOUR_US
 from models.neighbours.search import EMBEDDING_SIZE
 from tests.api.conftest import SALES
 from tests.shop import client_of, sale, scorer
@@ -396,3 +397,30 @@ async def test_counts_that_are_too_old_are_named_in_answers_and_health(
     # One cause is one part, also where it has lowered every answer.
     assert "answers:" not in full.json()["detail"]
     assert ready.status_code == 200
+
+
+async def test_counts_of_which_parts_are_the_last_known_ones_are_named_in_answers_and_health(
+    stores: Stores, model: Model, settings: Settings
+) -> None:
+    hour = await stores.server.time_us() // HOUR_US
+    damaged = f"{counts_prefix(3)}h{hour - 5}"
+    await stores.connection.execute("SET", damaged, "of another type", doing="breaking it")
+
+    @asynccontextmanager
+    async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:
+        async with resources_over(stores, model, settings=given, worker=process) as resources:
+            yield resources
+
+    async with client_of(create_app(settings, Worker(), opener=opener)) as client:
+        full = await answer_with(client, FULL, "counts: 1 of 65 parts")
+        answer = (await client.get("/v1/recommendations")).json()
+        await stores.connection.execute("DEL", damaged, doing="removing it")
+        await answer_of(client, FULL, status=200)
+        after = (await client.get("/v1/recommendations")).json()
+
+    assert "wrong kind of value" in full
+    assert (answer["degraded"], answer["items"][0]["purchase_probability"] is None) == (
+        "stale_counts",
+        False,
+    )
+    assert after["degraded"] is None
