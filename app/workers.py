@@ -1,6 +1,7 @@
 """Worker processes on one shared socket, with a graceful stop that fails no request."""
 
 import asyncio
+import errno
 import os
 import resource
 import signal
@@ -31,6 +32,7 @@ from app.observability import configure_logging, get_logger
 from app.resources import Worker
 from app.settings import Settings
 from app.shared_metrics import allocate, shared_directory, shrink
+from models.domain.errors import UserError
 
 # Connections that wait in the kernel; it takes no more than `net.core.somaxconn`, mostly 4,096.
 BACKLOG: Final = 2_048
@@ -46,6 +48,29 @@ RESERVED_FILES: Final = 128
 EXIT_FAILED: Final = 3
 
 _log = get_logger(__name__)
+
+
+class ListenError(UserError):
+    """The address of the settings cannot be listened on; the message says which to correct."""
+
+    def __init__(self, host: str, port: int, exc: Exception) -> None:
+        code = exc.errno if isinstance(exc, OSError) else None
+        if code == errno.EADDRINUSE:
+            what = (
+                f"port {port} of {host} is in use: end what listens there, or set VITRINE_PORT"
+                " (--port) to another, 0 for any that is free"
+            )
+        elif code == errno.EACCES:
+            what = (
+                f"this user may not listen on port {port}: set VITRINE_PORT (--port) to one above"
+                " 1023"
+            )
+        else:
+            what = (
+                f"{host!r} is no address of this machine ({exc}): set VITRINE_HOST (--host) to one,"
+                " such as 127.0.0.1, or 0.0.0.0 for all"
+            )
+        super().__init__(what)
 
 
 class DrainingServer(uvicorn.Server):
@@ -117,10 +142,14 @@ def listen(settings: Settings) -> socket.socket:
     """Bind the address that all workers share.
 
     Raises:
-        OSError: If the address is taken or not this machine's.
+        ListenError: If the address is taken or not this machine's.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    address = (settings.host, settings.port)
+    try:
+        listener = socket.create_server(address, family=family, backlog=BACKLOG)
+    except (OSError, UnicodeError) as exc:  # the latter of a host that is no name
+        raise ListenError(*address, exc) from exc
     listener.set_inheritable(True)
     return listener
 

@@ -38,7 +38,7 @@ _SETTINGS: Final = (
 
 
 class EmbeddedServerError(UserError):
-    """The embedded server does not answer; the message says where its log is."""
+    """The embedded server does not answer, or cannot be started; the message says what to do."""
 
 
 @contextmanager
@@ -53,15 +53,16 @@ def embedded_server(state_dir: Path, *, as_of: datetime | None = None) -> Genera
         as_of: The time at which its clock starts, with a zone; None for the clock that it has.
 
     Raises:
-        EmbeddedServerError: If the server does not answer in time.
+        EmbeddedServerError: If the server does not answer in time, or the directory cannot be
+            written.
         PastClockError: If the clock cannot be set to ``as_of``.
     """
     folder = server_folder(state_dir)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = socket_path(folder)
     # The kernel gives the lock back when its holder dies, however it dies.
     lock = FileLock(folder / "owner.lock", blocking=False)
     try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock.acquire()
     except Timeout as exc:
         if as_of is not None:
@@ -70,28 +71,45 @@ def embedded_server(state_dir: Path, *, as_of: datetime | None = None) -> Genera
         _wait_until_ready(path, folder)
         yield f"unix://{path}"
         return
+    except OSError as exc:
+        raise _unwritable(folder, exc) from exc
     process = None
     try:
         if as_of is not None:
             past_clock.set_back(folder, as_of)
             _stop(path, process)  # what a killed owner left runs in another time
         if not answers(path):
-            command = [str(get_binary_path()), "--dir", str(folder), "--unixsocket", str(path)]
-            with (folder / "valkey.log").open("ab") as log:
-                # A session of its own: Ctrl-C must reach the service first, which stops the store.
-                process = subprocess.Popen(  # noqa: S603 - the path comes from the package
-                    [*command, *_SETTINGS],
-                    cwd=folder,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    env=past_clock.variables(folder),
-                )
+            process = _started(path, folder)
         _wait_until_ready(path, folder, process=process)
         yield f"unix://{path}"
     finally:
         _stop(path, process)
         lock.release()
+
+
+def _started(path: Path, folder: Path) -> subprocess.Popen[bytes]:
+    command = [str(get_binary_path()), "--dir", str(folder), "--unixsocket", str(path)]
+    try:
+        with (folder / "valkey.log").open("ab") as log:
+            # A session of its own: Ctrl-C must reach the service first, which stops the store.
+            return subprocess.Popen(  # noqa: S603 - the path comes from the package
+                [*command, *_SETTINGS],
+                cwd=folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=past_clock.variables(folder),
+            )
+    except OSError as exc:
+        raise _unwritable(folder, exc) from exc
+
+
+def _unwritable(folder: Path, exc: OSError) -> EmbeddedServerError:
+    return EmbeddedServerError(
+        f"the embedded store cannot keep its data in {folder}: {exc.strerror}: set"
+        " VITRINE_STATE_DIR to a directory that this user may write to, or VITRINE_REDIS_URL to"
+        " another store"
+    )
 
 
 def server_folder(state_dir: Path) -> Path:

@@ -135,3 +135,23 @@ class TestABrokenModel:
 
         assert sale_ids(answer) == candidates
         assert answer.json()["degraded"] == "popularity"
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [("\\ud83d", "line 2 column 24"), ("a\\\\\\udc00", "line 2 column 27")],
+)
+async def test_half_a_character_is_named_with_its_place(
+    client: httpx.AsyncClient, name: str, place: str
+) -> None:
+    """As of a text that was cut within an emoji; a backslash before it is no escape of it."""
+    body = f'{{"candidates": ["rome"],\n "customer_id": "\\u00e9{name}"}}'
+
+    answer = await client.post("/v1/rank", content=body)
+
+    half = name[-6:]
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == (
+        f"body: {half} is half a character (a surrogate without its pair) at {place}: send text as"
+        " it was"
+    )

@@ -42,8 +42,11 @@ def read(
     """
     content = content.removeprefix(_BYTE_ORDER_MARK)
     # Fewer escapes than values are allowed: the substitution calls back for each.
-    if judges_parts and _SURROGATE.search(content) and content.count(b"\\") <= MAX_VALUES:
-        content = _ESCAPE.sub(lambda one: _NUL if one["half"] else one[0], content)
+    if _SURROGATE.search(content) and content.count(b"\\") <= MAX_VALUES:
+        if judges_parts:
+            content = _ESCAPE.sub(lambda one: _NUL if one["half"] else one[0], content)
+        elif (half := _half_a_character(content)) is not None:
+            return [half]
     faults = shape_faults(model, content, most=most, judges_parts=judges_parts)
     if faults:
         return faults
@@ -60,6 +63,18 @@ def read(
         with suppress(ValueError):
             return model.model_validate_json(with_marks(content), strict=True)
     return [Fault((), f"an object has the key {key!r} twice")]
+
+
+def _half_a_character(content: bytes) -> Fault | None:
+    """Return the fault of the first half of a surrogate pair, with its place; None for none."""
+    for one in _ESCAPE.finditer(content):
+        if one["half"]:
+            at = one.start()
+            line = content.count(b"\n", 0, at) + 1
+            column = at - content.rfind(b"\n", 0, at)
+            what = f"{one[0].decode()} is half a character (a surrogate without its pair)"
+            return Fault((), f"{what} at line {line} column {column}: send text as it was")
+    return None
 
 
 def parsed(model: type[Model], content: bytes, *, judges_parts: bool = False) -> Model:

@@ -99,3 +99,24 @@ def test_a_server_that_cannot_start_names_its_log(tmp_path: Path) -> None:
         embedded_server(tmp_path),
     ):
         pytest.fail("it started")
+
+
+@pytest.mark.parametrize("inside", ["", "valkey/owner.lock", "valkey/valkey.log"])
+def test_a_state_directory_that_cannot_be_written_is_named_with_its_setting(
+    tmp_path: Path, inside: str
+) -> None:
+    """By a folder where a file has to be, or a file where the folder has to be."""
+    state = tmp_path / "state"
+    if inside:
+        (state / inside).mkdir(parents=True)
+    else:
+        state.touch()
+
+    with (
+        pytest.raises(EmbeddedServerError, match="cannot keep its data in") as caught,
+        embedded_server(state),
+    ):
+        pass
+
+    assert str(state / "valkey") in str(caught.value)
+    assert "VITRINE_STATE_DIR" in str(caught.value)
