@@ -6,6 +6,7 @@ from app.health.readiness import Part
 from app.recommend.degradation_level import (
     CATALOGUE_LATE,
     CAUSES,
+    COUNTS_NOT_READ,
     MODEL_FAILED,
     NO_MODEL,
     NOTHING_OPEN,
@@ -35,7 +36,7 @@ def test_every_value_of_degraded_has_its_row() -> None:
 
 def test_every_cause_has_its_row_with_its_level() -> None:
     of_popularity = (SHED, TOO_SLOW, NO_MODEL, MODEL_FAILED, ORDER_MISSING)
-    causes = [*CAUSES.values(), CATALOGUE_LATE, *of_popularity, NOTHING_OPEN]
+    causes = [*CAUSES.values(), CATALOGUE_LATE, COUNTS_NOT_READ, *of_popularity, NOTHING_OPEN]
 
     text = section("Why was this answer degraded?")
     found = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", text, flags=re.MULTILINE)
