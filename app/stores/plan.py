@@ -102,7 +102,7 @@ class PlanStore:
         return await readable_entries(
             self._connection,
             PLAN_AUDIT,
-            _CHANGE.validate_json,
+            parse=_CHANGE.validate_json,
             limit=limit,
             name="change of the plan",
         )

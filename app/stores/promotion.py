@@ -108,7 +108,7 @@ class PromotionStore:
         return await readable_entries(
             self._connection,
             EARLIER_PROMOTIONS,
-            Promotion.model_validate_json,
+            parse=Promotion.model_validate_json,
             limit=limit,
             name="promotion",
         )

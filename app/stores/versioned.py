@@ -60,7 +60,7 @@ class VersionedDocument(Generic[M]):
 
 
 async def readable_entries(
-    connection: Connection, key: str, parse: Callable[[bytes], T], *, limit: int, name: str
+    connection: Connection, key: str, *, parse: Callable[[bytes], T], limit: int, name: str
 ) -> list[T]:
     """Return the first entries of a list of JSON documents.
 
