@@ -87,7 +87,7 @@ prove: $(VENV)/.development ## The long proofs in full; figures go to results/pr
 
 chaos: export VITRINE_PROOF_SCALE = 1
 chaos: $(VENV)/.development ## Faults of the store and of workers under load; figures as `make prove`
-	$(BIN)/python -m pytest tests/end_to_end/test_chaos.py tests/end_to_end/test_outages.py
+	$(BIN)/python -m pytest tests/end_to_end/test_chaos.py tests/end_to_end/test_outages.py tests/end_to_end/test_hanging_node.py
 
 openapi: $(VENV)/.development ## Write openapi.yaml from the app
 	$(BIN)/python -m app openapi > openapi.yaml.new
