@@ -88,8 +88,12 @@ class Script:
         shebang, end, rest = lua(name).partition("\n")
         body = "".join(map(lua, after)) + rest
         if "no-writes" not in shebang:
-            commands = " ".join(sorted(commands_in(body).union(also)))
-            body = f"local COMMANDS = '{commands}'\n{lua('rights')}{body}"
+            commands = sorted(commands_in(body).union(also))
+            checks = " and ".join(f"may('{command}', key)" for command in commands)
+            body = (
+                f"local COMMANDS = '{' '.join(commands)}'\n"
+                f"local function has_rights(may, key) return {checks} end\n{lua('rights')}{body}"
+            )
         return cls.from_source(shebang + end + body)
 
     def by_sha(self, keys: Sequence[str], *arguments: Argument) -> Command:
