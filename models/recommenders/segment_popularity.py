@@ -145,12 +145,12 @@ class CustomerActivity:
 
     A gamma-Poisson model: a customer's rate is the rate of all times a gamma variable of mean 1
     and shape ``weight``, whose posterior mean after ``o`` observed and ``e`` expected events is
-    ``(o + weight) / (e + weight)``.
+    ``(o + weight) / (e + weight)``. Events are counted as by `opened_counts`.
 
     Attributes:
         click_rate: Clicks per impression of all customers, 0 without impressions.
         click_weight: Shape of the prior, in expected clicks, positive.
-        purchase_rate: Purchases per view or click of all customers.
+        purchase_rate: Purchases per opened sale of all customers.
         purchase_weight: Shape of the prior, in expected purchases, positive.
     """
 
@@ -178,13 +178,31 @@ class CustomerActivity:
 
     def log_factors(self, profile: Profile) -> tuple[float, float]:
         """Return the logs of the open and the purchase factor, 0 where unknown."""
-        counts = profile.counts
-        clicks, opened = counts[CLICK], counts[CLICK] + counts[VIEW]
+        counts = np.array(profile.counts, dtype=np.float64)
+        clicks, opened = opened_counts(counts)
         expected = self.click_rate * counts[IMPRESSION]
         return (
-            _log_factor(clicks, expected, self.click_weight) if expected else 0.0,
-            _log_factor(counts[PURCHASE], self.purchase_rate * opened, self.purchase_weight),
+            _log_factor(float(clicks), expected, self.click_weight) if expected else 0.0,
+            _log_factor(counts[PURCHASE], self.purchase_rate * float(opened), self.purchase_weight),
         )
+
+
+def opened_counts(
+    counts: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return clicks, and clicks and views, no less of either than purchases.
+
+    What was bought was opened, also where no click is on record. Then the rate of opening is that
+    of buying.
+
+    Args:
+        counts: Events by type code, shape ``(..., n_kinds)``.
+
+    Returns:
+        Both of shape ``(...)``.
+    """
+    clicks, bought = counts[..., CLICK], counts[..., PURCHASE]
+    return np.maximum(clicks, bought), np.maximum(clicks + counts[..., VIEW], bought)
 
 
 def _log_factor(seen: float, expected: float, weight: float) -> float:
@@ -223,7 +241,8 @@ class SegmentPopularity(Recommender):
         "audience_market_buys": "The same of its purchases per opened sale",
         "audience_device_opens": "Logarithm of the relative open rate of the customer's device",
         "audience_device_buys": "The same of its purchases per opened sale",
-        "audience_own_opens": "Logarithm of the customer's relative open rate before last night",
+        "audience_own_opens": "Logarithm of the customer's relative open rate before last night; "
+        "what was bought was opened",
         "audience_own_buys": "The same of the customer's purchases per opened sale",
     }
 

@@ -28,7 +28,7 @@ def fit_logistic(
     *,
     seed: int,
     p_examined: NDArray[np.float64] | None = None,
-    ridge: float = 1.0,
+    ridge: float | NDArray[np.float64] = 1.0,
     excluded_features: Sequence[int] = (),
 ) -> LogisticRanker:
     """Fit P(success) by maximum likelihood with a ridge penalty.
@@ -41,7 +41,8 @@ def fit_logistic(
         seed: Draws the sample.
         p_examined: P(examined) of each example, shape ``(n,)``, so that P(success | examined)
             is fitted; 1 if not given.
-        ridge: Precision of the prior that a weight is 0, positive.
+        ridge: Precision of the prior that a weight is 0, positive; of all, or one a feature, shape
+            ``(n_features,)``.
         excluded_features: Features whose weight is 0.
     """
     chosen, weights = _sample(rows, np.random.default_rng(seed))
@@ -50,9 +51,11 @@ def fit_logistic(
     scale = _scale(matrix)
     design, kept = _design(matrix, scale, excluded_features=excluded_features)
     examples = _Examples(design, rows.labels[chosen], weights, known[chosen])
-    # The intercept is free; its tolerance keeps the system regular.
-    penalty = np.append(np.full(len(kept) - 1, ridge), _TOLERANCE)
-    found = np.zeros(2 * len(scale.centres) + 1)
+    n_features = len(scale.centres)
+    # A feature has a weight where it is known, and one where it is not. The intercept is free; its
+    # tolerance keeps the system regular.
+    penalty = np.append(np.tile(np.broadcast_to(ridge, n_features), 2), _TOLERANCE)[kept]
+    found = np.zeros(2 * n_features + 1)
     found[kept] = _maximised(examples, penalty)
     return _regression(scale, found)
 

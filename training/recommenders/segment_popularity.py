@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import CLICK, IMPRESSION, KINDS, PURCHASE, VIEW
+from models.domain.event import CLICK, IMPRESSION, KINDS, PURCHASE
 from models.recommenders.popularity import Popularity
 from models.recommenders.segment_popularity import (
     HOT_EVENTS,
@@ -16,6 +16,7 @@ from models.recommenders.segment_popularity import (
     GroupActivity,
     SaleLift,
     SegmentPopularity,
+    opened_counts,
 )
 from training.recommenders.gamma_poisson import rate_and_shape
 from training.recommenders.interactions import Interactions
@@ -47,7 +48,7 @@ def fit_customer_activity(interactions: Interactions) -> CustomerActivity:
     n = interactions.n_customers * len(KINDS)
     cells = interactions.customers * len(KINDS) + interactions.kinds
     counts = np.bincount(cells, minlength=n).reshape(-1, len(KINDS)).astype(np.float64)
-    clicks, opened = counts[:, CLICK], counts[:, CLICK] + counts[:, VIEW]
+    clicks, opened = opened_counts(counts)
     return CustomerActivity(
         *rate_and_shape(clicks, counts[:, IMPRESSION]),
         *rate_and_shape(counts[:, PURCHASE], opened),

@@ -108,6 +108,15 @@ def test_a_customers_own_ways_are_those_of_his_profile() -> None:
     assert own.tolist() == [pytest.approx([np.log(15.0 / 10.0), np.log(3.0 / 5.0)])] * 2
 
 
+def test_what_was_bought_was_opened_also_where_no_click_is_on_record() -> None:
+    """Of 60 sales 3 were bought, so opened, and 6 openings expected; of 3 0.75 purchases."""
+    profile = Profile(first_us=0, counts=(60, 0, 0, 0, 3))
+
+    own = scores(profile=profile)[:, 8:]
+
+    assert own.tolist() == [pytest.approx([np.log(7.0 / 10.0), np.log(5.0 / 2.75)])] * 2
+
+
 def test_nothing_is_known_of_who_was_shown_nothing_or_where_nothing_is_opened() -> None:
     never = CustomerActivity(
         click_rate=0.0, click_weight=4.0, purchase_rate=0.0, purchase_weight=2.0

@@ -65,6 +65,20 @@ def test_many_examples_find_what_the_other_does_not_know(rng: np.random.Generato
     assert weights[3] == 0
 
 
+def test_each_feature_may_have_a_ridge_of_its_own(rng: np.random.Generator) -> None:
+    """A boundless penalty is a weight of 0, known or not, and leaves the others as they are."""
+    matrix = rng.normal(size=(2_000, 2)).astype(np.float32)
+    matrix[:500, 1] = NAN
+    labels = (rng.random(2_000) < 1 / (1 + np.exp(-matrix[:, 0]))).astype(np.float64)
+    rows = TrainingRows(matrix, labels, np.ones(2_000))
+
+    fitted = fit_logistic(rows, seed=1, ridge=np.array([1.0, 1e12]))
+    alone = fit_logistic(rows, seed=1, excluded_features=[1])
+
+    np.testing.assert_allclose(fitted.weights, alone.weights, atol=1e-6)
+    np.testing.assert_allclose(fitted.unknown_weights, 0, atol=1e-6)
+
+
 def test_what_was_seldom_looked_at_is_not_taken_for_disliked(rng: np.random.Generator) -> None:
     """Half of the sales, those of a high first value, stand where one of four looks."""
     n = 60_000

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from models.catalogue.attributes import AttributeColumns
+from models.features.attributes import AttributeFeatures
 from models.features.schema import FeatureSchema
 from models.ranker.ranker import POSITION
 from training.ranker.fit_offset import fit_offset
@@ -80,3 +82,26 @@ def test_unknown_positions_teach_no_effect_and_count_as_the_first(
     np.testing.assert_allclose(mixed.position_effect, known.position_effect)
     assert known.position_effect[2] < 0.6
     assert (mixed.p_examined(unplaced) == 1).all()
+
+
+def test_a_column_of_customers_needs_more_outcomes_than_one_of_sales() -> None:
+    """Both say the same of 400 rows: 6 of 10 are bought where they are 1, 4 of 10 where -1.
+
+    Near even odds a row has a precision of 1/4. The weight without a penalty, logit(0.6), is
+    therefore multiplied by 100 / (100 + ridge), with ridges of 30 and 300.
+    """
+    columns = AttributeColumns(("own",))
+    schema = FeatureSchema((), AttributeFeatures(sales=columns, customers=columns))
+    of_sale, of_customer = (schema.names.index(name) for name in ("sale.own", "customer.own"))
+    matrix = np.zeros((400, len(schema.names)), dtype=np.float32)
+    matrix[:, schema.names.index(POSITION)] = 1
+    matrix[:200, of_sale] = matrix[200:, of_customer] = np.tile([1, -1], 100)
+    bought = np.repeat([[1, 0], [0, 1]], [60, 40], axis=0).ravel().astype(np.float64)
+    rows = TrainingRows(matrix, np.tile(bought, 2), np.ones(400))
+
+    offset = fit_offset(rows, np.zeros(400, dtype=np.int64), schema=schema, seed=0)
+
+    # Standardised, a column that is 0 in half of the rows has a scale of sqrt(1/2).
+    found = offset.regression.weights[[of_sale, of_customer]] * np.sqrt(2)
+    expected = np.log(0.6 / 0.4) * 100 / (100 + np.array([30.0, 300.0]))
+    np.testing.assert_allclose(found, expected, rtol=0.05)

@@ -166,6 +166,19 @@ def test_how_much_customers_open_and_how_much_they_differ_is_found_again(
     assert (ways.purchase_rate, ways.purchase_weight) == (0.0, 1_000.0)
 
 
+def test_without_clicks_the_rate_of_opening_is_that_of_buying(rng: np.random.Generator) -> None:
+    """Coupons are sent and redeemed: 2% of them, by some customers far more than by others."""
+    n = 4_000
+    impressions = rng.integers(20, 400, size=n)
+    bought = rng.poisson(0.02 * rng.gamma(1.0, 1.0, size=n) * impressions)
+
+    ways = fit_customer_activity(counted(impression=impressions, purchase=bought))
+
+    assert ways.click_rate == pytest.approx(0.02, rel=0.05)
+    assert ways.click_weight == pytest.approx(1.0, rel=0.15)
+    assert ways.purchase_rate == 1
+
+
 def test_customers_who_differ_by_chance_alone_have_no_ways(rng: np.random.Generator) -> None:
     views = np.full(3_000, 40)
     interactions = counted(view=views, purchase=rng.poisson(0.2 * views))
