@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from statistics import median
 from time import perf_counter
-from typing import Final, cast
+from typing import Final
 
 from app.catalogue.known_catalogue import ADVICE
 from app.cli.damaged_keys import damaged_keys
@@ -13,12 +13,12 @@ from app.cli.last_known import last_known
 from app.errors import StoreUnavailableError
 from app.experiments.plan_file import first_plan
 from app.health.readiness import UNREADABLE_ADVICE, unreadable_reason
-from app.health.store_monitor import NO_EVICTION, SKEW_S, STORE_ADVICE, WRITES_ADVICE
+from app.health.store_monitor import SKEW_S, STORE_ADVICE, WRITES_ADVICE
 from app.recommend.currency import mixed_currencies
 from app.settings import Settings
 from app.stores.connection import Connection
 from app.stores.sale import UNLOGGED_ADVICE
-from app.stores.server import StoreServer
+from app.stores.server import NO_EVICTION, StoreServer, evicting
 from app.stores.store import Stores
 from models.domain.errors import UserError
 from models.domain.units import SECOND_US
@@ -42,17 +42,18 @@ async def store_findings(url: str, settings: Settings) -> list[Finding]:
     connection = Connection.open(url, timeout_s=TIMEOUT_S)
     findings: list[Finding] = []
     try:
-        info = cast("dict[str, object]", await connection.execute("INFO", doing="examining it"))
+        infos = await connection.info(doing="examining it")
         stores = Stores.over(connection)
-        policy = str(info.get("maxmemory_policy", NO_EVICTION))
-        is_kept = str(info.get("aof_enabled")) == "1"
+        policy = evicting(infos)
+        is_kept = all(str(info.get("aof_enabled")) == "1" for info in infos)
+        versions = [version_finding(info) for info in infos]
         latency = await _latency(connection)
         before = time.time()
         store_s = await stores.server.time_us() / SECOND_US
         # The store read its clock between request and reply: compare with the middle.
         skew_ms = (store_s - (before + time.time()) / 2) * MS
         findings += [
-            version_finding(info),
+            next((one for one in versions if one.verdict is not Verdict.OK), versions[0]),
             Finding.checked(
                 "store eviction",
                 policy,

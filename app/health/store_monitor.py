@@ -6,12 +6,11 @@ from typing import Final
 
 from app.observability import Metrics, get_logger
 from app.stores.client import UNCOVERED_ADVICE
-from app.stores.server import Lost, Refusal, StoreServer
+from app.stores.server import NO_EVICTION, Lost, Refusal, StoreServer
 from models.domain.units import SECOND_US
 
 # Difference of the clocks that is reported; NTP keeps it far below. Chosen, not measured.
 SKEW_S: Final = 1.0
-NO_EVICTION: Final = "noeviction"
 
 NONE: Final = Lost(0, 0, 0)
 

@@ -5,11 +5,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha1
-from typing import Final, Self, cast
+from ssl import SSLCertVerificationError
+from typing import Any, Final, Self, cast
 
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.sentinel import MasterNotFoundError
@@ -32,7 +33,7 @@ from app.stores.keys import without_customer
 from app.stores.rights import commands_in, lua
 
 # No key says which node of a cluster is asked: any may answer.
-_ANY_NODE: Final = frozenset({"PING", "TIME", "INFO"})
+_ANY_NODE: Final = frozenset({"PING", "TIME"})
 
 # For commands and tests; the service passes its settings. Chosen.
 DEFAULT_TIMEOUT_S: Final = 1.0
@@ -55,6 +56,10 @@ _ADVICE: Final = {
     MasterNotFoundError: "NAME of redis+sentinel://HOSTS/NAME has to be that of a master which the"
     " Sentinels monitor, and one of them has to be reachable",
     AuthenticationError: "VITRINE_REDIS_URL has to hold a user and a password of the store",
+    SSLCertVerificationError: "VITRINE_REDIS_URL has to name the certificate of the authority that"
+    " signed the store's (?ssl_ca_certs=/path/ca.pem), and the host that it is for",
+    FileNotFoundError: "VITRINE_REDIS_URL names a file that is not there: a certificate (ssl_…), or"
+    " the socket of a server that does not run",
 }
 
 _log = get_logger(__name__)
@@ -158,6 +163,19 @@ class Connection:
             is_anywhere = isinstance(client, RedisCluster) and command[0] in _ANY_NODE
             node = {"target_nodes": RedisCluster.DEFAULT_NODE} if is_anywhere else {}
             return cast("object", await client.execute_command(*command, **node))
+
+    async def info(self, *, doing: str) -> list[Mapping[str, object]]:
+        """Return what each server says of itself; of a cluster, each master. See `execute`."""
+        async with self._place(doing) as client:
+            if not isinstance(client, RedisCluster):
+                return [cast("Mapping[str, object]", await client.execute_command("INFO"))]
+            await client.initialize()
+            masters = client.get_primaries()
+            replies = cast(
+                "Mapping[str, Any]", await client.execute_command("INFO", target_nodes=masters)
+            )
+            # Of a single node redis-py returns the reply itself.
+            return [*replies.values()] if len(masters) > 1 else [replies]
 
     async def execute_many(self, commands: Sequence[Command], *, doing: str) -> list[object]:
         """Run commands in one round trip, each on its own, see `execute`."""

@@ -6,6 +6,7 @@ Every method of every store raises `app.errors.StoreUnavailableError` if the ser
 or refuses the command, and no other error of the network.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,6 +22,8 @@ from app.stores.numbers import whole_number
 from app.stores.rights import all_commands
 from models.domain.event import from_us
 from models.domain.units import SECOND_US
+
+NO_EVICTION: Final = "noeviction"
 
 PROBE_WRITES: Final = Script.named("probe_writes", also=all_commands())
 
@@ -58,6 +61,12 @@ class Refusal(StrEnum):
     OTHER = "other"
 
 
+def evicting(infos: Sequence[Mapping[str, object]]) -> str:
+    """Return the policies of servers that evict when full, by their ``INFO``; or `NO_EVICTION`."""
+    policies = {str(info.get("maxmemory_policy", NO_EVICTION)) for info in infos}
+    return ", ".join(sorted(policies - {NO_EVICTION})) or NO_EVICTION
+
+
 class StoreServer:
     """The server behind a connection."""
 
@@ -79,9 +88,9 @@ class StoreServer:
         return from_us(await self.time_us())
 
     async def eviction_policy(self) -> str:
-        """Return the server's ``maxmemory-policy``: ``noeviction``, or what it evicts when full."""
-        reply = await self._connection.execute("INFO", "memory", doing=_DOING)
-        return str(cast("dict[str, object]", reply)["maxmemory_policy"])
+        """Return the ``maxmemory-policy`` of the servers that evict when full, or `NO_EVICTION`."""
+        infos = await self._connection.info(doing=_DOING)
+        return evicting(infos)
 
     async def lost(self) -> Lost:
         """Return the entries lost so far, summed over all partitions."""

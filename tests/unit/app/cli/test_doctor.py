@@ -31,10 +31,12 @@ from models.pictures.onnx import Provider
 from tests.builders import catalogue
 from tests.contract.servers import (
     acl_server,
+    cluster,
     documented_rights,
     documented_shell,
     redis_binary,
     redis_server,
+    tell,
 )
 from tests.shop import sale
 
@@ -97,6 +99,26 @@ async def test_a_store_that_evicts_is_a_failure(tmp_path: Path, url: str) -> Non
     assert result.exit_code == 1
     assert found["store eviction"]["verdict"] == "failure"
     assert "noeviction" in found["store eviction"]["advice"]
+
+
+@pytest.mark.redis
+def test_a_node_of_a_cluster_that_evicts_is_a_failure(tmp_path: Path) -> None:
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("redis-server is not installed")
+    with cluster(binary, tmp_path) as url:
+        ports = [int(folder.name) for folder in tmp_path.iterdir() if folder.name.isdigit()]
+        for port in ports:
+            tell(port, "CONFIG SET appendonly yes")
+        before = examine(settings(tmp_path), url)
+        tell(max(ports), "CONFIG SET maxmemory-policy allkeys-lru")
+        tell(min(ports), "CONFIG SET appendonly no")
+        found = examine(settings(tmp_path), url)
+
+    subjects = ("store eviction", "store persistence")
+    assert [of(before, one).verdict for one in subjects] == [Verdict.OK, Verdict.OK]
+    assert [of(found, one).seen for one in subjects] == ["allkeys-lru", "no append-only file"]
+    assert of(found, "store eviction").verdict is Verdict.FAILURE
 
 
 def of(found: list[Finding], subject: str) -> Finding:

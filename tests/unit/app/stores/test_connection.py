@@ -13,7 +13,7 @@ from app.errors import StoreUnavailableError
 from app.stores.connection import Connection
 from app.stores.embedded import embedded_server
 from app.stores.store import Stores
-from tests.contract.servers import process_id
+from tests.contract.servers import process_id, redis_binary, tls_server
 from tests.contract.visit import event
 
 TIMEOUT_S = 0.1
@@ -59,6 +59,31 @@ async def test_a_login_that_the_store_refuses_is_named_with_what_to_do(
         finally:
             await known.close()
             await refused.close()
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    ("place", "advice"),
+    [
+        ("localhost:{port}/0", "ssl_ca_certs=/path/ca.pem"),
+        ("127.0.0.2:{port}/0?ssl_ca_certs={file}", "the host that it is for"),
+        ("localhost:{port}/0?ssl_ca_certs={file}.no", "names a file that is not there: a cert"),
+    ],
+)
+async def test_a_certificate_that_is_not_trusted_is_named_with_what_the_url_has_to_say(
+    tmp_path: Path, place: str, advice: str
+) -> None:
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("redis-server is not installed")
+    with tls_server(binary, tmp_path) as url:
+        port, file = url.split(":")[2].split("/")[0], url.partition("=")[2]
+        connection = Connection.open(f"rediss://{place.format(port=port, file=file)}")
+        with pytest.raises(StoreUnavailableError) as caught:
+            await connection.execute("PING", doing="looking")
+        await connection.close()
+
+    assert advice in str(caught.value)
 
 
 async def test_a_store_that_hangs_is_unavailable_and_then_available(stores: Stores) -> None:
