@@ -1,7 +1,7 @@
 """Checks of the store for ``python -m app doctor``, as the user that the service connects as."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import median
 from time import perf_counter
 from typing import Final
@@ -44,30 +44,13 @@ async def store_findings(url: str, settings: Settings) -> list[Finding]:
     try:
         infos = await connection.info(doing="examining it")
         stores = Stores.over(connection)
-        policy = evicting(infos)
-        is_kept = all(str(info.get("aof_enabled")) == "1" for info in infos)
-        versions = [version_finding(info) for info in infos]
         latency = await _latency(connection)
         before = time.time()
         store_s = await stores.server.time_us() / SECOND_US
         # The store read its clock between request and reply: compare with the middle.
         skew_ms = (store_s - (before + time.time()) / 2) * MS
         findings += [
-            next((one for one in versions if one.verdict is not Verdict.OK), versions[0]),
-            Finding.checked(
-                "store eviction",
-                policy,
-                is_ok=policy == NO_EVICTION,
-                advice="set maxmemory-policy noeviction: a full store would drop customers and"
-                " sales",
-                otherwise=Verdict.FAILURE,
-            ),
-            Finding.checked(
-                "store persistence",
-                "append-only file" if is_kept else "no append-only file",
-                is_ok=is_kept,
-                advice="set appendonly yes: without it, a restart loses acknowledged writes",
-            ),
+            *server_findings(infos),
             latency,
             skew_finding(skew_ms),
             await rights_finding(stores.server),
@@ -80,6 +63,29 @@ async def store_findings(url: str, settings: Settings) -> list[Finding]:
     finally:
         await connection.close()
     return findings
+
+
+def server_findings(infos: Sequence[Mapping[str, object]]) -> list[Finding]:
+    """Check versions and settings of all servers, by their own ``INFO``."""
+    versions = [version_finding(info) for info in infos]
+    policy = evicting(infos)
+    is_kept = all(str(info.get("aof_enabled")) == "1" for info in infos)
+    return [
+        next((one for one in versions if one.verdict is not Verdict.OK), versions[0]),
+        Finding.checked(
+            "store eviction",
+            policy,
+            is_ok=policy == NO_EVICTION,
+            advice="set maxmemory-policy noeviction: a full store would drop customers and sales",
+            otherwise=Verdict.FAILURE,
+        ),
+        Finding.checked(
+            "store persistence",
+            "append-only file" if is_kept else "no append-only file",
+            is_ok=is_kept,
+            advice="set appendonly yes: without it, a restart loses acknowledged writes",
+        ),
+    ]
 
 
 def version_finding(info: Mapping[str, object]) -> Finding:
