@@ -67,7 +67,7 @@ class NoLog(ExposureLog):
 class Nowhere(ExposureQueue):
     """Throws records away."""
 
-    def put(self, record: ExposureRecord, served: CatalogueVersion | None) -> None:
+    def put(self, record: ExposureRecord, *served: CatalogueVersion) -> None:
         """Record nothing."""
 
 

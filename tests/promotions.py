@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from models.experiments.analysis.interleaving import InterleavingResults
 from models.promotion.promotion import Evidence, Promotion
-from models.promotion.rule import CanaryRules, PromotionRules, ShadowRules
+from models.promotion.rule import CanaryRules, InterleavingRules, PromotionRules, ShadowRules
 from tests.trials import START
 
 RULES = PromotionRules(
     shadow=ShadowRules(min_answers=10),
+    interleaving=InterleavingRules(share_bp=300, min_hours=1.0, max_days=2.0, margin=0.2),
     canary=CanaryRules(shares_bp=(100, 1_000, 5_000), min_units=100, min_hours=1.0, margin=0.2),
 )
 
@@ -24,8 +26,14 @@ def evidence(
     counts: Mapping[str, int] | None = None,
     explores: bool = False,
     undone: str = "",
+    interleaved: InterleavingResults | None = None,
 ) -> Evidence:
     """What is known where nothing was counted yet and nothing is explored."""
     return Evidence(
-        serving=serving, counts=counts or {}, n_without=0, explores=explores, undone=undone
+        serving=serving,
+        counts=counts or {},
+        n_without=0,
+        explores=explores,
+        undone=undone,
+        interleaved=interleaved,
     )

@@ -34,5 +34,6 @@ RECORD: Final = ExposureRecord(
     feature_hash="ff",
     took_us=2_500,
     slate=(ShownItem("s1", 1, 1.0, 0.0125),),
+    interleaving=None,
     versions=(("numpy", "2"),),
 )

@@ -73,6 +73,15 @@ def scorer(*seed_sales: Sale, ranker: CategoryRanker | BrokenRanker | None = Non
     )
 
 
+def reopened(scorer: Scorer, *, n: int) -> list[Sale]:
+    """Sales that a bundle was trained with, open now in every market."""
+    now = datetime.now(UTC)
+    opened = {"opens_at": now - timedelta(days=1), "closes_at": now + timedelta(days=1)}
+    known = scorer.snapshot.sales[:: len(scorer.snapshot.sales) // n][:n]
+    change = {**opened, "sold_out_at": None, "markets": None}
+    return [one.model_copy(update=change) for one in known]
+
+
 @asynccontextmanager
 async def client_of(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
     """Start the application, and speak to it without a socket."""

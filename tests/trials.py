@@ -110,6 +110,7 @@ class Did:
 
     unit: str = "c1"
     kind: str = "purchase"
+    sale: str = "s1"
     at: int = 0
     revenue: float | None = None
     price: float | None = None
@@ -124,6 +125,7 @@ def events(did: Sequence[Did]) -> EventTable:
         [one.unit for one in did],
         at=np.array([one.at for one in did], dtype=np.int64),
         type=[one.kind for one in did],
+        sale_id=[one.sale for one in did],
         revenue=[one.revenue for one in did],
         price=[one.price for one in did],
         quantity=[one.quantity for one in did],

@@ -18,9 +18,10 @@ from app.recommend.currency import mixed_currencies
 from app.resources import Resources
 from app.stores.plan import PlanChange, StoredPlan
 from models.dataset.faults import DatasetError
+from models.experiments.analysis.interleaving import InterleavingResults
 from models.experiments.analysis.results import Results
 from models.experiments.exposure import ExposureError
-from models.experiments.plan.experiment import Experiment
+from models.experiments.plan.experiment import Experiment, Kind
 from models.experiments.plan.plan import AUDIT, Plan
 from models.experiments.plan.plan_edit import ExperimentTerms, PlanDraft
 from models.slate.slate_policy import Name
@@ -95,15 +96,20 @@ async def get_experiment(name: ExperimentName, resources: ResourcesDep) -> Respo
 
 
 @router.get("/experiments/{name}/results", responses=_READ)
-async def get_results(name: ExperimentName, resources: ResourcesDep) -> Results:
-    """Return the results of an experiment, from the answers and events exported so far."""
+async def get_results(
+    name: ExperimentName, resources: ResourcesDep
+) -> Results | InterleavingResults:
+    """Return the results of an experiment by its kind, from what was exported so far."""
     if resources.results is None:
         raise NoResultsError(_NO_EXPORTS)
     plan = (await resources.plan_editor.current()).plan
     experiment = find_experiment(plan, name)
     units = {layer.name: layer.unit for layer in plan.layers}
+    unit, results = units[experiment.layer], resources.results
     try:
-        return await resources.results.for_experiment(experiment, units[experiment.layer])
+        if experiment.kind is Kind.INTERLEAVING:
+            return await results.for_interleaving(experiment, unit)
+        return await results.for_experiment(experiment, unit)
     except (DatasetError, ExposureError) as exc:
         raise NoResultsError(str(exc)) from exc
 

@@ -1,7 +1,7 @@
 """``python -m app replay``: recompute recorded answers, and compare them bit for bit."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -24,7 +24,7 @@ from app.export import exposure_table
 from app.observability import Metrics, configure_logging
 from app.recommend.degradation_level import CAUSES, DegradationLevel
 from app.recommend.ranking import SlateRanker
-from app.recommend.request import RankingRequest, RecommendationRequest
+from app.recommend.request import RankingRequest, RecommendationRequest, Rival
 from app.resources import SNAPSHOTS, scoring_versions
 from app.stores.connection import Connection
 from app.stores.customer import CustomerState
@@ -96,7 +96,9 @@ class Replayer:
     archive: SnapshotArchive
     _ranker: SlateRanker = field(default_factory=lambda: SlateRanker(Metrics()))
     _scorers: dict[str, Scorer | None] = field(default_factory=dict[str, Scorer | None])
-    _served: tuple[str, str, CatalogueVersion] | None = None
+    _served: dict[tuple[str, str], CatalogueVersion] = field(
+        default_factory=dict[tuple[str, str], CatalogueVersion]
+    )
 
     def difference(self, recorded: ExposureRecord) -> str | None:
         """Compute an answer again and describe its first difference, None if it is the same.
@@ -105,7 +107,7 @@ class Replayer:
             ReplayError: If its bundle or its snapshot is not here.
         """
         try:
-            asked = _asked(recorded, self._catalogue(recorded))
+            asked = self._asked(recorded)
         except ValueError as exc:
             msg = f"its level or its exploration is none of this software: {exc}"
             raise ReplayError(msg) from exc
@@ -116,34 +118,43 @@ class Replayer:
             ("length of the slate", len(recorded.slate), len(again.slate)),
         ]
         ranks = zip(recorded.slate, again.slate, strict=False)
+        pairs.append(("interleaving", recorded.interleaving, again.interleaving))
         pairs += ((f"rank {then.rank}", then, now) for then, now in ranks)
         differences = (
             f"{what}: recorded {then}, made again {now}" for what, then, now in pairs if then != now
         )
         return next(differences, None)
 
-    def _catalogue(self, recorded: ExposureRecord) -> CatalogueVersion | None:
+    def _asked(self, recorded: ExposureRecord) -> RankingRequest:
         if not recorded.snapshot_id:
-            return None
+            return _asked(recorded, None)
         # Only what a model scored has features; without them no model may score again.
         bundle_id = recorded.bundle_id if recorded.feature_hash else ""
-        if self._served is not None and self._served[:2] == (bundle_id, recorded.snapshot_id):
-            return self._served[2]
+        wanted, shared = [(bundle_id, recorded.snapshot_id)], recorded.interleaving
+        if shared is not None:
+            wanted.append((shared.bundle_id, shared.snapshot_id))
+        # No others: each may be of a hundred thousand sales.
+        self._served = {one: self._served.get(one) or self._loaded(*one) for one in wanted}
+        asked = _asked(recorded, self._served[wanted[0]])
+        if shared is None:
+            return asked
+        names = shared.experiment, shared.first, shared.second
+        return replace(asked, rival=Rival(*names, self._served[wanted[1]], shared.policy))
+
+    def _loaded(self, bundle_id: str, snapshot_id: str) -> CatalogueVersion:
         if bundle_id and bundle_id not in self._scorers:
             try:
                 self._scorers[bundle_id] = self.repository.load(bundle_id).scorer
             except (UnknownBundleError, BundleRefusedError) as exc:
                 raise ReplayError(str(exc)) from exc
         try:
-            served = self.archive.load(recorded.snapshot_id, self._scorers.get(bundle_id))
+            return self.archive.load(snapshot_id, self._scorers.get(bundle_id))
         except (OSError, ValueError) as exc:
             msg = (
-                f"snapshot {recorded.snapshot_id} is not here: {exc}; snapshots are kept for 30"
+                f"snapshot {snapshot_id} is not here: {exc}; snapshots are kept for 30"
                 " days where the service ran, below VITRINE_STATE_DIR"
             )
             raise ReplayError(msg) from exc
-        self._served = (bundle_id, recorded.snapshot_id, served)
-        return served
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,11 @@ from app.stores.server import StoreServer
 from models.domain.errors import reason_for
 from models.experiments.plan.difference import changes
 from models.experiments.plan.experiment import Experiment
-from models.experiments.plan.plan import Plan, given_fields
+from models.experiments.plan.plan import Plan
 from models.experiments.plan.plan_edit import (
     ExperimentDraft,
     PlanDraft,
+    with_end,
     with_experiment,
     without_experiment,
 )
@@ -98,10 +99,7 @@ class PlanEditor:
             # One that has not begun has no results to keep.
             if not experiment.runs_at(now) or experiment.starts_at == now:
                 return without_experiment(plan, name)
-            # Fields that were not set stay so: `exclude_unset` leaves them out of answers.
-            ended = Experiment.model_validate({**given_fields(experiment), "ends_at": now})
-            experiments = [ended if one.name == name else one for one in plan.experiments]
-            return Plan.model_validate({**given_fields(plan), "experiments": experiments})
+            return with_end(plan, name, now)
 
         return await self.change(f"end experiment {name}", edit, order=order)
 

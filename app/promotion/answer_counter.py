@@ -7,12 +7,13 @@ from secrets import token_hex
 
 from app.stores.promotion import CountBatch
 from models.experiments.exposure_record import ExposureRecord
+from models.experiments.plan.experiment import INTERLEAVED
 from models.promotion.count import ArmCounts, ShadowCounts
 from models.promotion.promotion import Promotion
 
 
 class AnswerCounter:
-    """Counts answers of a canary on the event loop, and of a shadow in the shadow's thread."""
+    """Counts answers of experiments on the event loop, and of a shadow in the shadow's thread."""
 
     def __init__(self) -> None:
         """Count nothing before there is a promotion."""
@@ -30,14 +31,20 @@ class AnswerCounter:
             self._promotion = running
 
     def record(self, record: ExposureRecord) -> None:
-        """Count an answer of the canary, on the side that it was assigned to."""
+        """Count an answer of the promotion's experiments, under its variant.
+
+        A slate that the candidate should have shared and did not counts as degraded.
+        """
         # Read once, without the lock: another promotion may begin while this answer is counted.
         promotion = self._promotion
         if promotion is None:
             return
         for one in record.assignments:
-            if one.experiment == promotion.experiment and not one.is_forced:
+            if one.experiment in promotion.experiments and not one.is_forced:
                 is_degraded = record.degraded is not None
+                if one.variant == INTERLEAVED:
+                    # Without features no model ranked, which is not the candidate's fault.
+                    is_degraded = record.interleaving is None and bool(record.feature_hash)
                 counts = ArmCounts.one(took_us=record.took_us, is_degraded=is_degraded)
                 self._add(counts.named(one.variant))
 

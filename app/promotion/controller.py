@@ -1,4 +1,4 @@
-"""Promotion controller: moves a candidate from shadow through canary to all customers.
+"""Promotion controller: leads a candidate from shadow through its experiments to all customers.
 
 Every worker watches the store and counts answers. The one worker that holds the lease decides by
 the rules of the stage, and acts: it sets plan and bundles to what the stage requires.
@@ -22,10 +22,12 @@ from app.observability import Metrics, get_logger
 from app.promotion.answer_counter import AnswerCounter
 from app.stores.promotion import CountBatch, PromotionStore, StoredPromotion
 from models.dataset.faults import DatasetError
+from models.experiments.analysis.interleaving import InterleavingResults
+from models.experiments.analysis.results import Results
 from models.experiments.exposure import ExposureError
-from models.experiments.plan.experiment import Experiment
+from models.experiments.plan.experiment import Experiment, Unit
 from models.experiments.plan.plan import Plan
-from models.promotion.canary_plan import with_canary
+from models.promotion.canary_plan import with_canary, with_interleaving
 from models.promotion.check import Finding
 from models.promotion.promotion import Evidence, Promotion, Stage
 
@@ -35,6 +37,13 @@ LEASE_S: Final = 5.0
 _UNSEEN: Final = frozenset({Stage.SHADOW, Stage.ESTIMATE})
 
 _log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _StageResults:
+    canary: Results | None = None
+    interleaved: InterleavingResults | None = None
+    why_none: str = "this worker has no exports, or the experiment does not run"
 
 
 @dataclass(slots=True)
@@ -132,31 +141,42 @@ class PromotionController:
         """Collect what the rules of a running promotion judge."""
         wanted = await self.active.store.wanted()
         reports = await self.active.store.reports()
-        results, why_none = None, ""
+        known = _StageResults()
         if promotion.stage in _UNSEEN:
             undone = "" if wanted.shadow == promotion.candidate else "its shadow was ended by hand"
         else:
             plan = (await self.editor.current()).plan
-            canary = _canary(plan, promotion, at=now)
-            undone = "" if canary else "its experiment was ended by hand"
-            why_none = "this worker has no exports, or the experiment does not run"
-            if self.results is not None and canary is not None:
-                unit = next(layer.unit for layer in plan.layers if layer.name == canary.layer)
-                rules = promotion.rules.canary.results
-                try:
-                    results = await self.results.for_experiment(canary, unit, rules=rules)
-                    why_none = ""
-                except (DatasetError, ExposureError) as exc:
-                    why_none = str(exc)
+            running = _running(plan, promotion.stage_experiment, at=now)
+            undone = "" if running else "its experiment was ended by hand"
+            if running is not None:
+                unit = next(layer.unit for layer in plan.layers if layer.name == running.layer)
+                known = await self._results(promotion, running, unit)
         return Evidence(
             serving=wanted.active,
             counts=await self.store.counts(promotion.number),
             n_without=sum(report.shadow != promotion.candidate for report in reports),
             explores=self.plan.current.plan.default.exploration is not None,
             undone=undone if promotion.is_settled else "",
-            results=results,
-            why_none=why_none,
+            results=known.canary,
+            interleaved=known.interleaved,
+            why_none=known.why_none,
         )
+
+    async def _results(
+        self, promotion: Promotion, running: Experiment, unit: Unit
+    ) -> _StageResults:
+        if self.results is None:
+            return _StageResults()
+        rules = promotion.rules
+        try:
+            if promotion.stage is Stage.INTERLEAVING:
+                read_by = rules.interleaving.results
+                found = await self.results.for_interleaving(running, unit, rules=read_by)
+                return _StageResults(interleaved=found)
+            canary = await self.results.for_experiment(running, unit, rules=rules.canary.results)
+            return _StageResults(canary=canary)
+        except (DatasetError, ExposureError) as exc:
+            return _StageResults(why_none=str(exc))
 
     # Act: the worker with the lease. Each action may be repeated and then changes nothing, so that
     # another worker can finish what a dead one began; `is_settled` records that all is done.
@@ -199,7 +219,13 @@ class PromotionController:
             await self._set_shadow(promotion, is_wanted=True)
             return
         order = Order(f"promotion {promotion.number}, {self.active.name}")
-        if promotion.stage is Stage.CANARY:
+        if promotion.stage is Stage.INTERLEAVING:
+            doing = f"share slates of {promotion.share_bp} bp with bundle {promotion.candidate}"
+            await self.editor.change(
+                doing, lambda plan, now: with_interleaving(plan, promotion, now=now), order=order
+            )
+            await self.plan.poll()
+        elif promotion.stage is Stage.CANARY:
             doing = f"show bundle {promotion.candidate} to {promotion.share_bp} bp"
             await self.editor.change(
                 doing,
@@ -212,10 +238,11 @@ class PromotionController:
         else:
             if promotion.stage is Stage.FULL:
                 await self.active.activate(promotion.candidate)
-            plan = (await self.editor.current()).plan
-            if _canary(plan, promotion, at=promotion.since):
-                await self.editor.end_experiment(promotion.experiment, order)
-                await self.plan.poll()
+            for name in promotion.experiments:
+                plan = (await self.editor.current()).plan
+                if _running(plan, name, at=promotion.since):
+                    await self.editor.end_experiment(name, order)
+                    await self.plan.poll()
         # Last, so that the canary's catalogue is there before the shadow's goes.
         await self._set_shadow(promotion, is_wanted=False)
 
@@ -225,7 +252,7 @@ class PromotionController:
             await self.active.shadow_by(promotion.candidate if is_wanted else "")
 
 
-def _canary(plan: Plan, promotion: Promotion, *, at: datetime) -> Experiment | None:
-    """Return the experiment of a promotion's canary, None if it does not run at a time."""
-    found = (one for one in plan.experiments if one.name == promotion.experiment)
+def _running(plan: Plan, name: str | None, *, at: datetime) -> Experiment | None:
+    """Return an experiment of a promotion, None if it does not run at a time."""
+    found = (one for one in plan.experiments if one.name == name)
     return next((one for one in found if one.runs_at(at)), None)

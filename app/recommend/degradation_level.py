@@ -15,7 +15,8 @@ class DegradationLevel(StrEnum):
     ANONYMOUS = "anonymous"
     """The customer's window was not read: ranked as for an unknown customer."""
     VARIANT = "variant"
-    """The bundle of the customer's variant is not loaded: ranked by the plan's default."""
+    """The bundle of the customer's variant is not loaded, or cannot rank beside another: ranked by
+    the plan's default, or by the control of the interleaving."""
     REMEMBERED = "remembered"
     """The store lost sales, or holds older states of them, or was last read more than a second ago:
     ranked from the last ones known here."""
@@ -79,6 +80,12 @@ ORDER_MISSING: Final = Cause(
     "correct `order_by` in the plan (`GET /v1/plan`), or activate a bundle that has the"
     " recommender (`GET /v1/bundles`)",
 )
+RIVAL_NOT_RANKED: Final = Cause(
+    DegradationLevel.VARIANT,
+    "rival_not_ranked",
+    "the second variant of their interleaving failed, or had no time: the control answered alone",
+    "see the error of its model in the log and `vitrine_model_errors`, and end the experiment",
+)
 NOTHING_OPEN: Final = Cause(
     DegradationLevel.EMPTY,
     "nothing_open",
@@ -141,3 +148,8 @@ CAUSES: Final[Mapping[DegradationLevel, Cause]] = {
 
 # Levels of the catalogue, which name an answer before any other thing that it lacks.
 OF_CATALOGUE: Final = frozenset({DegradationLevel.REMEMBERED, DegradationLevel.SNAPSHOT})
+
+
+def worse(known: Cause | None, variant: Cause) -> Cause:
+    """Return the cause that names an answer which also lacks its variant."""
+    return known if known is not None and known.level in OF_CATALOGUE else variant

@@ -51,6 +51,7 @@ def exposure_record(
         feature_hash=ranking.feature_hash,
         took_us=round(took_s * SECOND_US),
         slate=ranking.slate,
+        interleaving=ranking.interleaving,
         versions=versions,
     )
 

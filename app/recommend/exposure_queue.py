@@ -36,8 +36,8 @@ IDLE_S: Final = 1.0
 
 _log = get_logger(__name__)
 
-Waiting = tuple[PackedExposure, CatalogueVersion | None]
-"""A record, and the snapshot that must be on disk before the record is in the log."""
+Waiting = tuple[PackedExposure, tuple[CatalogueVersion, ...]]
+"""A record, and the snapshots that must be on disk before the record is in the log."""
 
 
 class ExposureQueue:
@@ -59,8 +59,8 @@ class ExposureQueue:
         self._refusals = BoundedLog(__name__)
         self._is_disk_away = False
 
-    def put(self, record: ExposureRecord, served: CatalogueVersion | None) -> None:
-        """Take the record of an answer and its catalogue, or drop it where the queue is full."""
+    def put(self, record: ExposureRecord, *served: CatalogueVersion) -> None:
+        """Take the record of an answer and its catalogues, or drop it where the queue is full."""
         packed = PackedExposure.from_record(record)
         if self._n_bytes + len(packed.content) > CAPACITY_BYTES:
             self._metrics.exposures_dropped.inc()
@@ -154,7 +154,7 @@ class ExposureQueue:
 
     async def _keep_snapshots(self) -> None:
         loop = asyncio.get_running_loop()
-        snapshots = {served.snapshot_id: served for _, served in self._batch if served}
+        snapshots = {one.snapshot_id: one for _, served in self._batch for one in served}
         for served in snapshots.values():
             try:
                 await loop.run_in_executor(self._pool, self._archive.keep, served)

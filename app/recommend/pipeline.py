@@ -22,21 +22,22 @@ from app.recommend.degradation_level import (
     CATALOGUE_LATE,
     CAUSES,
     COUNTS_NOT_READ,
-    OF_CATALOGUE,
     Cause,
     DegradationLevel,
+    worse,
 )
 from app.recommend.degraded_log import Degradation
 from app.recommend.exposure import exposure_record
 from app.recommend.exposure_queue import ExposureQueue
 from app.recommend.ranking import SlateRanker
-from app.recommend.request import RankingRequest, RecommendationRequest
+from app.recommend.request import RankingRequest, RecommendationRequest, Rival
 from app.recommend.routing import Routing, routed
 from app.recommend.shadow import Shadow
 from app.stores.customer import CustomerState, CustomerStore
 from models.domain.customer import Window
 from models.domain.profile import Profile
 from models.experiments.exposure_record import ExposureRecord
+from models.experiments.plan.plan import Interleaving
 from models.slate.slate_policy import PlackettLuce
 
 # Rounds of the event loop between two rankings. A new connection needs four until it is answered.
@@ -197,7 +198,8 @@ class Recommender:
             versions=self.origin.versions,
             took_s=monotonic() - started,
         )
-        self.exposures.put(record, asked.served)
+        rivals = (asked.rival.served,) if ranking.interleaving and asked.rival else ()
+        self.exposures.put(record, *((asked.served, *rivals) if asked.served else ()))
         self.degradation.record(ranking.cause)
         self.counts.record(record)
         if ranking.degraded is None and asked.served is self.live.served:
@@ -213,18 +215,20 @@ class Recommender:
         is_read: bool,
     ) -> RankingRequest:
         """Choose policy and catalogue, and name what is missing before anything is ranked."""
-        policy = routing.route.policy
+        policy, shared = routing.route.policy, routing.route.interleaving
         served = self.live.served_by(policy.bundle)
         cause = self._of_store(is_read=is_read)
         if policy.bundle is not None and served is None:
             policy = routing.stored.plan.default
             served = self.live.served_by(policy.bundle) or self.live.served
-            if cause is None or cause.level not in OF_CATALOGUE:
-                cause = CAUSES[DegradationLevel.VARIANT]
+            cause, shared = worse(cause, CAUSES[DegradationLevel.VARIANT]), None
+        rival = self._rival(shared)
+        if shared is not None and rival is None:
+            cause = worse(cause, CAUSES[DegradationLevel.VARIANT])
         if cause is None and served is not None:
             cause = self._of_counts(served, state.now_us)
         policy = policy.exploring(self.origin.exploration)
-        return RankingRequest(request, state, served, policy, cause, self.new_id())
+        return RankingRequest(request, state, served, policy, cause, self.new_id(), rival)
 
     def _of_store(self, *, is_read: bool) -> Cause | None:
         """Return what was not read of the store, from the worst to the least."""
@@ -240,3 +244,9 @@ class Recommender:
         if served.has_stale_counts(now_us):
             return CAUSES[DegradationLevel.STALE_COUNTS]
         return COUNTS_NOT_READ if self.live.uncounted is not None else None
+
+    def _rival(self, shared: Interleaving | None) -> Rival | None:
+        served = None if shared is None else self.live.served_by(shared.policy.bundle)
+        if shared is None or served is None:
+            return None
+        return Rival(shared.experiment, shared.first, shared.second, served, shared.policy)

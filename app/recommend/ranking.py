@@ -1,12 +1,13 @@
 """Slate ranking of one answer: by the model, or by popularity if the model cannot answer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from time import perf_counter
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.catalogue.catalogue_version import CatalogueVersion
 from app.observability import Metrics, get_logger
@@ -17,20 +18,23 @@ from app.recommend.degradation_level import (
     NOTHING_OPEN,
     OF_CATALOGUE,
     ORDER_MISSING,
+    RIVAL_NOT_RANKED,
     SHED,
     TOO_SLOW,
     Cause,
     DegradationLevel,
+    worse,
 )
 from app.recommend.drift import Drift
 from app.recommend.latency_estimate import LatencyEstimate
-from app.recommend.request import RankingRequest
-from models.experiments.exposure_record import ShownItem
+from app.recommend.request import RankingRequest, Rival
+from models.experiments.exposure_record import InterleavedRecord, ShownItem
 from models.query.candidates import candidate_query
 from models.query.query import Context, Query
 from models.recommenders.popularity import Popularity, event_volume
 from models.scoring.scorer import Scorer, Scores
-from models.slate.exploration import Slate, seed_from
+from models.slate.exploration import Slate, seed_from, uniforms
+from models.slate.interleaving import FIRST, NO_TEAM, SECOND, team_draft
 from models.slate.slate import best, make_slate
 from models.slate.slate_policy import SlatePolicy
 
@@ -49,12 +53,14 @@ class Ranking:
         cause: Why the answer is degraded; None for a full answer.
         exploration_cost: Purchases that exploration is expected to lose; None where it changed
             nothing.
+        interleaving: The second policy and the team of each place; None for a slate of one policy.
     """
 
     slate: tuple[ShownItem, ...]
     feature_hash: str
     cause: Cause | None
     exploration_cost: float | None = None
+    interleaving: InterleavedRecord | None = None
 
     @property
     def degraded(self) -> DegradationLevel | None:
@@ -101,23 +107,18 @@ class SlateRanker:
         query, scorer = query_of(asked, asked.served), asked.served.scorer
         if not len(query.rows):
             return NOTHING
-        policy = order_of(asked)
-        cause = NO_MODEL
-        if scorer is not None:
-            scores = self._scores(scorer, query, policy, within_s=within_s)
-            if isinstance(scores, Scores):
-                return self._by_model(asked, query, scores, scorer=scorer, policy=policy)
-            cause = scores
-        limit = asked.request.limit
-        if asked.request.choice.is_ordered:
-            picks = np.arange(min(limit, len(query.rows)))
-        else:
-            decayed = query.catalogue.counts.decayed[:, query.rows]
-            picks = best(event_volume(decayed), limit)
-        items = _items(query, Slate.certain(picks), [None] * len(picks))
-        if asked.cause is not None and asked.cause.level in OF_CATALOGUE:
-            return Ranking(items, "", asked.cause)
-        return Ranking(items, "", cause)
+        if scorer is None:
+            return _by_popularity(asked, query, NO_MODEL)
+        started, policy = self.clock(), order_of(asked)
+        scores = self._scores(scorer, query, policy, within_s=within_s)
+        if not isinstance(scores, Scores):
+            return _by_popularity(asked, query, scores)
+        alone = self._by_model(asked, query, scores, scorer=scorer, policy=policy)
+        if asked.rival is None or policy is not asked.policy:
+            return alone
+        left_s = (within_s or 0.0) - (self.clock() - started)
+        found = self._by_rival(asked, asked.rival, within_s=left_s)
+        return _shared(asked, asked.rival, query, scores, alone=alone, rivals=found)
 
     def _by_model(
         self,
@@ -137,6 +138,15 @@ class SlateRanker:
         if cost is not None:
             self.metrics.exploration.record(cost)
         return ranking
+
+    def _by_rival(
+        self, asked: RankingRequest, rival: Rival, *, within_s: float
+    ) -> tuple[Query, Scores] | None:
+        if rival.served.scorer is None:
+            return None
+        query = query_of(asked, rival.served)
+        scores = self._scores(rival.served.scorer, query, rival.policy, within_s=within_s)
+        return (query, scores) if isinstance(scores, Scores) else None
 
     def _scores(
         self, scorer: Scorer, query: Query, policy: SlatePolicy, *, within_s: float | None
@@ -195,17 +205,88 @@ def query_of(asked: RankingRequest, served: CatalogueVersion) -> Query:
     )
 
 
+def _by_popularity(asked: RankingRequest, query: Query, cause: Cause) -> Ranking:
+    limit = asked.request.limit
+    if asked.request.choice.is_ordered:
+        picks = np.arange(min(limit, len(query.rows)))
+    else:
+        decayed = query.catalogue.counts.decayed[:, query.rows]
+        picks = best(event_volume(decayed), limit)
+    items = _items(query, Slate.certain(picks), [None] * len(picks))
+    if asked.cause is not None and asked.cause.level in OF_CATALOGUE:
+        return Ranking(items, "", asked.cause)
+    return Ranking(items, "", cause)
+
+
 def _with_model(
     asked: RankingRequest, query: Query, scores: Scores, *, scorer: Scorer, policy: SlatePolicy
 ) -> Ranking:
-    seed, limit = seed_from(asked.recommendation_id), asked.request.limit
-    slate = make_slate(query, scores, policy=policy, limit=limit, seed=seed)
+    slate = _slate(asked, query, scores, policy=policy)
     probabilities: list[float] = scores.probabilities[slate.picks].tolist()
     items = _items(query, slate, probabilities)
     cost = None
     if slate.is_explored:
         cost = slate.cost(scores.probabilities, scorer.p_examined(len(slate.picks)))
     return Ranking(items, scores.feature_hash, asked.cause, cost)
+
+
+def _slate(asked: RankingRequest, query: Query, scores: Scores, *, policy: SlatePolicy) -> Slate:
+    seed, limit = seed_from(asked.recommendation_id), asked.request.limit
+    return make_slate(query, scores, policy=policy, limit=limit, seed=seed)
+
+
+def _shared(
+    asked: RankingRequest,
+    rival: Rival,
+    query: Query,
+    scores: Scores,
+    *,
+    alone: Ranking,
+    rivals: tuple[Query, Scores] | None,
+) -> Ranking:
+    """Interleave both slates; probabilities are the first policy's, so that they compare.
+
+    Where the rival could not rank, the slate is that of the first policy alone.
+    """
+    if rivals is None:
+        return replace(alone, cause=worse(asked.cause, RIVAL_NOT_RANKED))
+    rivals_query, rivals_scores = rivals
+    first = _slate(asked, query, scores, policy=asked.policy).picks
+    second = _slate(asked, *rivals, policy=rival.policy).picks
+    limit = asked.request.limit
+    draft = team_draft(
+        first,
+        _same_sales(rivals_query, second, query),
+        limit=limit,
+        drawn=uniforms(seed_from(asked.recommendation_id), limit),
+    )
+    names = {FIRST: rival.first, SECOND: rival.second, NO_TEAM: None}
+    probabilities: list[float] = scores.probabilities[draft.slate.picks].tolist()
+    record = InterleavedRecord(
+        experiment=rival.experiment,
+        first=rival.first,
+        second=rival.second,
+        teams=tuple([names[team] for team in draft.teams.tolist()]),
+        snapshot_id=rival.served.snapshot_id,
+        bundle_id=rival.served.bundle_id,
+        order_by=rival.policy.order_by,
+        diversity=rival.policy.diversity,
+        feature_hash=rivals_scores.feature_hash,
+    )
+    items = _items(query, draft.slate, probabilities)
+    return Ranking(items, scores.feature_hash, asked.cause, interleaving=record)
+
+
+def _same_sales(query: Query, picks: NDArray[np.intp], other: Query) -> NDArray[np.intp]:
+    """Return the candidates of another query that are the same sales, without those it lacks."""
+    sales = query.catalogue.sales
+    rows: list[int] = query.rows[picks].tolist()
+    wanted = [other.catalogue.row_for(sales[row].sale_id) for row in rows]
+    places = np.flatnonzero(np.isin(other.rows, [row for row in wanted if row is not None]))
+    place: dict[int | None, int] = dict(
+        zip(other.rows[places].tolist(), places.tolist(), strict=True)
+    )
+    return np.array([place[row] for row in wanted if row in place], dtype=np.intp)
 
 
 def _items(

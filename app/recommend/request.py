@@ -36,6 +36,25 @@ class RecommendationRequest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Rival:
+    """The second policy of an interleaved slate.
+
+    Attributes:
+        experiment: Name of the experiment.
+        first: Name of the variant of the request's own policy.
+        second: Name of the rival's variant.
+        served: The catalogue with the scorer of the rival's bundle.
+        policy: The rival's order and diversity.
+    """
+
+    experiment: str
+    first: str
+    second: str
+    served: CatalogueVersion
+    policy: SlatePolicy
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RankingRequest:
     """Ranking request: all inputs of a ranking, so that repeated rankings are bit-identical.
 
@@ -45,7 +64,8 @@ class RankingRequest:
         served: The catalogue and its scorer; None before there is any.
         policy: How the slate is made; without a model, by popularity.
         cause: What is known to be missing before anything is ranked, and why.
-        recommendation_id: Id of the answer; it seeds the draws of exploration.
+        recommendation_id: Id of the answer; it seeds the draws of exploration and interleaving.
+        rival: The policy that shares the slate; None for a slate of one policy.
     """
 
     request: RecommendationRequest
@@ -54,3 +74,4 @@ class RankingRequest:
     policy: SlatePolicy = field(default_factory=SlatePolicy)
     cause: Cause | None = None
     recommendation_id: str = ""
+    rival: Rival | None = None

@@ -32,12 +32,13 @@ _DICTIONARY: Final = (
     b'"plan_version":0,"assignments":[],"order_by":"meta","diversity":0.0,"exploration":null,'
     b'"degraded":null,"cause":null,"feature_hash":"","took_us":1,"slate":[{"sale_id":"","rank":1,'
     b'"propensity":1.0,"purchase_probability":0.00},{"sale_id":"","rank":2,"propensity":1.0,'
-    b'"purchase_probability":0.0"}],"versions":[["vitrine","0.1.0"],["numpy","2.'
+    b'"purchase_probability":0.0"}],"interleaving":null,"versions":[["vitrine","0.1.0"],["numpy","2.'
     b'"],["lightgbm","4.6.0"]]}{"recommendation_id":"","customer_id":"","session_id":null,'
     b'"device_id":null,"now_us":17,"market":"fr","device":null,'
 )
 # Keep each that was ever used: entries that are not exported yet were packed with an earlier one.
-_EARLIER: Final = (_DICTIONARY.replace(b'"cause":null,', b""),)
+_WITHOUT_INTERLEAVING: Final = _DICTIONARY.replace(b'"interleaving":null,', b"")
+_EARLIER: Final = (_WITHOUT_INTERLEAVING, _WITHOUT_INTERLEAVING.replace(b'"cause":null,', b""))
 _BY_CHECKSUM: Final = {zlib.adler32(one): one for one in (_DICTIONARY, *_EARLIER)}
 
 _IS_WITH_DICTIONARY: Final = 0x20  # FDICT, RFC 1950: its checksum follows, in four bytes

@@ -13,6 +13,7 @@ from models.domain.errors import UserError
 FILE: Final = "exposures.parquet"
 
 _ASSIGNMENTS: Final = "assignments"
+_INTERLEAVING: Final = "interleaving"
 _NEEDED: Final = ("recommendation_id", "now", "limit", "degraded", "slate", _ASSIGNMENTS)
 TOOK: Final = "took_us"
 """Column of the latency of an answer; optional."""
@@ -98,4 +99,40 @@ def answers(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:
         )
         # The id decides between answers of one microsecond, so that results can be repeated.
         .sort("now_us", "recommendation_id")
+    )
+
+
+def places(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:
+    """Return the places of the slates that an experiment interleaved.
+
+    Args:
+        exposures: Rows of the file.
+        experiment: Name of the experiment.
+
+    Returns:
+        ``recommendation_id, unit_id, now_us, rank, sale_id`` and ``team``: the variant that the
+        place belongs to, null for neither.
+
+    Raises:
+        ExposureError: If a column is missing.
+    """
+    routed = answers(exposures, experiment)
+    if _INTERLEAVING not in exposures.columns:
+        msg = f"exposures lack the column {_INTERLEAVING}: results of {experiment} need it"
+        raise ExposureError(msg)
+    shared = pl.col(_INTERLEAVING).struct
+    own = exposures.filter(shared.field("experiment") == experiment).select(
+        "recommendation_id", shared.field("teams").alias("team")
+    )
+    return (
+        routed.join(own, on="recommendation_id", how="inner", maintain_order="left")
+        .select(
+            "recommendation_id",
+            "unit_id",
+            "now_us",
+            pl.int_ranges(1, pl.col("sale_ids").list.len() + 1).alias("rank"),
+            pl.col("sale_ids").alias("sale_id"),
+            "team",
+        )
+        .explode("rank", "sale_id", "team")
     )

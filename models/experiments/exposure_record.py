@@ -41,6 +41,40 @@ class ShownItem:
 
 
 @dataclass(frozen=True, slots=True)
+class InterleavedRecord:
+    """The second policy of an interleaved slate, and the team of each place.
+
+    The first policy is that of the record; both ranked the same customer at the same moment.
+
+    Attributes:
+        experiment: Name of the experiment.
+        first: Name of the variant of the first policy.
+        second: Name of the variant of the second policy.
+        teams: Name of the variant that each place belongs to, by rank; None for neither.
+        snapshot_id: Content id of the second policy's catalogue snapshot.
+        bundle_id: The bundle that the second policy scored by.
+        order_by: What the second policy ordered by.
+        diversity: The second policy's weight of being unlike what stands above.
+        feature_hash: Hex digest of the second policy's feature matrix.
+    """
+
+    experiment: str
+    first: str
+    second: str
+    teams: tuple[str | None, ...]
+    snapshot_id: str
+    bundle_id: str
+    order_by: str
+    diversity: float
+    feature_hash: str
+
+    @property
+    def policy(self) -> SlatePolicy:
+        """The second policy."""
+        return SlatePolicy(order_by=self.order_by, diversity=self.diversity, exploration=None)
+
+
+@dataclass(frozen=True, slots=True)
 class ExposureRecord:
     """Exposure record: all inputs of one answer, and the answer.
 
@@ -77,6 +111,7 @@ class ExposureRecord:
         feature_hash: Hex digest of the assembled feature matrix, empty where none was assembled.
         took_us: Microseconds from the request to the answer, without its transport.
         slate: The sales shown, by rank.
+        interleaving: The second policy of an interleaved slate; None for a slate of one policy.
         versions: Versions of the libraries and engines that compute scores, by name.
     """
 
@@ -107,6 +142,7 @@ class ExposureRecord:
     feature_hash: str
     took_us: int
     slate: tuple[ShownItem, ...]
+    interleaving: InterleavedRecord | None
     versions: tuple[tuple[str, str], ...]
 
     @property

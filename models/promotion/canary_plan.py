@@ -1,17 +1,19 @@
-"""Canary experiment: the experiment of a promotion in the plan.
+"""Experiments of a promotion in the plan: its interleaving, then its canary.
 
-The candidate and the serving bundle get equal shares of customers.
+In an interleaving both bundles share each slate; in a canary they get equal shares of customers.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 from models.experiments.plan.bucketing import BUCKETS
-from models.experiments.plan.experiment import Experiment
+from models.experiments.plan.experiment import Experiment, Kind
 from models.experiments.plan.plan import Layer, Plan, given_fields
 from models.experiments.plan.plan_edit import (
     ExperimentDraft,
     PlanDraft,
+    with_end,
     with_experiment,
     without_experiment,
 )
@@ -19,7 +21,7 @@ from models.promotion.count import CANDIDATE, SERVING
 from models.promotion.promotion import Promotion
 
 LAYER: Final = "promotion"
-"""Layer of canaries; experiments on bundles belong into it, so that they exclude each other."""
+"""Layer of promotions; experiments on bundles belong into it, so that they exclude each other."""
 
 _PREFIX: Final = "promotion-"
 
@@ -40,40 +42,73 @@ def with_canary(plan: Plan, promotion: Promotion, *, share_bp: int, now: datetim
     Raises:
         ValueError: If the plan cannot hold it; see `Plan`.
     """
+    variants = [
+        {
+            "name": CANDIDATE,
+            "share_bp": BUCKETS // 2,
+            "policy": {"bundle": promotion.candidate},
+        },
+        {"name": SERVING, "share_bp": BUCKETS // 2},
+    ]
+    terms = {"name": promotion.experiment, "traffic_bp": 2 * share_bp, "variants": variants}
+    return _with(plan, promotion, terms, now=now)
+
+
+def with_interleaving(plan: Plan, promotion: Promotion, *, now: datetime) -> Plan:
+    """Return a plan with the interleaving of a promotion.
+
+    Args:
+        plan: The plan.
+        promotion: The promotion.
+        now: Start of an interleaving that the plan does not have yet.
+
+    Raises:
+        ValueError: If the plan cannot hold it; see `Plan`.
+    """
+    terms = {
+        "name": promotion.interleaving,
+        "kind": Kind.INTERLEAVING,
+        "traffic_bp": promotion.rules.interleaving.share_bp,
+        "variants": [
+            {"name": CANDIDATE, "policy": {"bundle": promotion.candidate}},
+            {"name": SERVING},
+        ],
+    }
+    return _with(plan, promotion, terms, now=now)
+
+
+def _with(plan: Plan, promotion: Promotion, terms: Mapping[str, object], *, now: datetime) -> Plan:
     if plan.default.bundle is not None:
         msg = (
             f"the plan's default names bundle {plan.default.bundle}, so that no activated bundle "
             "is served: remove it from the default first"
         )
         raise ValueError(msg)
-    name = promotion.experiment
+    name = terms["name"]
     for experiment in plan.experiments:
-        if _is_canary(experiment) and experiment.name != name:
-            plan = without_experiment(plan, experiment.name)
+        if not _is_canary(experiment) or experiment.name == name:
+            continue
+        # Results of its own interleaving stay readable while it is in canary.
+        plan = (
+            with_end(plan, experiment.name, now)
+            if experiment.name in promotion.experiments and experiment.starts_at < now
+            else without_experiment(plan, experiment.name)
+        )
     held = next((one for one in plan.experiments if one.name == name), None)
     draft = ExperimentDraft.model_validate(
         {
-            "name": name,
             "layer": LAYER,
             "salt": name,
-            "traffic_bp": 2 * share_bp,
             "starts_at": held.starts_at if held else now,
             "control": SERVING,
-            "variants": [
-                {
-                    "name": CANDIDATE,
-                    "share_bp": BUCKETS // 2,
-                    "policy": {"bundle": promotion.candidate},
-                },
-                {"name": SERVING, "share_bp": BUCKETS // 2},
-            ],
+            **terms,
         }
     )
-    return with_experiment(_with_layer(plan, name), draft)
+    return with_experiment(_with_layer(plan, promotion.experiment), draft)
 
 
 def with_its_canary(draft: PlanDraft, before: Plan) -> PlanDraft:
-    """Return a draft with the canary of the previous plan, unless the draft has it.
+    """Return a draft with the promotion's experiments of the previous plan, but those it has.
 
     Otherwise uploading a plan from a file would end the running promotion.
     """

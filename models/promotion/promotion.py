@@ -1,6 +1,6 @@
 """Promotion: the stage of a candidate bundle, and the decisions that led to it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,11 +9,13 @@ from typing import Final, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from models.experiments.analysis.guardrail import State
+from models.experiments.analysis.interleaving import InterleavingResults
 from models.experiments.analysis.results import Results
 from models.promotion.canary import live_findings, n_analysed, sale_findings
 from models.promotion.check import FINISHED, Finding, Verdict, at_least, in_time, reason, verdict
 from models.promotion.count import ShadowCounts
 from models.promotion.estimate import OffPolicyEstimate, estimate_finding
+from models.promotion.interleaving import interleaving_findings
 from models.promotion.rule import PromotionRules
 from models.promotion.shadow import shadow_findings
 
@@ -23,10 +25,11 @@ _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
 
 class Stage(StrEnum):
-    """Stage of a candidate: shadow, canary, active for all, or stopped."""
+    """Stage of a candidate: shadow, interleaving, canary, active for all, or stopped."""
 
     SHADOW = "shadow"
     ESTIMATE = "estimate"
+    INTERLEAVING = "interleaving"
     CANARY = "canary"
     FULL = "full"
     STOPPED = "stopped"
@@ -57,6 +60,7 @@ class Evidence:
         explores: Whether served answers are randomised.
         undone: The part of the stage that was reverted by hand; empty if none.
         results: Of the canary's experiment; None where there are none.
+        interleaved: Of the interleaving; None where there are none.
         why_none: The reason for that.
     """
 
@@ -66,6 +70,7 @@ class Evidence:
     explores: bool
     undone: str = ""
     results: Results | None = None
+    interleaved: InterleavingResults | None = None
     why_none: str = ""
 
 
@@ -131,6 +136,22 @@ class Promotion(BaseModel):
         """Name of the canary's experiment."""
         return f"promotion-{self.number}"
 
+    @property
+    def interleaving(self) -> str:
+        """Name of the experiment in which it shares slates with the serving bundle."""
+        return f"{self.experiment}-interleaving"
+
+    @property
+    def experiments(self) -> tuple[str, str]:
+        """Names of both experiments."""
+        return self.interleaving, self.experiment
+
+    @property
+    def stage_experiment(self) -> str | None:
+        """Name of the experiment of its stage, None for a stage without one."""
+        names = {Stage.INTERLEAVING: self.interleaving, Stage.CANARY: self.experiment}
+        return names.get(self.stage)
+
     def settled(self) -> Self:
         """Return it as settled: plan and bundles are in accordance with its stage."""
         return self.model_copy(update={"is_settled": True})
@@ -170,6 +191,8 @@ class Promotion(BaseModel):
             rules = self.rules.estimate
             found.append(estimate_finding(rules, self.estimate, explores=evidence.explores))
             limit = rules.max_hours
+        elif self.stage is Stage.INTERLEAVING:
+            return (*found, *self._interleaving_findings(evidence, hours))
         else:
             canary, unit = self.rules.canary, "hours at this share"
             found += [
@@ -187,6 +210,17 @@ class Promotion(BaseModel):
         # Last, as it also says which rules are undecided.
         return (*found, in_time(found, hours, limit=limit))
 
+    def _interleaving_findings(self, evidence: Evidence, hours: float) -> Iterator[Finding]:
+        rules = self.rules.interleaving
+        yield at_least("min_hours", hours, limit=rules.min_hours, unit="hours of shared slates")
+        yield from interleaving_findings(
+            rules,
+            evidence.counts,
+            evidence.interleaved,
+            why_none=evidence.why_none,
+            is_late=hours > rules.max_days * _HOURS_A_DAY,
+        )
+
     def stepped(self, evidence: Evidence, *, now: datetime, who: str) -> Self | None:
         """Return it one step further or stopped; None while rules are open, or after its end."""
         found = self.findings(evidence, now)
@@ -195,13 +229,22 @@ class Promotion(BaseModel):
             return None
         if decided is Verdict.STOP:
             return self.stopped(reason(found), at=now, who=who, findings=found)
-        stage, share_bp = Stage.ESTIMATE, 0
-        if self.stage is not Stage.SHADOW:
-            larger = [one for one in self.rules.canary.shares_bp if one > self.share_bp]
-            stage, share_bp = (Stage.CANARY, larger[0]) if larger else (Stage.FULL, 0)
+        stage, share_bp = self._next()
         moved = self._moved(stage, share_bp, at=now, who=who, why=FINISHED, findings=found)
         # Each share has to bring customers of its own.
         return moved.model_copy(update={"n_before": n_analysed(evidence.results)})
+
+    def _next(self) -> tuple[Stage, int]:
+        """Return the stage and the share that follow where every rule holds."""
+        if self.stage is Stage.SHADOW:
+            return Stage.ESTIMATE, 0
+        if self.stage is Stage.ESTIMATE:
+            return Stage.INTERLEAVING, self.rules.interleaving.share_bp
+        shares = self.rules.canary.shares_bp
+        if self.stage is Stage.INTERLEAVING:
+            return Stage.CANARY, shares[0]
+        larger = [one for one in shares if one > self.share_bp]
+        return (Stage.CANARY, larger[0]) if larger else (Stage.FULL, 0)
 
     def _moved(
         self,

@@ -59,6 +59,35 @@ class EstimateRules(BaseModel):
     max_hours: float = Field(default=168.0, gt=0, description="No estimate for longer: stopped.")
 
 
+class InterleavingRules(BaseModel):
+    """Conditions on a candidate that shares slates with the serving bundle."""
+
+    model_config = _FROZEN
+
+    share_bp: int = Field(
+        default=200,
+        gt=0,
+        le=BUCKETS,
+        description="Share of customers whose slates are shared, in basis points.",
+    )
+    metric: Literal["overall", "purchases", "clicks"] = "overall"
+    margin: Share = Field(
+        default=0.1, description="Preferred less by so much at most, for certain, before a canary."
+    )
+    min_hours: float = Field(default=24.0, ge=0, description="Shared for so long at least.")
+    max_days: float = Field(
+        default=7.0, gt=0, description="Undecided for longer: the canary decides."
+    )
+    min_answers: int = Field(default=500, ge=1, description="Answers before failures are a share.")
+    max_failed: Share = Field(
+        default=0.01, description="Share of answers in which it could not rank."
+    )
+    results: Rules = Field(
+        default=Rules(window_hours=24.0, planned_units=1_000),
+        description="How the experiment is read; `planned_units` are customers who prefer one.",
+    )
+
+
 class CanaryRules(BaseModel):
     """Conditions on a candidate in canary."""
 
@@ -99,4 +128,5 @@ class PromotionRules(BaseModel):
 
     shadow: ShadowRules = ShadowRules()
     estimate: EstimateRules = EstimateRules()
+    interleaving: InterleavingRules = InterleavingRules()
     canary: CanaryRules = CanaryRules()

@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from app.stores.store import Stores
 from tests.api.conftest import SALES
 from tests.bundles import dishonest, lacking, recalibrated, reversed_order
 from tests.plans import LAYER, terms
+from tests.shop import reopened
 
 URL = "/v1/promotions"
 PLAN = "/v1/plan"
@@ -30,6 +31,8 @@ SHOWN = 4
 
 RULES: dict[str, Any] = {
     "shadow": {"min_answers": 20, "max_slower": 2.0, "max_drift": 1e6},
+    # Undecided after a tenth of a second: the canary decides.
+    "interleaving": {"share_bp": 10_000, "min_hours": 0.0, "max_days": 1e-6},
     "canary": {
         "shares_bp": [3_000, 5_000],
         "min_units": 50,
@@ -40,6 +43,11 @@ RULES: dict[str, Any] = {
 }
 BLIND = RULES | {"shadow": RULES["shadow"] | {"min_overlap": 0.0}}
 """What nothing but customers who buy less can find."""
+SHARED = {"window_hours": 0.0005, "planned_units": 100}
+PATIENT = BLIND | {
+    "interleaving": {"share_bp": 10_000, "min_hours": 0.0, "max_days": 1.0, "results": SHARED}
+}
+"""What customers have to decide who see sales of both."""
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +84,7 @@ async def stores(stores: Stores, model: Model) -> Stores:
     assert model.scorer is not None
     for one in SALES:
         await stores.sales.delete(one.sale_id)
-    now = datetime.now(UTC)
-    opened = {"opens_at": now - timedelta(days=1), "closes_at": now + timedelta(days=1)}
-    known = model.scorer.snapshot.sales[:: len(model.scorer.snapshot.sales) // N_SALES][:N_SALES]
-    change = {**opened, "sold_out_at": None, "markets": None}
-    await stores.sales.put([one.model_copy(update=change) for one in known])
+    await stores.sales.put(reopened(model.scorer, n=N_SALES))
     return stores
 
 
@@ -146,7 +150,7 @@ class Shop:
                     return promotion
                 assert promotion["stage"] not in {"full", "stopped"} - {stage}, promotion
                 await self.ask("visitor")
-                if promotion["stage"] == "canary":
+                if promotion["stage"] in {"interleaving", "canary"}:
                     await export(self.connection, self.out)
                 await asyncio.sleep(0.1)
 
@@ -206,6 +210,7 @@ async def test_a_good_candidate_reaches_everybody_step_by_step(
     assert stages == [
         ("shadow", 0),
         ("estimate", 0),
+        ("interleaving", 10_000),
         ("canary", 3_000),
         ("canary", 5_000),
         ("full", 0),
@@ -266,6 +271,32 @@ async def test_customers_who_buy_less_stop_a_canary_and_all_see_the_serving_bund
     # What came of it stays readable.
     results = await shop.client.get("/v1/experiments/promotion-1/results")
     assert results.status_code == 200, results.text
+
+
+async def test_customers_who_see_both_orders_stop_the_worse_one_before_any_canary(
+    shop: Shop, shelf: dict[str, Path]
+) -> None:
+    await begun(shop.client, shelf["reversed"], PATIENT)
+
+    await shop.comes_to("interleaving", 10_000)
+    for number in range(N_CUSTOMERS // 5):
+        await shop.visit(number)
+    running = (await shop.client.get(PLAN)).json()["experiments"][0]
+    results = "/v1/experiments/promotion-1-interleaving/results"
+    stopped = await shop.comes_to("stopped")
+    found = await shop.client.get(results)
+
+    assert breached(stopped) == ["overall"]
+    assert "customers prefer it by overall: -" in last(stopped)["reason"]
+    assert [one["stage"] for one in stopped["decisions"]][-2:] == ["interleaving", "stopped"]
+    assert running["kind"] == "interleaving"
+    # The serving bundle answers, in every slate and after the end.
+    assert set(shop.bundles.values()) == {shelf["serving"].name}
+    assert found.status_code == 200, found.text
+    assert found.json()["verdict"].startswith("Customers prefer serving to candidate: of ")
+    after = await shop.ask("c1")
+    assert (after["assignments"], after["degraded"]) == ([], None)
+    assert (await wanted(shop.client))["active"] == shelf["serving"].name
 
 
 async def test_a_promotion_is_stopped_by_one_call(shop: Shop, shelf: dict[str, Path]) -> None:
@@ -396,5 +427,10 @@ async def test_an_emptied_store_goes_on_with_the_canary(
         while (await shop.client.get("/v1/recommendations")).json()["degraded"] is not None:
             pass
     again = await shop.comes_to("canary", 3_000)
-    assert [one["stage"] for one in again["decisions"]] == ["shadow", "estimate", "canary"]
+    assert [one["stage"] for one in again["decisions"]] == [
+        "shadow",
+        "estimate",
+        "interleaving",
+        "canary",
+    ]
     assert (await wanted(shop.client))["active"] == shelf["serving"].name

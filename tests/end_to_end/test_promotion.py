@@ -26,6 +26,8 @@ AS_ONE: Final = 60
 RULES: Final[dict[str, Any]] = {
     # What a reversed order shows is to be found by customers alone.
     "shadow": {"min_answers": 20, "max_slower": 9.0, "max_drift": 1e6, "min_overlap": 0.0},
+    # Undecided at once: the canary decides.
+    "interleaving": {"min_hours": 0.0, "max_days": 1e-6},
     "canary": {
         "shares_bp": [3_000],
         "min_units": 100,
@@ -145,7 +147,9 @@ def test_customers_who_buy_less_stop_a_bad_bundle_though_its_leader_is_killed(
         decisions = promotion(client)["decisions"]
 
     assert answered == {serving_bundle.name, bad.name}
-    assert [one["stage"] for one in decisions] == ["shadow", "estimate", "canary", "stopped"]
-    assert (decisions[2]["who"], decisions[3]["who"] == killed) == (killed, False)
-    breached = [one for one in decisions[3]["findings"] if one["state"] == "breached"]
+    assert [one["stage"] for one in decisions] == [
+        *("shadow", "estimate", "interleaving", "canary", "stopped")
+    ]
+    assert (decisions[3]["who"], decisions[4]["who"] == killed) == (killed, False)
+    breached = [one for one in decisions[4]["findings"] if one["state"] == "breached"]
     assert [one["rule"] for one in breached] == ["conversion"]

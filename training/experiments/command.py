@@ -8,11 +8,18 @@ import typer
 from models.dataset import read_event_log
 from models.experiments.analysis.attribution import Rules
 from models.experiments.analysis.design import Design, NoBaselineError, design
-from models.experiments.analysis.results import experiment_results
+from models.experiments.analysis.interleaving import (
+    INTERLEAVING_RULES,
+    InterleavingResults,
+    interleaving_results,
+)
+from models.experiments.analysis.results import Results, experiment_results
 from models.experiments.exposure import read_exposures
+from models.experiments.plan.experiment import Kind
 from models.experiments.plan.plan_file import find, read_plan
 from training.console import Data, Json, exit_on_user_error, print_json, with_folder
 from training.experiments.document import design_document, results_document
+from training.experiments.interleaving_document import interleaving_document
 from training.report.block import Block, Paragraph
 from training.report.page import page
 from training.report.terminal import print_blocks
@@ -44,7 +51,14 @@ BeforeDays = Annotated[
     float, typer.Option(min=0.1, max=400, help="What it did so long before is the covariate.")
 ]
 PlannedUnits = Annotated[
-    int, typer.Option(min=100, help="Units at which looking early costs least; chosen beforehand.")
+    int | None,
+    typer.Option(
+        min=100,
+        help="Units at which looking early costs least, chosen beforehand: "
+        f"{_RULES.planned_units}, or {INTERLEAVING_RULES.planned_units} who prefer one variant of"
+        " an interleaving.",
+        show_default=False,
+    ),
 ]
 Lift = Annotated[float, typer.Option(min=0.0001, help="Relative lift that is to be found.")]
 
@@ -57,26 +71,39 @@ def experiment_report_command(
     out: Page = None,
     window_hours: WindowHours = _RULES.window_hours,
     before_days: BeforeDays = _RULES.before_days,
-    planned_units: PlannedUnits = _RULES.planned_units,
+    planned_units: PlannedUnits = None,
     lift: Lift = 0.05,
     as_json: Json = False,
 ) -> None:
     """Say what came of an experiment, and what it can see, from exported files."""
     with exit_on_user_error():
-        rules = Rules(
-            window_hours=window_hours, before_days=before_days, planned_units=planned_units
-        )
         experiment, unit = find(read_plan(plan), name)
+        is_shared = experiment.kind is Kind.INTERLEAVING
+        usual = INTERLEAVING_RULES if is_shared else _RULES
+        rules = Rules(
+            window_hours=window_hours,
+            before_days=before_days,
+            planned_units=planned_units or usual.planned_units,
+        )
         # An export holds no sales.
         events, faults = read_event_log(data)
         for code, n in faults.counts().items():
             typer.echo(f"{n} × {code}", err=True)
-        results = None
+        results: Results | InterleavingResults | None = None
+        blocks: list[Block] = []
         if exposures is not None:
             answers = read_exposures(exposures)
-            results = experiment_results(experiment, answers, unit=unit, events=events, rules=rules)
+            if is_shared:
+                results = interleaving_results(
+                    experiment, answers, unit=unit, events=events, rules=rules
+                )
+                blocks = interleaving_document(results)
+            else:
+                results = experiment_results(
+                    experiment, answers, unit=unit, events=events, rules=rules
+                )
+                blocks = results_document(results)
     planned: Design | None = None
-    blocks = list[Block](results_document(results)) if results else []
     try:
         planned = design(experiment, events, unit=unit, wanted_lift=lift, rules=rules)
         blocks += design_document(planned)

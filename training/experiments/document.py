@@ -109,7 +109,21 @@ def design_document(plan: Design) -> list[Block]:
             f"be waited for after them. {_CAUTION}"
         ),
         Table(f"Power and duration of {plan.experiment}", columns, rows),
+        Paragraph(_interleaved(plan)),
     ]
+
+
+def _interleaved(plan: Design) -> str:
+    size = plan.interleaving
+    if size.required_units is None:
+        return "Interleaved: nothing was clicked or bought that could be credited."
+    days = size.minimum_days or f"more than {len(plan.units_by_day)}"
+    return (
+        f"Interleaved: at most {size.required_units} units in {days} days for "
+        f"{plan.wanted_lift:+.0%} of clicks and purchases, a preference of {size.preference:+.1%} "
+        f"among the {size.deciding_share:.1%} of units that click or buy. Fewer, where both show "
+        "mostly the same sales."
+    )
 
 
 def _conclusions(results: Results) -> Iterator[Conclusion]:

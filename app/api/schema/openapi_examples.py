@@ -80,6 +80,17 @@ _SALE: Final = {
     "attributes": {"stars": 4.0},
 }
 
+_TEAM: Final = {
+    **{"name": "as-is", "places": 48_210, "clicks": 1_204, "purchases": 97, "revenue": 11_320.0},
+}
+_PREFERRED: Final = {"value": 0.18, "low": 0.04, "high": 0.32}
+_PREFERENCE_LOOK: Final = {"until": _UNTIL, "n_deciding": 1_000, "preference": _PREFERRED}
+_PREFERENCE: Final = {
+    **{"metric": "overall", "for_second": 590, "for_first": 410, "tied": 8_120},
+    **{"preference": _PREFERRED, "safe_p_value": 0.002},
+    "looks": [_PREFERENCE_LOOK],
+}
+
 _STAGES: Final = PromotionRules().model_dump(mode="json")
 _FINDING: Final = {
     **{"rule": "min_overlap", "found": 0.62, "limit": 0.2, "state": "held"},
@@ -122,6 +133,17 @@ EXAMPLES: Final[dict[str, Any]] = {
     "Finding": _FINDING,
     "Guardrail": _GUARDRAIL,
     "Holdout": _HOLDOUT,
+    "InterleavingRules": _STAGES["interleaving"],
+    "InterleavingResults": {
+        **{"experiment": "both", "unit": "customer", "first": "as-is", "second": "by-revenue"},
+        **{"starts_at": _FROM, "until": _UNTIL, "rules": _RULES},
+        "verdict": "Customers prefer by-revenue to as-is: of 1000 who credited one more, 590 "
+        "credited by-revenue; preference for by-revenue +18.0% [+4.0%, +32.0%], safe at every "
+        "look.",
+        **{"left_out": {"answers_forced": 12}, "answers": 24_105, "analysed": 9_120},
+        **{"contested": 0.4, "teams": [_TEAM, {**_TEAM, "name": "by-revenue"}]},
+        **{"coins": _MISMATCH, "preferences": [_PREFERENCE]},
+    },
     "Latency": _LATENCY,
     "Layer": _LAYER,
     "Look": _LOOK,
@@ -142,6 +164,8 @@ EXAMPLES: Final[dict[str, Any]] = {
         "experiments": [{"name": "revenue", **_TERMS}],
     },
     "PolicyChange": _CHANGE,
+    "Preference": _PREFERENCE,
+    "PreferenceLook": _PREFERENCE_LOOK,
     "Promotion": _PROMOTION,
     "PromotionList": {"items": [_PROMOTION]},
     "PromotionRules": _STAGES,
@@ -157,6 +181,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "ShadowRules": _STAGES["shadow"],
     "SlatePolicy": {**_POLICY, "bundle": _ID, "exploration": _EXPLORATION},
     "Interval": _INTERVAL,
+    "TeamResult": _TEAM,
     "Variant": {**_VARIANT, "policy": _CHANGE},
     "VariantDraft": _SHARES[1],
     "VariantResult": _RESULT,

@@ -22,7 +22,8 @@ from models.experiments.analysis.outcome import outcomes, with_outcomes
 from models.experiments.exposure import answers
 from models.experiments.plan.experiment import Experiment, Unit
 
-_NEVER_US: Final = np.iinfo(np.int64).max
+NEVER_US: Final = np.iinfo(np.int64).max
+"""End of an experiment without an end."""
 
 
 class Rules(BaseModel):
@@ -87,14 +88,16 @@ def attribute(
     Raises:
         ExposureError: If the exposures lack a column.
     """
-    last_us = to_us(experiment.ends_at) if experiment.ends_at else _NEVER_US
+    last_us = to_us(experiment.ends_at) if experiment.ends_at else NEVER_US
     window_us = round(rules.window_hours * HOUR_US)
     left_out: dict[str, int] = {}
     # The order of the conditions is the order in which units and answers are counted as left out.
     end_us = min(to_us(until), last_us)
-    routed = _routed(exposures, left_out, experiment, end_us=end_us)
-    known = _kept(_units(routed, experiment), left_out, units_under_other_shares="is_settled")
-    exposed = _kept(
+    routed = routed_answers(exposures, left_out, experiment, end_us=end_us)
+    known = kept_by_reason(
+        _units(routed, experiment), left_out, units_under_other_shares="is_settled"
+    )
+    exposed = kept_by_reason(
         known,
         left_out,
         units_in_two_variants=pl.col("n_variants") == 1,
@@ -102,7 +105,7 @@ def attribute(
     )
     ends_us = pl.col("first_us") + window_us
     # Entry closes a window before the end: after it a unit sees its variant no longer.
-    analysed = _kept(
+    analysed = kept_by_reason(
         exposed,
         left_out,
         units_too_late_for_a_whole_window=ends_us <= last_us,
@@ -117,11 +120,22 @@ def attribute(
     return Attributed(routed, units, _by_variant(known), _by_variant(exposed), left_out)
 
 
-def _routed(
+def routed_answers(
     exposures: pl.DataFrame, left_out: dict[str, int], experiment: Experiment, *, end_us: int
 ) -> pl.DataFrame:
+    """Return the answers of an experiment that its hash routed within its time, to known units.
+
+    Args:
+        exposures: Rows of the file of exposures.
+        left_out: Gets the number of the others by the reason.
+        experiment: The experiment.
+        end_us: Its end, or that of the known events if that is earlier.
+
+    Raises:
+        ExposureError: If the exposures lack a column.
+    """
     now_us = pl.col("now_us")
-    return _kept(
+    return kept_by_reason(
         answers(exposures, experiment.name),
         left_out,
         answers_forced=~pl.col("is_forced"),
@@ -130,10 +144,16 @@ def _routed(
     )
 
 
-def _kept(
+def kept_by_reason(
     frame: pl.DataFrame, left_out: dict[str, int], **conditions: pl.Expr | str
 ) -> pl.DataFrame:
-    # Counts in `left_out` what each condition, by the reason of its name, takes away.
+    """Filter by conditions in turn, and count what each takes away.
+
+    Args:
+        frame: Rows.
+        left_out: Gets the number of rows by the name of the condition.
+        conditions: What rows must fulfil, by the reason for which others are left out.
+    """
     for reason, condition in conditions.items():
         kept = frame.filter(condition)
         left_out[reason] = frame.height - kept.height

@@ -24,7 +24,7 @@ from models.experiments.analysis.power import (
     standard_error,
 )
 from models.experiments.plan.bucketing import BUCKETS, share_bp
-from models.experiments.plan.experiment import Experiment, Unit
+from models.experiments.plan.experiment import Experiment, Kind, Unit
 
 # Chosen: whole weeks, as traffic repeats weekly; four are the longest usual test.
 BASELINE_DAYS: Final = 28
@@ -56,6 +56,23 @@ class Size(BaseModel):
     )
 
 
+class InterleavingSize(BaseModel):
+    """Sample size of an interleaving of the two variants, for the same lift.
+
+    Customers are taken to credit both variants in the ratio of the rates, 1 + lift to 1. That is
+    the least that an interleaving sees: where both lists share sales, the others decide more.
+    """
+
+    model_config = _FROZEN
+
+    preference: float = Field(description="Of the wanted lift: `lift / (2 + lift)`.")
+    deciding_share: float = Field(description="Share of units that click or buy in a window.")
+    required_units: int | None = Field(description="At most; null: nothing was clicked or bought.")
+    minimum_days: int | None = Field(
+        description="Whole weeks in days; null: more than the baseline."
+    )
+
+
 class Design(BaseModel):
     """Design of an experiment: expected units, power and duration, before its start."""
 
@@ -70,6 +87,7 @@ class Design(BaseModel):
     window_hours: float = Field(description="To be waited for after the last day, too.")
     units_by_day: tuple[int, ...] = Field(description="Distinct units until each day's end.")
     sizes: tuple[Size, ...]
+    interleaving: InterleavingSize
 
 
 class NoBaselineError(ValueError):
@@ -125,6 +143,7 @@ def design(
         window_hours=read_by.window_hours,
         units_by_day=by_day,
         sizes=tuple(sizes),
+        interleaving=_interleaving_size(units, by_day=by_day, wanted_lift=wanted_lift),
     )
 
 
@@ -170,7 +189,12 @@ def _baseline(
         raise NoBaselineError(msg)
     did = outcomes(events, _NO_ANSWERS, unit=unit)
     before_us = round(rules.before_days * DAY_US)
-    return with_outcomes(units, did, window_us=window_us, before_us=before_us), start_us
+    found = with_outcomes(units, did, window_us=window_us, before_us=before_us)
+    since = pl.col("at_us") - pl.col("first_us")
+    deciding = did.join(units, on="unit_id", how="inner").filter((since >= 0) & (since < window_us))
+    return found.with_columns(
+        decides=pl.col("unit_id").is_in(deciding["unit_id"].unique().implode())
+    ), start_us
 
 
 def _size(
@@ -186,10 +210,7 @@ def _size(
     mean, covariance = float(sample.means[NUMERATOR]), sample.covariance()
     explained = known.theta**2 * float(covariance[COVARIATE, COVARIATE])
     variance = float(covariance[NUMERATOR, NUMERATOR]) - explained
-    shares = {one.name: one.share_bp / BUCKETS for one in experiment.variants}
-    control = shares.pop(experiment.control)
-    # The smallest variant decides how long the experiment takes.
-    pair = (min(shares.values(), default=control), control)
+    pair = _shares(experiment)
     wanted = required_units(wanted_lift * mean, variance, shares=pair) if mean else None
     enough = None if wanted is None else minimum_days(by_day, wanted)
     return Size(
@@ -204,6 +225,32 @@ def _size(
             for day, n in enumerate(by_day, start=1)
             if day % _WEEK == 0
         },
+        required_units=wanted,
+        minimum_days=None if enough is None else math.ceil(enough / _WEEK) * _WEEK,
+    )
+
+
+def _shares(experiment: Experiment) -> tuple[float, float]:
+    if experiment.kind is Kind.INTERLEAVING:
+        return 0.5, 0.5  # of the A/B test beside it
+    shares = {one.name: one.share_bp / BUCKETS for one in experiment.variants}
+    control = shares.pop(experiment.control)
+    # The smallest variant decides how long the experiment takes.
+    return min(shares.values(), default=control), control
+
+
+def _interleaving_size(
+    units: pl.DataFrame, *, by_day: tuple[int, ...], wanted_lift: float
+) -> InterleavingSize:
+    share = int(units["decides"].sum()) / units.height
+    preference = wanted_lift / (2 + wanted_lift)
+    # Signs of variance 1, so that the detectable preference of n is that of a mean of n.
+    deciding = (minimum_detectable_effect(1.0) / preference) ** 2
+    wanted = math.ceil(deciding / share) if share else None
+    enough = None if wanted is None else minimum_days(by_day, wanted)
+    return InterleavingSize(
+        preference=preference,
+        deciding_share=share,
         required_units=wanted,
         minimum_days=None if enough is None else math.ceil(enough / _WEEK) * _WEEK,
     )

@@ -33,8 +33,9 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
         unit: The assignment unit.
 
     Returns:
-        ``unit_id, at_us, is_purchase``, ``names_answer``: whether it refers to one of the
-        answers, and ``paid``: the revenue, else price times quantity, else null.
+        ``unit_id, sale_id, at_us, is_purchase``, ``recommendation_id`` of the answer that it
+        refers to, ``names_answer``: whether that is one of the answers, and ``paid``: the
+        revenue, else price times quantity, else null.
     """
     events = net_of_refunds(events)
     rows = np.flatnonzero((events.kinds == PURCHASE) | (events.kinds == CLICK))
@@ -45,6 +46,7 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
         {
             "customer_id": texts(events.customers, rows),
             "session_id": texts(events.sessions, rows),
+            "sale_id": texts(events.sale_ids, rows),
             "recommendation_id": texts(events.exposures, rows),
             "at_us": events.at_us[rows],
             "is_purchase": events.kinds[rows] == PURCHASE,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from models.experiments.plan.bucketing import Buckets, share_bp
+from models.experiments.plan.experiment import Kind
 from models.experiments.plan.plan import Plan
 
 # Chosen: bounds an audit entry; the last line counts those that are omitted.
@@ -42,6 +43,8 @@ def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
             "audience": experiment.audience.model_dump_json(exclude_defaults=True),
             "control": experiment.control,
         }
+        if experiment.kind is Kind.INTERLEAVING:
+            facts["kind"] = experiment.kind
         for variant in experiment.variants:
             policy = variant.policy.model_dump_json(exclude_unset=True)
             facts[f"variant {variant.name}"] = f"{_buckets(variant.buckets)} {policy}"

@@ -22,6 +22,11 @@ from models.slate.slate_policy import UNCHANGED, Name, PolicyChange
 
 MAX_VARIANTS: Final = 20  # chosen, not measured
 
+INTERLEAVED: Final = "interleaved"
+"""Reserved name of the assignment of units whose slates are interleaved."""
+
+N_TEAMS: Final = 2
+
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -31,6 +36,13 @@ class Unit(StrEnum):
     CUSTOMER = "customer"
     SESSION = "session"
     DEVICE = "device"
+
+
+class Kind(StrEnum):
+    """Kind of an experiment: each unit sees one variant, or two variants in one slate."""
+
+    AB = "ab"
+    INTERLEAVING = "interleaving"
 
 
 class Visitors(StrEnum):
@@ -62,12 +74,14 @@ class Audience(BaseModel):
 
 
 class Variant(BaseModel):
-    """One arm of an experiment."""
+    """One arm of an experiment, or one team of an interleaving."""
 
     model_config = _FROZEN
 
     name: Name
-    buckets: Buckets = Field(min_length=1, description="Buckets of the experiment's own deal.")
+    buckets: Buckets = Field(
+        default=(), description="Buckets of the experiment's own deal; none in an interleaving."
+    )
     policy: PolicyChange = UNCHANGED
 
     @cached_property
@@ -82,6 +96,7 @@ class Experiment(BaseModel):
     model_config = _FROZEN
 
     name: Name
+    kind: Kind = Kind.AB
     layer: Name
     salt: str = Field(min_length=1, max_length=128, description="A new salt deals units anew.")
     traffic: Buckets = Field(
@@ -99,12 +114,11 @@ class Experiment(BaseModel):
         if len(set(names)) != len(names):
             msg = f"variants must have distinct names, got {', '.join(names)}"
             raise ValueError(msg)
-        _require_apart({variant.name: variant.buckets for variant in self.variants})
         _require_apart({f"traffic {i}": (one,) for i, one in enumerate(self.traffic)})
-        total = sum(variant.share_bp for variant in self.variants)
-        if total != BUCKETS:
-            msg = f"shares of the variants of {self.name} must sum to {BUCKETS}, got {total}"
-            raise ValueError(msg)
+        if self.kind is Kind.INTERLEAVING:
+            _require_teams(self)
+        else:
+            _require_shares(self)
         if self.control not in names:
             msg = f"control {self.control!r} is no variant of {self.name}"
             raise ValueError(msg)
@@ -121,6 +135,20 @@ class Experiment(BaseModel):
         """Return the variant of a bucket."""
         return self.variants[self._variant_by_bucket[number]]
 
+    @property
+    def teams(self) -> tuple[Variant, Variant]:
+        """The variants of an interleaving: the control, and its rival."""
+        rival = next(variant for variant in self.variants if variant.name != self.control)
+        return self.variant_named(self.control), rival
+
+    def variant_named(self, name: str) -> Variant:
+        """Return the variant of a name.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        return {variant.name: variant for variant in self.variants}[name]
+
     def takes(self, number: int) -> bool:
         """Return whether a bucket of the layer takes part."""
         return any(number in buckets for buckets in self.traffic)
@@ -133,6 +161,39 @@ class Experiment(BaseModel):
             for one in variant.buckets:
                 table[one.start : one.stop] = bytes([index]) * len(one)
         return bytes(table)
+
+
+def _require_shares(experiment: Experiment) -> None:
+    _require_apart({variant.name: variant.buckets for variant in experiment.variants})
+    total = 0
+    for variant in experiment.variants:
+        if not variant.buckets:
+            msg = f"variant {variant.name} of {experiment.name} has no buckets"
+            raise ValueError(msg)
+        total += variant.share_bp
+    if total != BUCKETS:
+        msg = f"shares of the variants of {experiment.name} must sum to {BUCKETS}, got {total}"
+        raise ValueError(msg)
+
+
+def _require_teams(experiment: Experiment) -> None:
+    name, variants = experiment.name, experiment.variants
+    if len(variants) != N_TEAMS:
+        msg = f"{name} interleaves two variants, got {len(variants)}"
+        raise ValueError(msg)
+    for variant in variants:
+        if variant.name == INTERLEAVED:
+            msg = f"{name} cannot name a variant {INTERLEAVED!r}: units are assigned by that name"
+            raise ValueError(msg)
+        if variant.buckets:
+            msg = f"variant {variant.name} of {name} has buckets: every unit sees both variants"
+            raise ValueError(msg)
+        if "exploration" in variant.policy.model_fields_set:
+            msg = (
+                f"variant {variant.name} of {name} changes exploration, which interleaved slates "
+                "do not have: compare it by shares"
+            )
+            raise ValueError(msg)
 
 
 def _require_apart(held: Mapping[str, tuple[BucketRange, ...]]) -> None:

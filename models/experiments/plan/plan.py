@@ -10,7 +10,14 @@ from typing import Final, Protocol, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.experiments.plan.bucketing import BUCKETS, bucket, overlap
-from models.experiments.plan.experiment import Experiment, Unit, Variant, Visitors
+from models.experiments.plan.experiment import (
+    INTERLEAVED,
+    Experiment,
+    Kind,
+    Unit,
+    Variant,
+    Visitors,
+)
 from models.slate.slate_policy import Name, SlatePolicy
 
 HOLDOUT: Final = "holdout"
@@ -85,7 +92,7 @@ class Assignment:
 
     Attributes:
         experiment: Name of the experiment, or `HOLDOUT`.
-        variant: Name of the variant.
+        variant: Name of the variant, or `INTERLEAVED`.
         unit: Assignment unit.
         unit_id: Its id; None where a variant was forced on a visit that does not name it.
         share_bp: The variant's share of the experiment's units: the assignment propensity
@@ -102,16 +109,45 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Interleaving:
+    """The second policy of a visit whose slate is interleaved.
+
+    Attributes:
+        experiment: Name of the experiment.
+        first: Name of the control, whose policy is that of the route.
+        second: Name of the other variant.
+        policy: The other variant's policy.
+    """
+
+    experiment: str
+    first: str
+    second: str
+    policy: SlatePolicy
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Policy of a visit, and the assignments that determined it.
 
     Attributes:
         policy: The slate policy.
         assignments: Assigned variants by experiment, in the plan's order.
+        interleaving: The policy that the slate is shared with, None for a slate of one policy.
     """
 
     policy: SlatePolicy
     assignments: tuple[Assignment, ...] = ()
+    interleaving: Interleaving | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """The variant of a visit in one experiment; with a rival, both make the slate."""
+
+    experiment: Experiment
+    variant: Variant
+    assignment: Assignment
+    rival: Variant | None = None
 
 
 class Plan(BaseModel):
@@ -185,28 +221,40 @@ class Plan(BaseModel):
             assignment = Assignment(HOLDOUT, HOLDOUT, Unit.CUSTOMER, customer, held.share_bp)
             return Route(self.default, (assignment,))
         # A forced variant holds for a held-out unit too: another platform decided it.
-        decided = [one for one in self._decided(visit) if held is None or one[1].is_forced]
-        known = {assignment.experiment for _, assignment in decided}
+        decided = [one for one in self._decided(visit) if held is None or one.assignment.is_forced]
+        known = {one.experiment.name for one in decided}
         for experiment, variant in visit.forced.items():
             if experiment not in known:
                 msg = f"no running experiment {experiment!r} has a variant {variant!r}"
                 raise UnknownVariantError(msg)
-        policy = self.default
-        for variant, _ in decided:
-            policy = policy.changed(variant.policy)
-        return Route(policy, tuple([assignment for _, assignment in decided]))
+        policy = self._policy(one.variant for one in decided)
+        assignments = tuple([one.assignment for one in decided])
+        both = next((one for one in decided if one.rival is not None), None)
+        if both is None or both.rival is None:
+            return Route(policy, assignments)
+        # The order of both teams is all that is drawn: its propensities are known exactly.
+        certain = {"exploration": None}
+        rival = self._policy(one.rival or one.variant for one in decided)
+        names = both.experiment.name, both.variant.name, both.rival.name
+        interleaving = Interleaving(*names, rival.model_copy(update=certain))
+        return Route(policy.model_copy(update=certain), assignments, interleaving)
 
-    def _decided(self, visit: Visit) -> Iterator[tuple[Variant, Assignment]]:
+    def _policy(self, variants: Iterable[Variant]) -> SlatePolicy:
+        policy = self.default
+        for variant in variants:
+            policy = policy.changed(variant.policy)
+        return policy
+
+    def _decided(self, visit: Visit) -> Iterator[_Decided]:
         layers = {layer.name: layer for layer in self.layers}
         running = [one for one in self.experiments if one.runs_at(visit.now)]
         forced_layers = _forced_layers(one for one in running if one.name in visit.forced)
         for experiment in running:
             layer, is_forced = layers[experiment.layer], experiment.name in visit.forced
             unit_id = visit.units.get(layer.unit)
-            variant = None
+            name = None
             if is_forced:
-                wanted = visit.forced[experiment.name]
-                variant = next((one for one in experiment.variants if one.name == wanted), None)
+                name = visit.forced[experiment.name]
             elif (
                 layer.name not in forced_layers
                 and unit_id is not None
@@ -215,11 +263,28 @@ class Plan(BaseModel):
                 )
                 and experiment.takes(bucket(unit_id, layer.salt))
             ):
-                variant = experiment.variant_for(bucket(unit_id, experiment.salt))
-            if variant is not None:
-                names = experiment.name, variant.name
-                share = variant.share_bp
-                yield variant, Assignment(*names, layer.unit, unit_id, share, is_forced)
+                name = _assigned(experiment, unit_id)
+            if name is not None:
+                found = _found(experiment, name)
+                if found is not None:
+                    variant, rival, share = found
+                    names = experiment.name, name
+                    assignment = Assignment(*names, layer.unit, unit_id, share, is_forced)
+                    yield _Decided(experiment, variant, assignment, rival)
+
+
+def _assigned(experiment: Experiment, unit_id: str) -> str:
+    if experiment.kind is Kind.INTERLEAVING:
+        return INTERLEAVED
+    return experiment.variant_for(bucket(unit_id, experiment.salt)).name
+
+
+def _found(experiment: Experiment, name: str) -> tuple[Variant, Variant | None, int] | None:
+    """Return the variant of a name with its rival and its share, None if there is none."""
+    if experiment.kind is Kind.INTERLEAVING and name == INTERLEAVED:
+        return *experiment.teams, BUCKETS
+    found = next((one for one in experiment.variants if one.name == name), None)
+    return None if found is None else (found, None, found.share_bp)
 
 
 def _forced_layers(forced: Iterable[Experiment]) -> Mapping[str, str]:
@@ -268,6 +333,12 @@ def _require_compatible(first: Experiment, second: Experiment) -> None:
             )
             raise ValueError(msg)
         return
+    if first.kind is second.kind is Kind.INTERLEAVING:
+        msg = (
+            f"{first.name} and {second.name} both interleave at the same time: put them into one "
+            "layer, as a slate has two teams"
+        )
+        raise ValueError(msg)
     both = _fields(first) & _fields(second)
     if both:
         msg = (
@@ -278,7 +349,9 @@ def _require_compatible(first: Experiment, second: Experiment) -> None:
 
 
 def _fields(experiment: Experiment) -> set[str]:
-    return {name for variant in experiment.variants for name in variant.policy.fields()}
+    fields = {name for variant in experiment.variants for name in variant.policy.fields()}
+    # Interleaved slates do not explore.
+    return fields | ({"exploration"} if experiment.kind is Kind.INTERLEAVING else set())
 
 
 def _require_distinct(what: str, names: list[str]) -> None:

@@ -1,6 +1,7 @@
 """Plan drafts: experiments with shares, from which buckets are allocated."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -13,7 +14,7 @@ from models.experiments.plan.bucketing import (
     allocate_beside,
     resized,
 )
-from models.experiments.plan.experiment import MAX_VARIANTS, Audience, Experiment, Variant
+from models.experiments.plan.experiment import MAX_VARIANTS, Audience, Experiment, Kind, Variant
 from models.experiments.plan.plan import MAX_EXPERIMENTS, Holdout, Layer, Plan, given_fields, meet
 from models.slate.slate_policy import UNCHANGED, Name, PolicyChange, SlatePolicy
 
@@ -21,7 +22,7 @@ _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
 
 class VariantDraft(BaseModel):
-    """Draft of a variant, with its share or its exact buckets."""
+    """Draft of a variant, with its share or its exact buckets; in an interleaving with neither."""
 
     model_config = _FROZEN
 
@@ -34,19 +35,16 @@ class VariantDraft(BaseModel):
     )
     policy: PolicyChange = UNCHANGED
 
-    @model_validator(mode="after")
-    def _has_one_size(self) -> Self:
-        if (self.share_bp is None) == (self.buckets is None):
-            msg = f"variant {self.name} needs either share_bp or buckets"
-            raise ValueError(msg)
-        return self
-
 
 class ExperimentTerms(BaseModel):
     """Draft of an experiment without its name."""
 
     model_config = _FROZEN
 
+    kind: Kind = Field(
+        default=Kind.AB,
+        description="`ab`: each unit sees one variant. `interleaving`: it sees two in one slate.",
+    )
     layer: Name
     salt: str = Field(min_length=1, max_length=128, description="A new salt deals units anew.")
     traffic_bp: int | None = Field(
@@ -69,6 +67,12 @@ class ExperimentTerms(BaseModel):
         if self.traffic_bp is not None and self.traffic is not None:
             msg = "either traffic_bp or traffic, not both"
             raise ValueError(msg)
+        for variant in self.variants:
+            n_sizes = (variant.share_bp is not None) + (variant.buckets is not None)
+            if n_sizes != (self.kind is Kind.AB):
+                wanted = "either share_bp or" if self.kind is Kind.AB else "neither share_bp nor"
+                msg = f"variant {variant.name} needs {wanted} buckets"
+                raise ValueError(msg)
         shares = [variant.share_bp for variant in self.variants if variant.share_bp is not None]
         if 0 < len(shares) < len(self.variants):
             msg = "either all variants name share_bp or all name buckets"
@@ -134,6 +138,19 @@ def with_experiment(plan: Plan, draft: ExperimentDraft) -> Plan:
     return Plan.model_validate({**given_fields(plan), "experiments": experiments})
 
 
+def with_end(plan: Plan, name: str, now: datetime) -> Plan:
+    """Return the plan with an experiment ended at a time after its start; an ended one stays."""
+
+    def ended(one: Experiment) -> Experiment:
+        if one.name != name or not one.runs_at(now):
+            return one
+        # Fields that were not set stay so: `exclude_unset` leaves them out of answers.
+        return Experiment.model_validate({**given_fields(one), "ends_at": now})
+
+    experiments = [ended(one) for one in plan.experiments]
+    return Plan.model_validate({**given_fields(plan), "experiments": experiments})
+
+
 def without_experiment(plan: Plan, name: str) -> Plan:
     """Return the plan without an experiment."""
     experiments = [one for one in plan.experiments if one.name != name]
@@ -171,7 +188,8 @@ def _variants(draft: ExperimentDraft, before: Experiment | None) -> list[Variant
         assigned = [buckets or () for buckets in exact]
     return [
         Variant.model_validate(
-            {"name": variant.name, "buckets": buckets}
+            {"name": variant.name}
+            | ({"buckets": buckets} if buckets else {})
             | ({"policy": variant.policy} if "policy" in variant.model_fields_set else {})
         )
         for variant, buckets in zip(draft.variants, assigned, strict=True)

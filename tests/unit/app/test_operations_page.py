@@ -11,6 +11,7 @@ from app.recommend.degradation_level import (
     NO_MODEL,
     NOTHING_OPEN,
     ORDER_MISSING,
+    RIVAL_NOT_RANKED,
     SHED,
     TOO_SLOW,
     DegradationLevel,
@@ -36,7 +37,8 @@ def test_every_value_of_degraded_has_its_row() -> None:
 
 def test_every_cause_has_its_row_with_its_level() -> None:
     of_popularity = (SHED, TOO_SLOW, NO_MODEL, MODEL_FAILED, ORDER_MISSING)
-    causes = [*CAUSES.values(), CATALOGUE_LATE, COUNTS_NOT_READ, *of_popularity, NOTHING_OPEN]
+    others = (CATALOGUE_LATE, COUNTS_NOT_READ, RIVAL_NOT_RANKED, NOTHING_OPEN)
+    causes = [*CAUSES.values(), *others, *of_popularity]
 
     text = section("Why was this answer degraded?")
     found = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", text, flags=re.MULTILINE)

@@ -52,7 +52,7 @@ async def logged(log: ListLog, directory: Path, *, n: int) -> float:
     with ThreadPoolExecutor(1) as pool:
         queue = ExposureQueue(log, SnapshotArchive(directory), pool=pool, metrics=metrics)
         for _ in range(n):
-            queue.put(RECORD, None)
+            queue.put(RECORD)
         running = asyncio.create_task(go_on(queue))
         await queue.drain()
         running.cancel()
@@ -75,7 +75,7 @@ async def test_answers_that_follow_each_other_share_a_round_trip(tmp_path: Path)
         running = asyncio.create_task(go_on(queue))
         for _ in range(3):
             await asyncio.sleep(0)
-            queue.put(RECORD, None)
+            queue.put(RECORD)
         await queue.drain()
         running.cancel()
 
@@ -110,7 +110,7 @@ async def test_what_was_logged_makes_room(tmp_path: Path, monkeypatch: pytest.Mo
         queue = ExposureQueue(log, SnapshotArchive(tmp_path), pool=pool, metrics=metrics)
         running = asyncio.create_task(go_on(queue))
         for _ in range(2):
-            queue.put(RECORD, None)
+            queue.put(RECORD)
             await queue.drain()
         running.cancel()
 
@@ -198,7 +198,7 @@ async def test_a_batch_of_a_part_that_is_away_lets_other_batches_pass(
     queue: ExposureQueue, node: NodeAwayLog, metrics: Metrics
 ) -> None:
     for record in [AWAY] * (BATCH + 1) + [RECORD] * 2:
-        queue.put(record, None)
+        queue.put(record)
     with pytest.raises(StoreUnavailableError, match="no node serves the slot"):
         await queue.log_batch()
 
@@ -223,7 +223,7 @@ async def test_refused_records_take_no_more_than_their_share(
 
     for _ in range(4):
         for record in [AWAY] * 2 + [RECORD] * 3:
-            queue.put(record, None)
+            queue.put(record)
         await queue.log_batch()
 
     assert [one.owner for one in node.records] == ["c1"] * 12
@@ -235,7 +235,7 @@ async def test_refused_records_that_are_refused_again_are_no_outage(
 ) -> None:
     monkeypatch.setattr(exposure_queue, "RETRY_S", 0.0)
     for record in (AWAY, RECORD):
-        queue.put(record, None)
+        queue.put(record)
     await queue.log_batch()
     await queue.log_batch()  # of the refused one alone
 
@@ -251,7 +251,7 @@ async def test_new_refusals_do_not_put_off_the_next_try(
     for now_s in (0.0, 0.9):
         monkeypatch.setattr(exposure_queue, "monotonic", lambda now_s=now_s: now_s)
         for record in (AWAY, RECORD):
-            queue.put(record, None)
+            queue.put(record)
         await queue.log_batch()
     node.is_away = False
     monkeypatch.setattr(exposure_queue, "monotonic", lambda: 1.0)

@@ -1,4 +1,4 @@
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 import polars as pl
 import pytest
@@ -8,6 +8,7 @@ from models.experiments.exposure_record import (
     FILE_COLUMNS,
     STREAM_COLUMNS,
     ExposureRecord,
+    InterleavedRecord,
     ShownItem,
     read_records,
 )
@@ -80,6 +81,19 @@ FILE = {
             }
         )
     ),
+    "interleaving": pl.Struct(
+        {
+            "experiment": pl.String,
+            "first": pl.String,
+            "second": pl.String,
+            "teams": pl.List(pl.String),
+            "snapshot_id": pl.String,
+            "bundle_id": pl.String,
+            "order_by": pl.String,
+            "diversity": pl.Float64,
+            "feature_hash": pl.String,
+        }
+    ),
     "versions": pl.List(pl.List(pl.String)),
 }
 """The columns that files have had since 0.1: readers of other teams rely on them."""
@@ -113,6 +127,7 @@ def file_of(*records: ExposureRecord) -> pl.DataFrame:
                     }
                     for one in row["slate"]
                 ],
+                "interleaving": row["interleaving"] and asdict(row["interleaving"]),
             }
             for row in rows
         ],
@@ -139,6 +154,21 @@ def test_a_record_is_read_back_whole_and_in_order() -> None:
     second = replace(RECORD, recommendation_id="r2", candidates=None, exploration=None, slate=())
 
     assert list(read_records(file_of(RECORD, second))) == [RECORD, second]
+
+
+def test_an_interleaved_record_is_read_back_with_its_teams_and_its_second_policy() -> None:
+    second = InterleavedRecord(
+        *("bundles", "serving", "candidate", ("candidate", None), "abc.def", "b2", "meta"),
+        diversity=0.5,
+        feature_hash="ee",
+    )
+    recorded = replace(RECORD, interleaving=second)
+
+    (again,) = read_records(file_of(recorded))
+
+    assert again == recorded
+    assert again.interleaving is not None
+    assert again.interleaving.policy == SlatePolicy(order_by="meta", diversity=0.5)
 
 
 def test_a_record_says_what_was_asked_and_by_which_policy() -> None:

@@ -7,12 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.experiments.analysis.interleaving import InterleavingResults
+from models.experiments.analysis.preference import Preference, preference_interval
+from models.experiments.analysis.sample_ratio import sample_ratio
 from models.experiments.plan.bucketing import bucket
 from models.experiments.plan.experiment import Unit
 from models.experiments.plan.plan import Plan, Visit
 from models.experiments.plan.plan_edit import ExperimentDraft, PlanDraft, with_experiment
-from models.promotion.canary_plan import LAYER, with_canary, with_its_canary
-from models.promotion.count import ShadowCounts
+from models.promotion.canary_plan import LAYER, with_canary, with_interleaving, with_its_canary
+from models.promotion.count import CANDIDATE, SERVING, ShadowCounts
 from models.promotion.estimate import OffPolicyEstimate
 from models.promotion.promotion import Evidence, Promotion, Stage
 from models.slate.slate_policy import SlatePolicy
@@ -42,9 +45,13 @@ def stepped(promotion: Promotion, known: Evidence, *, hours: float = 2.0) -> Pro
     return after
 
 
-def in_canary() -> Promotion:
+def in_interleaving() -> Promotion:
     known = evidence(counts=GOOD_SHADOW)
     return stepped(stepped(begun(), known), known)
+
+
+def in_canary() -> Promotion:
+    return stepped(in_interleaving(), evidence(counts=GOOD_SHADOW), hours=48.1)
 
 
 def test_a_promotion_begins_in_shadow() -> None:
@@ -59,9 +66,11 @@ def test_rules_that_hold_lead_to_the_next_stage_and_are_kept_with_their_figures(
     shadow = begun().settled()
 
     estimate = stepped(shadow, known)
-    canary = stepped(estimate, known)
+    shared = stepped(estimate, known)
+    canary = stepped(shared, known, hours=48.1)
 
     assert (estimate.stage, canary.stage, canary.share_bp) == (Stage.ESTIMATE, Stage.CANARY, 100)
+    assert (shared.stage, shared.share_bp) == (Stage.INTERLEAVING, 300)
     assert not canary.is_settled
     last = estimate.decisions[-1]
     assert (last.before, last.stage, last.who, last.at) == (
@@ -114,7 +123,127 @@ def test_with_chance_in_the_answers_an_estimate_is_waited_for() -> None:
     refused = OffPolicyEstimate(bundle="b2", refusal="too few")
 
     assert waiting.stepped(known, now=START + 3 * HOUR, who="w1") is None
-    assert stepped(waiting.with_estimate(refused), known).stage is Stage.CANARY
+    assert stepped(waiting.with_estimate(refused), known).stage is Stage.INTERLEAVING
+
+
+def preferred(for_candidate: int, for_serving: int, **fields: object) -> InterleavingResults:
+    """Results of an interleaving in which so many customers preferred each bundle."""
+    n = for_candidate + for_serving
+    one = Preference(
+        metric="overall",
+        for_second=for_candidate,
+        for_first=for_serving,
+        tied=0,
+        preference=preference_interval(for_candidate, for_serving, planned_units=1_000),
+        safe_p_value=1.0,
+        looks=(),
+    )
+    return InterleavingResults.model_validate(
+        {
+            **{"experiment": "promotion-1-interleaving", "unit": "customer", "rules": {}},
+            **{"first": SERVING, "second": CANDIDATE, "starts_at": START, "until": START},
+            **{"verdict": "", "left_out": {}, "answers": n, "analysed": n, "contested": 1.0},
+            "teams": [
+                {"name": name, "places": n, "clicks": n, "purchases": 0, "revenue": 0.0}
+                for name in (SERVING, CANDIDATE)
+            ],
+            "coins": sample_ratio({SERVING: n, CANDIDATE: n}, {SERVING: 1, CANDIDATE: 1}),
+            "preferences": [one],
+            **fields,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("for_candidate", "for_serving", "follows"),
+    [
+        (300, 300, None),  # 3.08 / sqrt(600) is 0.126: not below -0.2
+        (30, 30, "open"),  # 4.1 / sqrt(60) is 0.53
+        (150, 300, "stopped"),  # -0.33, and 0.15 on each side
+        (300, 150, None),
+    ],
+)
+def test_what_customers_prefer_decides_an_interleaving(
+    for_candidate: int, for_serving: int, follows: str | None
+) -> None:
+    shared, found = in_interleaving(), preferred(for_candidate, for_serving)
+    after = shared.stepped(evidence(interleaved=found), now=shared.since + 2 * HOUR, who="w1")
+
+    if follows == "open":
+        assert after is None
+        return
+    assert after is not None
+    assert after.stage is (Stage.STOPPED if follows else Stage.CANARY)
+    if follows:
+        assert after.decisions[-1].reason.startswith(
+            f"{for_candidate} of 450 customers prefer it by overall: -33.3% ("
+        )
+
+
+def test_a_preference_is_waited_for_at_least_and_at_most() -> None:
+    """What customers cannot decide, the canary does: both may order alike."""
+    shared, known = in_interleaving(), evidence(interleaved=preferred(300, 300))
+    undecided = evidence(interleaved=preferred(0, 0))
+
+    assert shared.stepped(known, now=shared.since + 0.9 * HOUR, who="w1") is None
+    assert shared.stepped(undecided, now=shared.since + 47.9 * HOUR, who="w1") is None
+    late = stepped(shared, undecided, hours=48.1)
+    assert late.stage is Stage.CANARY
+    said = {one.rule: one.said for one in late.decisions[-1].findings}["overall"]
+    assert said == (
+        "0 of 0 customers prefer it by overall, and it must not be below -20.0%; "
+        "undecided after 2 days, the canary decides"
+    )
+
+
+def test_a_worse_candidate_is_stopped_however_late() -> None:
+    worse = evidence(interleaved=preferred(150, 300))
+
+    assert stepped(in_interleaving(), worse, hours=48.1).stage is Stage.STOPPED
+
+
+def test_a_candidate_that_cannot_share_slates_is_stopped_without_any_sale() -> None:
+    """Six of the first 500 answers are more than a hundredth, however the others end."""
+    shared = in_interleaving()
+    failing = {"interleaved.answers": 20, "interleaved.degraded": 6}
+    enough = {"interleaved.answers": 601, "interleaved.degraded": 6}
+
+    stopped = stepped(shared, evidence(counts=failing))
+    assert stopped.decisions[-1].reason == "6 of 500 slates are not shared, at most 1.0% may"
+    assert shared.stepped(evidence(counts=enough), now=shared.since + 2 * HOUR, who="w1") is None
+
+
+def test_coins_that_are_no_chance_stop_an_interleaving() -> None:
+    unfair = sample_ratio({SERVING: 100, CANDIDATE: 0}, {SERVING: 1, CANDIDATE: 1})
+    known = evidence(interleaved=preferred(300, 300, coins=unfair))
+
+    stopped = stepped(in_interleaving(), known)
+
+    assert [one.rule for one in stopped.decisions[-1].findings if one.state == "breached"] == [
+        "coins"
+    ]
+
+
+def test_the_interleaving_shares_slates_of_its_share_and_ends_with_the_canary() -> None:
+    promotion = in_interleaving()
+    plan = with_interleaving(Plan(), promotion, now=START)
+
+    routes = [plan.route(Visit(START, {Unit.CUSTOMER: one})) for one in CUSTOMERS]
+    rivals = {one.interleaving.policy.bundle for one in routes if one.interleaving}
+    n, p = len(CUSTOMERS), 0.03
+    seen = sum(one.interleaving is not None for one in routes)
+    after = with_canary(plan, promotion, share_bp=100, now=START + HOUR)
+
+    assert rivals == {"b2"}
+    assert abs(seen - n * p) < 5 * (n * p * (1 - p)) ** 0.5
+    assert all(one.policy.bundle is None for one in routes)
+    names = [(one.name, one.ends_at) for one in after.experiments]
+    assert names == [("promotion-1-interleaving", START + HOUR), ("promotion-1", None)]
+    # The canary grows, and the results of the interleaving stay as they are.
+    grown = with_canary(after, promotion, share_bp=1_000, now=START + 2 * HOUR)
+    assert [(one.name, one.ends_at) for one in grown.experiments] == names
+    following = with_interleaving(grown, begun(2), now=START + 3 * HOUR)
+    assert [one.name for one in following.experiments] == ["promotion-2-interleaving"]
 
 
 def test_nothing_follows_what_is_over() -> None:
@@ -131,10 +260,10 @@ def test_a_promotion_is_read_as_it_was_written() -> None:
 
 
 @given(st.lists(st.sampled_from(["wait", "good", "bad", "late", "by hand"]), max_size=12))
-def test_stages_only_follow_each_other_and_customers_see_it_only_in_a_canary(
+def test_stages_only_follow_each_other_and_customers_see_it_only_in_experiments(
     course: list[str],
 ) -> None:
-    """In any case: shadow, estimate, canary, and no step without a decision."""
+    """In any case: shadow, estimate, interleaving, canary, and no step without a decision."""
     promotion = begun()
     for event in course:
         before = promotion
@@ -149,10 +278,10 @@ def test_stages_only_follow_each_other_and_customers_see_it_only_in_a_canary(
             before.stage,
             after.stage,
         )
-        assert (after.share_bp > 0) == (after.stage is Stage.CANARY)
+        assert (after.share_bp > 0) == (after.stage in {Stage.INTERLEAVING, Stage.CANARY})
 
     stages = [one.stage for one in promotion.decisions]
-    order = [Stage.SHADOW, Stage.ESTIMATE, Stage.CANARY, Stage.STOPPED]
+    order = [Stage.SHADOW, Stage.ESTIMATE, Stage.INTERLEAVING, Stage.CANARY, Stage.STOPPED]
     assert stages == order[: len(stages)] or (
         stages[-1] is Stage.STOPPED and stages[:-1] == order[: len(stages) - 1]
     )

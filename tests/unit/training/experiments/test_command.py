@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -141,6 +142,49 @@ def test_without_exposures_it_says_what_could_be_seen(directory: Path) -> None:
     assert found["results"] is None
     assert found["design"]["wanted_lift"] == 0.2
     assert found["design"]["sizes"][0]["required_units"] == 2_442
+
+
+def test_an_interleaving_is_reported_in_words_and_as_a_page(
+    directory: Path, tmp_path: Path
+) -> None:
+    """Sixty of 120 customers click the candidate's place, and six the serving one's."""
+    teams = [{"name": "serving"}, {"name": "candidate"}]
+    fields = {**dict(two_arms()), "kind": "interleaving", "control": "serving", "variants": teams}
+    plan_file(directory / "plan.json", Experiment.model_validate(fields))
+    answers = [Answer(unit=f"c{n}", variant="interleaved", share_bp=10_000) for n in range(120)]
+    pairs = [["serving", "candidate"], ["candidate", "serving"]]
+    shared = [{"experiment": "trial", "teams": pairs[n % 2]} for n in range(120)]
+    exposures(answers).with_columns(pl.Series("interleaving", shared)).write_parquet(
+        directory / "exposures.parquet"
+    )
+    clicked = {n: 1 - n % 2 for n in range(60)} | {n: n % 2 for n in range(60, 66)}
+    clicks = [
+        event(
+            event_id=f"k{n}",
+            customer_id=f"c{n}",
+            type="click",
+            sale_id=f"s{1 + place}",
+            at="2026-03-02T01:00:00Z",
+            exposure_id=f"x{n}",
+        )
+        for n, place in clicked.items()
+    ]
+    last = event(event_id="last", at="2026-03-16T00:00:00Z", customer_id="nobody")
+    write_dataset(directory, sales=[sale()], events=[*clicks, last])
+    out = tmp_path / "report.html"
+
+    found = reported(directory, "--json", "--out", str(out))["results"]
+    printed = report(directory, "--exposures", str(directory), "--window-hours", "24")
+
+    overall = found["preferences"][0]
+    assert (overall["for_second"], overall["for_first"], overall["tied"]) == (60, 6, 54)
+    assert found["rules"]["planned_units"] == 1_000
+    verdict = "Customers prefer candidate to serving: of 66 who credited one more, 60 credited"
+    assert found["verdict"].startswith(verdict)
+    html = out.read_text(encoding="utf-8")
+    assert verdict in html
+    assert "stands above" in html
+    assert verdict in " ".join(printed.stdout.split())
 
 
 def test_an_unknown_experiment_names_the_known(directory: Path) -> None:

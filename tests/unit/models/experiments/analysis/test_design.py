@@ -75,6 +75,46 @@ def test_where_nothing_was_bought_nothing_can_be_planned(rng: np.random.Generato
     assert set(found.detectable_lift.values()) == {None}
 
 
+def test_an_interleaving_needs_units_who_click_or_buy(rng: np.random.Generator) -> None:
+    """A lift of a half is a preference of 0.5 / 2.5, which 196.2 deciding customers show."""
+    found = planned(history(rng))
+
+    share = found.sizes[0].mean  # those who buy, as there are no clicks
+    assert found.interleaving.preference == 0.2
+    assert found.interleaving.deciding_share == pytest.approx(share)
+    wanted = math.ceil((2.801585 / 0.2) ** 2 / share)
+    assert found.interleaving.required_units == wanted
+    assert found.interleaving.minimum_days == math.ceil(wanted / PER_DAY / 7) * 7
+
+
+def test_clicks_decide_an_interleaving_too_within_the_window() -> None:
+    """Half of the units click a minute after their first event; others only a day later."""
+    did = [
+        Did(unit=f"c{day}-{n}", kind="view", at=day * DAY_US)
+        for day in range(-30, 0)
+        for n in range(10)
+    ]
+    after = {0: 1, 1: 1, 2: 1, 3: 1, 4: 1, 5: DAY_US}
+    did += [
+        Did(unit=f"c{day}-{n}", kind="click", at=day * DAY_US + later)
+        for day in range(-29, 0)
+        for n, later in after.items()
+    ]
+    known = events([*did, Did(unit="late", kind="view", at=0)])
+
+    assert planned(known).interleaving.deciding_share == 0.5
+
+
+def test_an_interleaving_is_planned_beside_an_even_test(rng: np.random.Generator) -> None:
+    known = history(rng)
+    teams = [{"name": "control"}, {"name": "treatment"}]
+
+    found = planned(known, kind="interleaving", variants=teams)
+
+    assert found.sizes == planned(known).sizes
+    assert found.interleaving == planned(known).interleaving
+
+
 def test_only_the_audience_is_counted() -> None:
     at = np.arange(-30, 1, dtype=np.int64) * DAY_US
     markets = ["fr" if number % 2 else "de" for number in range(len(at))]

@@ -1,0 +1,225 @@
+"""Slates that two bundles share: over HTTP, in the log, made again, and in results."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.bundles.bundle_repository import BundleRepository
+from app.catalogue.model import Model
+from app.catalogue.snapshot_archive import SnapshotArchive
+from app.cli.replay import Replayer, replay_all
+from app.export import export
+from app.resources import SNAPSHOTS
+from app.settings import Settings
+from app.stores.connection import Connection
+from app.stores.store import Stores
+from models.experiments.exposure import read_exposures
+from models.experiments.exposure_record import ExposureRecord, read_records
+from tests.api.conftest import SALES
+from tests.bundles import recalibrated, reversed_order
+from tests.plans import LAYER, terms
+from tests.shop import reopened
+
+N_SALES = 12
+SHOWN = 5
+CUSTOMERS = [f"c{number}" for number in range(60)]
+RESULTS = "/v1/experiments/both/results"
+
+
+@pytest.fixture(scope="module")
+def shelf(
+    tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """The serving bundle, and one with its order reversed."""
+    root = tmp_path_factory.mktemp("shelf")
+    original = tiny_bundle[0]
+    return recalibrated(original, root, shift=0.0), reversed_order(original, root, centre=-4.0)
+
+
+@pytest.fixture
+def settings(settings: Settings, shelf: tuple[Path, Path], tmp_path: Path) -> Settings:
+    named = {"bundles": shelf[0].parent, "bundle": shelf[0].name, "exports": tmp_path / "out"}
+    return settings.model_copy(update=named)
+
+
+@pytest.fixture
+def model(shelf: tuple[Path, Path]) -> Model:
+    return BundleRepository(shelf[0].parent, None).load(shelf[0].name)
+
+
+@pytest.fixture
+async def stores(stores: Stores, model: Model) -> Stores:
+    """The store with sales that both bundles know."""
+    assert model.scorer is not None
+    for one in SALES:
+        await stores.sales.delete(one.sale_id)
+    await stores.sales.put(reopened(model.scorer, n=N_SALES))
+    return stores
+
+
+async def interleave(client: httpx.AsyncClient, bundle: str, **fields: object) -> httpx.Response:
+    """Share the slates of half of the customers with a bundle."""
+    teams = [{"name": "serving"}, {"name": "reversed", "policy": {"bundle": bundle}}]
+    await client.put("/v1/plan", json={"layers": [LAYER]})
+    mixed = {"kind": "interleaving", "control": "serving", "variants": teams, "traffic_bp": 5_000}
+    return await client.put("/v1/experiments/both", json={**terms(), **mixed, **fields})
+
+
+async def ask(
+    client: httpx.AsyncClient, customer: str, *, limit: int = SHOWN, variant: str | None = None
+) -> dict[str, Any]:
+    params: dict[str, str | int] = {"customer_id": customer, "limit": limit}
+    if variant is not None:
+        params["variant"] = variant
+    answer = await client.get("/v1/recommendations", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def click(
+    client: httpx.AsyncClient, customer: str, answer: dict[str, Any], sale: str
+) -> None:
+    """Click a sale of an answer."""
+    event = {
+        "event_id": f"e-{customer}",
+        "customer_id": customer,
+        "type": "click",
+        "sale_id": sale,
+        "at": datetime.now(UTC).isoformat(),
+        "exposure_id": answer["recommendation_id"],
+    }
+    posted = await client.post("/v1/events", json={"events": [event]})
+    assert posted.json()["accepted"] == 1, posted.text
+
+
+async def exported(connection: Connection, out: Path, *, n: int) -> list[ExposureRecord]:
+    """The records of an export, once all answers are in it."""
+    async with asyncio.timeout(60.0):
+        while True:
+            await export(connection, out)
+            exposures = out / "exposures.parquet"
+            records = [*read_records(read_exposures(out))] if exposures.is_file() else []
+            if len(records) >= n:
+                return records
+            await asyncio.sleep(0.1)
+
+
+async def test_half_of_the_customers_see_sales_of_both_bundles(
+    client: httpx.AsyncClient, shelf: tuple[Path, Path], stores: Stores, tmp_path: Path
+) -> None:
+    """A team's sales are the first that its bundle names, in the order of its own slate."""
+    put = await interleave(client, shelf[1].name)
+    answers = {one: await ask(client, one) for one in CUSTOMERS}
+    alone = {
+        name: {one: await ask(client, one, variant=f"both:{name}") for one in CUSTOMERS[:5]}
+        for name in ("serving", "reversed")
+    }
+    records = await exported(stores.connection, tmp_path / "out", n=len(CUSTOMERS) + 10)
+
+    assert put.status_code == 200, put.text
+    shared = [one for one in records if one.interleaving is not None]
+    names = {one.customer_id for one in shared}
+    assert 10 < len(names) < 50
+    for customer, answer in answers.items():
+        assigned = [one["variant"] for one in answer["assignments"]]
+        assert assigned == (["interleaved"] if customer in names else [])
+        assert (answer["degraded"], answer["bundle"]) == (None, shelf[0].name)
+        assert len({one["sale_id"] for one in answer["items"]}) == SHOWN
+    for one in shared:
+        assert one.interleaving is not None
+        assert (one.bundle_id, one.interleaving.bundle_id) == (shelf[0].name, shelf[1].name)
+        teams = [team for team in one.interleaving.teams if team]
+        assert abs(teams.count("serving") - teams.count("reversed")) <= 1
+        assert {shown.propensity for shown in one.slate} <= {0.5, 1.0}
+        for name in ("serving", "reversed") if one.customer_id in alone["serving"] else ():
+            own = [item["sale_id"] for item in alone[name][one.customer_id or ""]["items"]]
+            placed = [
+                shown.sale_id
+                for shown, team in zip(one.slate, one.interleaving.teams, strict=True)
+                if team == name
+            ]
+            assert placed == [sale for sale in own if sale in placed]
+    # Who forces one variant sees its bundle alone.
+    assert {one["bundle"] for one in alone["reversed"].values()} == {shelf[1].name}
+
+
+async def test_shared_slates_are_made_again_bit_for_bit(
+    client: httpx.AsyncClient,
+    shelf: tuple[Path, Path],
+    stores: Stores,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    await interleave(client, shelf[1].name, traffic_bp=10_000)
+    for customer in CUSTOMERS[:20]:
+        await ask(client, customer)
+    records = await exported(stores.connection, tmp_path / "out", n=20)
+    exposures = read_exposures(tmp_path / "out")
+    archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
+
+    replayer = Replayer(BundleRepository(shelf[0].parent, None), archive)
+    again = replay_all(exposures, replayer)
+    other = exposures.with_columns(recommendation_id="other-" + exposures["recommendation_id"])
+    changed = replay_all(other, replayer)
+
+    assert all(one.interleaving is not None for one in records)
+    assert (again.equal, again.differing, again.impossible) == (20, {}, {})
+    # Another answer has other coins.
+    assert len(changed.differing) > 15
+
+
+async def test_results_say_which_bundle_customers_prefer_and_forget_who_is_erased(
+    client: httpx.AsyncClient, shelf: tuple[Path, Path], stores: Stores, tmp_path: Path
+) -> None:
+    """All click the first sale that the serving bundle placed."""
+    await interleave(client, shelf[1].name, traffic_bp=10_000)
+    clicked = CUSTOMERS[:30]
+    answers = {one: await ask(client, one) for one in clicked}
+    records = await exported(stores.connection, tmp_path / "out", n=len(clicked))
+    for one in records:
+        assert one.customer_id is not None
+        assert one.interleaving is not None
+        place = one.interleaving.teams.index("serving")
+        answer = answers[one.customer_id]
+        await click(client, one.customer_id, answer, one.slate[place].sale_id)
+    erased = clicked[:5]
+    before = await found(client, stores, tmp_path / "out")
+    for one in erased:
+        assert (await client.delete(f"/v1/customers/{one}")).status_code == 200
+    after = await found(client, stores, tmp_path / "out")
+
+    for results, n in ((before, 30), (after, 25)):
+        assert results["left_out"]["units_with_an_open_window"] == n
+        assert (results["first"], results["second"]) == ("serving", "reversed")
+        assert results["answers"] == n
+        assert results["verdict"] == "No customer has preferred reversed or serving so far."
+        assert [one["name"] for one in results["teams"]] == ["serving", "reversed"]
+
+
+async def found(client: httpx.AsyncClient, stores: Stores, out: Path) -> dict[str, Any]:
+    """The results of an export; the windows of all customers are still open."""
+    await export(stores.connection, out)
+    answer = await client.get(RESULTS)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_a_bundle_that_is_not_there_is_refused_and_a_caller_list_is_shared(
+    client: httpx.AsyncClient, shelf: tuple[Path, Path]
+) -> None:
+    refused = await interleave(client, "another")
+    await interleave(client, shelf[1].name, traffic_bp=10_000)
+    sales = [one["sale_id"] for one in (await ask(client, "c1", limit=N_SALES))["items"]]
+
+    body = {"customer_id": "c1", "candidates": sales[:4], "limit": 4}
+    ranked = await client.post("/v1/rank", json=body)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "plan_refused")
+    assert "variant reversed of both" in refused.json()["detail"]
+    assert ranked.status_code == 200, ranked.text
+    assert {one["sale_id"] for one in ranked.json()["items"]} == set(sales[:4])
+    assert ranked.json()["assignments"][0]["variant"] == "interleaved"
