@@ -99,7 +99,7 @@ class PlanEditor:
             # One that has not begun has no results to keep.
             if not experiment.runs_at(now) or experiment.starts_at == now:
                 return without_experiment(plan, name)
-            return with_end(plan, name, now)
+            return with_end(plan, name, now=now)
 
         return await self.change(f"end experiment {name}", edit, order=order)
 

@@ -90,7 +90,7 @@ def _with(plan: Plan, promotion: Promotion, terms: Mapping[str, object], *, now:
             continue
         # Results of its own interleaving stay readable while it is in canary.
         plan = (
-            with_end(plan, experiment.name, now)
+            with_end(plan, experiment.name, now=now)
             if experiment.name in promotion.experiments and experiment.starts_at < now
             else without_experiment(plan, experiment.name)
         )

@@ -12,9 +12,9 @@ from models.promotion.rule import InterleavingRules
 
 def interleaving_findings(
     rules: InterleavingRules,
-    counts: Mapping[str, int],
     results: InterleavingResults | None,
     *,
+    counts: Mapping[str, int],
     why_none: str,
     is_late: bool,
 ) -> Iterator[Finding]:
@@ -25,8 +25,8 @@ def interleaving_findings(
 
     Args:
         rules: The rules.
-        counts: Sums of the workers' counts.
         results: Of the experiment; None where there are none yet.
+        counts: Sums of the workers' counts.
         why_none: The reason for that.
         is_late: Whether the stage has lasted for `max_days`.
     """

@@ -215,8 +215,8 @@ class Promotion(BaseModel):
         yield at_least("min_hours", hours, limit=rules.min_hours, unit="hours of shared slates")
         yield from interleaving_findings(
             rules,
-            evidence.counts,
             evidence.interleaved,
+            counts=evidence.counts,
             why_none=evidence.why_none,
             is_late=hours > rules.max_days * _HOURS_A_DAY,
         )

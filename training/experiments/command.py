@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from models.dataset import read_event_log
+from models.dataset.events import EventTable
 from models.experiments.analysis.attribution import Rules
 from models.experiments.analysis.design import Design, NoBaselineError, design
 from models.experiments.analysis.interleaving import (
@@ -15,7 +16,7 @@ from models.experiments.analysis.interleaving import (
 )
 from models.experiments.analysis.results import Results, experiment_results
 from models.experiments.exposure import read_exposures
-from models.experiments.plan.experiment import Kind
+from models.experiments.plan.experiment import Experiment, Kind, Unit
 from models.experiments.plan.plan_file import find, read_plan
 from training.console import Data, Json, exit_on_user_error, print_json, with_folder
 from training.experiments.document import design_document, results_document
@@ -78,8 +79,7 @@ def experiment_report_command(
     """Say what came of an experiment, and what it can see, from exported files."""
     with exit_on_user_error():
         experiment, unit = find(read_plan(plan), name)
-        is_shared = experiment.kind is Kind.INTERLEAVING
-        usual = INTERLEAVING_RULES if is_shared else _RULES
+        usual = INTERLEAVING_RULES if experiment.kind is Kind.INTERLEAVING else _RULES
         rules = Rules(
             window_hours=window_hours,
             before_days=before_days,
@@ -89,20 +89,7 @@ def experiment_report_command(
         events, faults = read_event_log(data)
         for code, n in faults.counts().items():
             typer.echo(f"{n} × {code}", err=True)
-        results: Results | InterleavingResults | None = None
-        blocks: list[Block] = []
-        if exposures is not None:
-            answers = read_exposures(exposures)
-            if is_shared:
-                results = interleaving_results(
-                    experiment, answers, unit=unit, events=events, rules=rules
-                )
-                blocks = interleaving_document(results)
-            else:
-                results = experiment_results(
-                    experiment, answers, unit=unit, events=events, rules=rules
-                )
-                blocks = results_document(results)
+        results, blocks = _results(experiment, exposures, unit=unit, events=events, rules=rules)
     planned: Design | None = None
     try:
         planned = design(experiment, events, unit=unit, wanted_lift=lift, rules=rules)
@@ -121,3 +108,21 @@ def experiment_report_command(
         )
     else:
         print_blocks(blocks)
+
+
+def _results(
+    experiment: Experiment,
+    exposures: Path | None,
+    *,
+    unit: Unit,
+    events: EventTable,
+    rules: Rules,
+) -> tuple[Results | InterleavingResults | None, list[Block]]:
+    if exposures is None:
+        return None, []
+    answers = read_exposures(exposures)
+    if experiment.kind is Kind.INTERLEAVING:
+        shared = interleaving_results(experiment, answers, unit=unit, events=events, rules=rules)
+        return shared, interleaving_document(shared)
+    results = experiment_results(experiment, answers, unit=unit, events=events, rules=rules)
+    return results, results_document(results)

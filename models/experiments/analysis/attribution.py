@@ -93,7 +93,7 @@ def attribute(
     left_out: dict[str, int] = {}
     # The order of the conditions is the order in which units and answers are counted as left out.
     end_us = min(to_us(until), last_us)
-    routed = routed_answers(exposures, left_out, experiment, end_us=end_us)
+    routed = routed_answers(exposures, experiment, left_out=left_out, end_us=end_us)
     known = kept_by_reason(
         _units(routed, experiment), left_out, units_under_other_shares="is_settled"
     )
@@ -121,14 +121,14 @@ def attribute(
 
 
 def routed_answers(
-    exposures: pl.DataFrame, left_out: dict[str, int], experiment: Experiment, *, end_us: int
+    exposures: pl.DataFrame, experiment: Experiment, *, left_out: dict[str, int], end_us: int
 ) -> pl.DataFrame:
     """Return the answers of an experiment that its hash routed within its time, to known units.
 
     Args:
         exposures: Rows of the file of exposures.
-        left_out: Gets the number of the others by the reason.
         experiment: The experiment.
+        left_out: Gets the number of the others by the reason.
         end_us: Its end, or that of the known events if that is earlier.
 
     Raises:

@@ -114,7 +114,7 @@ def interleaving_results(
     shown = places(exposures, experiment.name)
     end_us = min(to_us(end), _last_us(experiment))
     routed = kept_by_reason(
-        routed_answers(exposures, left_out, experiment, end_us=end_us),
+        routed_answers(exposures, experiment, left_out=left_out, end_us=end_us),
         left_out,
         answers_of_one_variant_alone=pl.col("recommendation_id").is_in(
             shown["recommendation_id"].unique().implode()

@@ -74,8 +74,8 @@ def preference_interval(for_second: int, for_first: int, *, planned_units: int) 
 def preference(
     metric: str,
     margins: NDArray[np.int64],
-    days: NDArray[np.int64],
     *,
+    days: NDArray[np.int64],
     calendar: Calendar,
     planned_units: int,
 ) -> Preference:

@@ -138,7 +138,7 @@ def with_experiment(plan: Plan, draft: ExperimentDraft) -> Plan:
     return Plan.model_validate({**given_fields(plan), "experiments": experiments})
 
 
-def with_end(plan: Plan, name: str, now: datetime) -> Plan:
+def with_end(plan: Plan, name: str, *, now: datetime) -> Plan:
     """Return the plan with an experiment ended at a time after its start; an ended one stays."""
 
     def ended(one: Experiment) -> Experiment:

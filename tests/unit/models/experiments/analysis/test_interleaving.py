@@ -284,7 +284,7 @@ def test_customers_count_on_the_day_on_which_their_window_ends() -> None:
     margins = np.array([3, -1, 1, 1, 0])
     calendar = Calendar(START, START + timedelta(days=4), DAY_US)
 
-    one = preference("clicks", margins, days, calendar=calendar, planned_units=100)
+    one = preference("clicks", margins, days=days, calendar=calendar, planned_units=100)
 
     assert [(look.until, look.n_deciding, look.preference.value) for look in one.looks] == [
         (START + timedelta(days=1), 2, 0.0),
@@ -301,7 +301,7 @@ def test_the_p_value_falls_below_the_level_where_the_interval_excludes_no_prefer
     calendar = Calendar(START, START + timedelta(days=1), DAY_US)
     every = np.ones(n, dtype=np.int64)
 
-    one = preference("clicks", every, 0 * every, calendar=calendar, planned_units=n)
+    one = preference("clicks", every, days=0 * every, calendar=calendar, planned_units=n)
 
     width = sequential_width(n, planned_units=n)
     assert (math.sqrt(n) > width) == is_found == (one.safe_p_value < 0.05)
@@ -313,7 +313,7 @@ def test_the_smallest_p_value_of_all_looks_is_kept() -> None:
     calendar = Calendar(START, START + timedelta(days=2), DAY_US)
     margins, days = np.repeat([1, -1], 40), np.repeat([0, 1], 40)
 
-    one = preference("clicks", margins, days, calendar=calendar, planned_units=40)
+    one = preference("clicks", margins, days=days, calendar=calendar, planned_units=40)
 
     assert one.preference.value == 0.0
     assert one.safe_p_value < 1e-6
