@@ -135,8 +135,8 @@ def skew_finding(skew_ms: float) -> Finding:
         "clock",
         f"the store's clock is {skew_ms:+.1f} ms from this machine's",
         is_ok=abs(skew_ms) <= SKEW_MS,
-        advice="synchronise both by NTP: in an outage of the store, sales close by this machine's"
-        " clock",
+        advice="synchronise both by NTP: by the store's clock sales open and close, and events are"
+        " refused as too old or of the future; in an outage sales follow this machine's",
     )
 
 
