@@ -5,13 +5,15 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
+from ssl import SSLContext
 from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
-from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.connection import RedisSSLContext, SSLConnection, parse_url
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedConnection
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import SlotNotCoveredError
@@ -40,6 +42,36 @@ UNCOVERED_ADVICE: Final = (
 Options = dict[str, Any]
 
 
+class TlsConnection(SSLConnection):
+    """Connection by TLS, whose context all connections with the same options share.
+
+    redis-py makes one for each connection, which reads the certificates that the machine trusts:
+    40 to 55 ms in which no answer is computed (Debian's 144 certificates, 2026-11-30).
+    """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of redis-py
+        super().__init__(**options)
+        self.ssl_context.context = _shared(self.ssl_context)
+
+
+class SentinelTlsConnection(SentinelManagedConnection, TlsConnection):
+    """The same to the master that Sentinels name."""
+
+
+_contexts: Final[dict[tuple[object, ...], SSLContext]] = {}
+
+
+def _shared(own: RedisSSLContext) -> SSLContext:
+    files = (own.ca_certs, own.certfile, own.keyfile)
+    # A certificate that was replaced under its name is read anew.
+    changed = (Path(file).stat().st_mtime_ns for file in files if file)
+    options = (own.ca_data, own.ca_path, own.min_version, own.ciphers, own.password)
+    key = (*files, *options, own.cert_reqs, own.check_hostname, *changed)
+    if key not in _contexts:
+        _contexts[key] = own.get()
+    return _contexts[key]
+
+
 def uncovered(exc: BaseException | None) -> str | None:
     """Return which slot of a cluster no node serves, None if this is another error."""
     slot = re.search(r"\d+", str(exc)) if isinstance(exc, UNCOVERED) else None
@@ -60,9 +92,10 @@ def dialler(url: str, *, timeout_s: float, max_connections: int) -> Dial:
     options["retry"] = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
     if scheme.endswith(SENTINEL):
         return _sentinel(url.replace(SENTINEL, "", 1), options)
-    return lambda _before: Redis.from_pool(
-        BlockingConnectionPool.from_url(url, timeout=timeout_s, **options)
-    )
+    options |= parse_url(url)
+    if options.get("connection_class") is SSLConnection:
+        options["connection_class"] = TlsConnection
+    return lambda _before: Redis.from_pool(BlockingConnectionPool(timeout=timeout_s, **options))
 
 
 async def close(client: Client) -> None:
@@ -86,9 +119,15 @@ def _cluster(url: str, options: Options) -> Dial:
         places = [*nodes, *((str(node.host), int(node.port)) for node in known)]
         start = [ClusterNode(host, port or REDIS_PORT) for host, port in dict.fromkeys(places)]
         # One slot that no node serves must not take the others away, unless the servers say so.
-        return RedisCluster(
+        client = RedisCluster(
             startup_nodes=start, retry=retry, require_full_coverage=False, **options, **login
         )
+        if login.get("ssl"):
+            # It takes no class of connections, and makes its nodes of these.
+            client.connection_kwargs["connection_class"] = TlsConnection
+            for node in client.nodes_manager.startup_nodes.values():
+                node.connection_class = TlsConnection
+        return client
 
     return dial
 
@@ -100,6 +139,8 @@ def _sentinel(url: str, options: Options) -> Dial:
     of_sentinels = {k: v for k, v in (options | login).items() if k.startswith(("ssl", "socket_"))}
     of_sentinels |= {"username": user, "password": password}
     places = [(host, port or SENTINEL_PORT) for host, port in sentinels]
+    if login.get("ssl"):
+        login["connection_class"] = SentinelTlsConnection
 
     def dial(_before: Client | None) -> Client:
         manager = Sentinel(places, sentinel_kwargs=of_sentinels)
