@@ -202,7 +202,7 @@ _PICTURE_BODY: Final[dict[str, Any]] = {
 async def put_sale(
     sale_id: SaleId, request: Request, response: Response, resources: ResourcesDep
 ) -> Sale:
-    """Insert or replace a sale; every worker recommends it within a second."""
+    """Insert or replace a sale; while the store answers, every worker has it within a second."""
     body = parsed(SaleBody, await request.body())
     if body.sale_id not in {"", sale_id}:
         raise SaleMismatchError(sale_id, body.sale_id)

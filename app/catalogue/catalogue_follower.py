@@ -156,7 +156,8 @@ class CatalogueFollower:
     def is_late(self) -> bool:
         """Whether the catalogue may lack a change of more than a second ago, without an outage.
 
-        It has all changes up to the beginning of its last complete reading.
+        It has all changes up to the beginning of its last complete reading. A store that hangs is
+        an outage only after its timeout: until then the catalogue is late.
         """
         read_us = self._read_us
         if read_us is None or self.unread is not None:

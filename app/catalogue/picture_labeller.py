@@ -1,4 +1,4 @@
-"""Picture labeller: labels uploaded pictures by the scene model of the active bundle, in a pool."""
+"""Picture labeller: labels uploads by the active bundle's scene model, on a thread of its own."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
@@ -22,7 +22,7 @@ class PictureLabeller:
     """Labels uploads; while all slots are taken, further ones are refused, not queued."""
 
     def __init__(self, model: Callable[[], Model], *, pool: Executor, metrics: Metrics) -> None:
-        """Label with the model that is served at the time, in the threads of a pool."""
+        """Label with the model that is served at the time, in the one thread of a pool."""
         self._model = model
         self._pool = pool
         self._metrics = metrics

@@ -96,8 +96,9 @@ NOTHING_OPEN: Final = Cause(
 CATALOGUE_LATE: Final = Cause(
     DegradationLevel.REMEMBERED,
     "catalogue_late",
-    "the last complete reading of the catalogue is older than a second, though the store answers",
-    "add machines, or look at what else keeps this one busy",
+    "the last complete reading of the catalogue is older than a second",
+    "if `/health/full` names the store, repair it; otherwise add machines, or look at what else"
+    " keeps this one busy",
 )
 
 COUNTS_NOT_READ: Final = Cause(

@@ -25,9 +25,8 @@ from app.stores.keys import (
 )
 from app.stores.numbers import whole_number
 from app.stores.picture import ALL_PICTURES, REMOVED, StoredPicture, pack_picture, unpack_picture
-from models.catalogue.columns import MAX_MARKETS
 from models.dataset.schema import MAX_ATTRIBUTES
-from models.domain.sale import COVER, MAX_PICTURES, Sale
+from models.domain.sale import COVER, MAX_MARKETS, MAX_PICTURES, Sale
 
 CHANGE_CATALOGUE: Final = Script.named("change_catalogue", after=["version", "counter"])
 READ_CHANGES: Final = Script.named("read_changes", after=["version"])
@@ -131,7 +130,7 @@ class SaleStore:
         ]
         changed = await self._change(changes, doing="putting sales")
         if changed.of_markets:
-            raise TooManyMarketsError(changed.of_markets, MAX_MARKETS - 1)
+            raise TooManyMarketsError(changed.of_markets, MAX_MARKETS)
         if changed.of_attributes:
             raise TooManyAttributesError(changed.of_attributes, MAX_ATTRIBUTES)
         if without:
@@ -334,7 +333,7 @@ class SaleStore:
     async def _change(self, changes: Sequence[Change], *, doing: str) -> "_Changed":
         version, n_changes = 0, 0
         everywhere = (set[str](), set[str](), set[str]())
-        keys, limits = (*_KEYS, MARKETS, ATTRIBUTES), (MAX_MARKETS - 1, MAX_ATTRIBUTES)
+        keys, limits = (*_KEYS, MARKETS, ATTRIBUTES), (MAX_MARKETS, MAX_ATTRIBUTES)
         for start in range(0, max(len(changes), 1), PAGE):
             arguments = [part for change in changes[start : start + PAGE] for part in change]
             reply = await self._connection.run(

@@ -7,15 +7,13 @@ from typing import Final, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.sale import Sale
-
-# Bits of a word; the last one stands for markets that no sale names.
-MAX_MARKETS: Final = 64
+from models.domain.sale import MAX_MARKETS, Sale
 
 TEXT_COLUMNS: Final = ("category", "country", "destination")
 """Attributes that sales are compared by, in the order of `Vocabulary.codes`."""
 
-_EVERYWHERE: Final = (1 << MAX_MARKETS) - 1
+# One bit more: the last one stands for markets that no sale names.
+_EVERYWHERE: Final = (1 << (MAX_MARKETS + 1)) - 1
 
 S = TypeVar("S", bound=np.generic)
 T = TypeVar("T")
@@ -126,7 +124,7 @@ class Markets:
         if market in self.names:
             return np.uint64(1 << self.names.index(market))
         # Only sales without markets, which have all bits, have the last one.
-        return np.uint64(1 << (MAX_MARKETS - 1))
+        return np.uint64(1 << MAX_MARKETS)
 
     def updated(self, sales: Sequence[Sale], reuse: RowReuse) -> Self:
         """Encode the markets of a later catalogue; see `Vocabulary.updated`.
@@ -140,8 +138,8 @@ class Markets:
         used = [index for index in range(len(self.names)) if named >> index & 1]
         markets = {market for sale in sales for market in sale.markets or ()}
         names = tuple(sorted(markets.union(self.names[index] for index in used)))
-        if len(names) >= MAX_MARKETS:
-            msg = f"at most {MAX_MARKETS - 1} markets are supported, got {len(names)}"
+        if len(names) > MAX_MARKETS:
+            msg = f"at most {MAX_MARKETS} markets are supported, got {len(names)}"
             raise ValueError(msg)
         bit = {market: 1 << index for index, market in enumerate(names)}
         renamed = np.where(anywhere, bits, np.uint64(0))

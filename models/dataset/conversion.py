@@ -9,10 +9,10 @@ import polars as pl
 
 from models.dataset.checks import CONTROL_CHARACTERS, Check, find_faults, given
 from models.dataset.faults import Fault, FaultCode, FaultReport
-from models.dataset.schema import MAX_MARKETS_OF_A_SALE, Column, Kind
+from models.dataset.schema import Column, Kind
 from models.dataset.tables import Table
 from models.domain.event import BEYOND_LAST, LAST, WITHIN_YEARS, to_us
-from models.domain.sale import MAX_PICTURES
+from models.domain.sale import MAX_MARKETS, MAX_PICTURES
 from models.domain.times import FORMS, NAIVE, read_times
 from models.domain.units import SECOND_US
 
@@ -211,7 +211,7 @@ def _texts(column: Column, dtype: pl.DataType) -> Converted | str:
         # A list without a market would hide the sale everywhere, which no row means.
         empty |= value.list.len() == 0
         must = "hold no empty name; leave it out for every market"
-        too_many, most = FaultCode.TOO_MANY_MARKETS, MAX_MARKETS_OF_A_SALE
+        too_many, most = FaultCode.TOO_MANY_MARKETS, MAX_MARKETS
     else:
         must = "hold no empty path"
         too_many, most = FaultCode.TOO_MANY_PICTURES, MAX_PICTURES

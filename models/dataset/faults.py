@@ -13,8 +13,9 @@ from models.domain.errors import UserError
 class Effect(StrEnum):
     """Effect of a fault.
 
-    ``file``: the dataset cannot be used. ``row``: the row is left out. ``gap``: a value is
-    missing, the row is kept. ``note``: nothing is lost.
+    ``file``: the dataset cannot be used. ``row``: the row is left out. ``gap``: something is
+    missing, a value of a row that is kept, or in the whole dataset what models need. ``note``: no
+    row is lost but repetitions and those of erased customers, which are left out.
     """
 
     FILE = "file"
@@ -70,7 +71,7 @@ class FaultCode(StrEnum):
     FUTURE = "future"
     TOO_OLD = "too_old"
 
-    # Values that are missing, in rows that are kept.
+    # Values that are missing in rows that are kept, and what is missing in the whole dataset.
     IMAGE_OUTSIDE = "image_outside", Effect.GAP
     MISSING_IMAGE = "missing_image", Effect.GAP
     BROKEN_IMAGE = "broken_image", Effect.GAP
@@ -80,7 +81,7 @@ class FaultCode(StrEnum):
     INFINITE_ATTRIBUTE = "infinite_attribute", Effect.GAP
     LONG_ATTRIBUTE = "long_attribute", Effect.GAP
 
-    # Notes, by which nothing is lost.
+    # Notes; rows with `ERASED` or `DUPLICATE_EVENT` are left out on purpose.
     UNKNOWN_COLUMN = "unknown_column", Effect.NOTE
     NOT_LEARNED = "not_learned", Effect.NOTE
     IMPORTED = "imported", Effect.NOTE

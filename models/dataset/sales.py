@@ -7,7 +7,6 @@ from typing import Final, Self, cast
 
 import polars as pl
 
-from models.catalogue.columns import MAX_MARKETS
 from models.dataset.attributes import read_attributes, unused_columns
 from models.dataset.checks import Check, find_faults, without_refused
 from models.dataset.conversion import convert
@@ -16,7 +15,7 @@ from models.dataset.pictures import find_pictures
 from models.dataset.schema import MAX_ATTRIBUTES, SALES, Kind
 from models.dataset.tables import Table
 from models.domain.event import from_us
-from models.domain.sale import COVER, Sale
+from models.domain.sale import COVER, MAX_MARKETS, Sale
 
 IMAGES: Final = "images"
 _NAMES: Final = tuple(column.name for column in SALES)
@@ -78,9 +77,8 @@ def read_sales(
     frame = without_refused(frame, faults, file=table.file)
     # One bit of a word each, see `models.catalogue.columns.Markets`.
     n_markets = frame["markets"].explode().drop_nulls().n_unique()
-    if n_markets >= MAX_MARKETS:
-        most = MAX_MARKETS - 1
-        reason = f"names {n_markets} markets in all its rows, at most {most} are supported"
+    if n_markets > MAX_MARKETS:
+        reason = f"names {n_markets} markets in all its rows, at most {MAX_MARKETS} are supported"
         fault = table.fault(FaultCode.TOO_MANY_MARKETS_TOGETHER, reason, column="markets")
         return SalesFile.unusable(faults + FaultReport.from_faults([fault]))
     pictures = find_pictures(frame, images, file=table.file, on_decoded=on_decoded)

@@ -118,4 +118,3 @@ ERASURES: Final = (
 MAX_ATTRIBUTES: Final = 100
 # Chosen: the profile of each customer holds them in the store, and each answer reads them.
 MAX_CUSTOMER_ATTRIBUTES: Final = 20
-MAX_MARKETS_OF_A_SALE: Final = 64

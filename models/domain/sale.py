@@ -24,6 +24,10 @@ AttributeValue = (
 AttributeValues = Mapping[str, AttributeValue]
 """Attributes of one sale or customer by name, without null values."""
 
+# A catalogue has a bit of a 64-bit word for each market of all its sales, and one for those that no
+# sale names (`models.catalogue.columns`): a sale cannot have more than all sales together.
+MAX_MARKETS: Final = 63
+
 # Files and many clients store numbers as floats, which are exact integers up to here.
 MAX_STOCK: Final = 2**53
 
@@ -48,7 +52,7 @@ class Sale(BaseModel):
     original_price: Amount | None = None
     currency: str | None = Field(default=None, min_length=3, max_length=3)
     margin: Balance | None = None
-    markets: tuple[Market, ...] | None = Field(default=None, min_length=1, max_length=64)
+    markets: tuple[Market, ...] | None = Field(default=None, min_length=1, max_length=MAX_MARKETS)
     opens_at: Moment
     closes_at: Moment | None = None
     sold_out_at: Moment | None = None

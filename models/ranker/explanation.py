@@ -38,13 +38,13 @@ _AUDIENCE: Final = "audience"
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Contributions to the log-odds of a purchase.
+    """Contributions to the log-odds of the outcome of the objective.
 
     ``base`` and the values of ``features``, and so those of ``groups``, sum to ``log_odds``.
 
     Attributes:
         sale_id: The sale.
-        probability: P(buys), as in the answer.
+        probability: Of this outcome, as in the answer; see `models.scoring.probability`.
         log_odds: Its log-odds.
         base: Log-odds of the average training example.
         features: Contribution of each feature by name, in column order.
@@ -92,7 +92,7 @@ def explain(
         contributions: Contribution of each feature, the base in the last column, shape
             ``(n_sales, n_features + 1)``.
         matrix: The features, shape ``(n_sales, n_features)``.
-        probabilities: P(buys), shape ``(n_sales,)``.
+        probabilities: Of the outcome of the objective, shape ``(n_sales,)``.
         schema: Names of the columns.
         topics: Names of the topics.
         orders: A sentence for each sale on what it is ordered by, see `value_orders`; None for

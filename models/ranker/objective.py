@@ -61,7 +61,7 @@ def expected_value(
     Sales of unknown value get ``-1e9 / p``: they follow all others, the most probable first.
 
     Args:
-        probabilities: P(buys), in ``(0, 1)``, shape ``(n,)``.
+        probabilities: Of the outcome of the objective, in ``(0, 1)``, shape ``(n,)``.
         values: Value of a purchase, above -1e9, NaN if unknown, shape ``(n,)``.
 
     Returns:

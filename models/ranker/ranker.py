@@ -1,4 +1,4 @@
-"""Ranker (meta-model): purchase probability from features, by boosted trees on a linear offset.
+"""Ranker (meta-model): P(outcome) from features, by boosted trees on a linear offset.
 
 With `training.ranker.fit_trees` the only module that imports ``lightgbm``.
 """
@@ -47,7 +47,7 @@ class Ranker(Protocol):
     """Maps feature matrices to purchase probabilities."""
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return P(buys) of each row, shape ``(n_sales,)``."""
+        """Return P(outcome of the objective) of each row, shape ``(n_sales,)``."""
         ...
 
     def p_examined(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -55,7 +55,7 @@ class Ranker(Protocol):
         ...
 
     def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return each feature's additive contribution to the log-odds of P(buys).
+        """Return each feature's additive contribution to the log-odds of the outcome.
 
         Takes about a millisecond per row.
 
@@ -130,7 +130,7 @@ class LightGbmRanker:
         return self.offset.log_odds(matrix) + self.tables.log_odds(matrix)[0]
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return P(buys) of each row; see `Ranker`."""
+        """Return P(outcome) of each row; see `Ranker`."""
         return self.p_examined(matrix) * self.calibration.apply(self.log_odds(matrix))
 
     def p_examined(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Registry of recommenders by name, in feature order; a new one needs a file and a line here."""
+"""Registry of recommenders by name, in feature order; docs/architecture.md says how to add one."""
 
 from collections.abc import Mapping
 from typing import Final

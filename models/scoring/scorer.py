@@ -83,7 +83,8 @@ class Scores:
 
     Attributes:
         order: Sort key of the policy, higher first, shape ``(n_sales,)``.
-        probabilities: P(buys within 24 hours, shown now at position 1), same shape.
+        probabilities: Probability of the outcome of the objective; see `probability_of` of
+            `Scorer`. Same shape.
         features: The feature matrix, shape ``(n_sales, n_features)``.
         prices: Prices, NaN if unknown, same shape as ``order``.
         margins: Margin of a purchase, NaN if unknown, same shape.
@@ -240,7 +241,7 @@ class Scorer:
         self.schema.assemble(query)
 
     def probabilities(self, query: Query) -> NDArray[np.float64]:
-        """Return the purchase probability of every candidate, shape ``(n_sales,)``."""
+        """Return the probability of every candidate, see `probability_of`, shape ``(n_sales,)``."""
         return self.ranker.probabilities(self.schema.assemble(query))
 
     def p_examined(self, n_positions: int) -> NDArray[np.float64]:

@@ -50,7 +50,7 @@ class Slate:
         """Return the purchases that its exploration is expected to lose; below 0 for a gain.
 
         Args:
-            probabilities: P(buys at position 1) of every candidate, shape ``(n_candidates,)``.
+            probabilities: P(outcome at position 1) of every candidate, shape ``(n_candidates,)``.
             p_examined: P(examined) by rank, relative to position 1, shape ``(n_shown,)``.
         """
         lost = probabilities[self.unexplored] - probabilities[self.picks]

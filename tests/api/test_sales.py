@@ -17,7 +17,7 @@ from app.catalogue.model import Model
 from app.health.worker_tasks import CATALOGUE_EVERY_S
 from app.settings import Settings
 from app.stores.store import Stores
-from models.catalogue.columns import MAX_MARKETS
+from models.domain.sale import MAX_MARKETS
 from models.pictures.scene_labeller import SceneLabeller
 from models.pictures.topics import Topics
 from tests.scenes import COLOURS
@@ -171,7 +171,7 @@ async def test_more_markets_than_a_catalogue_can_hold_are_refused(
     client: httpx.AsyncClient, stores: Stores
 ) -> None:
     """One sale too many would keep every worker from every later change."""
-    markets = [f"m{number}" for number in range(MAX_MARKETS - 1)]
+    markets = [f"m{number}" for number in range(MAX_MARKETS)]
 
     answer = await client.put("/v1/sales/new", json={**BODY, "markets": markets})
 

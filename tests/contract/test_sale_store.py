@@ -15,9 +15,8 @@ from app.stores.connection import Connection
 from app.stores.keys import CHANGES, SALES
 from app.stores.picture import ALL_PICTURES, LabelledPicture, RemovedPicture
 from app.stores.sale import PAGE, SaleChanges, SaleStore
-from models.catalogue.columns import MAX_MARKETS
 from models.dataset.schema import MAX_ATTRIBUTES
-from models.domain.sale import MAX_PICTURES, PictureScores, Sale
+from models.domain.sale import MAX_MARKETS, MAX_PICTURES, PictureScores, Sale
 
 OPENS = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 
@@ -154,7 +153,7 @@ class SaleStoreContract:
 
     async def test_markets_are_counted_as_they_are_put(self, store: SaleStore) -> None:
         """One too many, and no worker could build a catalogue from then on."""
-        full = [f"m{number}" for number in range(MAX_MARKETS - 1)]
+        full = [f"m{number}" for number in range(MAX_MARKETS)]
         await store.put([sale("s1", markets=full[:-1]), sale("s2", markets=full[-2:])])
 
         with pytest.raises(TooManyMarketsError, match="more than 63 markets with sale 's3'"):

@@ -117,7 +117,7 @@ def choose_views(
 def reaction_delays(room_us: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw when a click, its cart and its purchase happen after the home page.
 
-    Clicks take 5 to 90 seconds, purchases up to 20 minutes more, carts half of that. Where the
+    Clicks take 5 to 90 seconds, purchases 2 to 20 minutes more, carts half of that. Where the
     sale ends sooner, all delays are scaled down.
 
     Args:
