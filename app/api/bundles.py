@@ -35,7 +35,7 @@ _WORKER: Final[JsonDict] = {
     "failure": None,
     "unread_pictures": 0,
 }
-_SAID: Final = problems(404, 409, 422, 503)
+_PROBLEMS: Final = problems(404, 409, 422, 503)
 
 
 class BundleBody(BaseModel):
@@ -67,7 +67,7 @@ class WantedBundles(BaseModel):
         )
 
 
-class ShelvedBundle(BaseModel):
+class LocalBundle(BaseModel):
     """A bundle that this machine has."""
 
     model_config = example(_BUNDLE)
@@ -134,7 +134,7 @@ class BundleList(BaseModel):
     model_config = example({"wanted": _WANTED, "bundles": [_BUNDLE], "workers": [_WORKER]})
 
     wanted: WantedBundles
-    bundles: list[ShelvedBundle] = Field(description="Of the answering machine, newest first.")
+    bundles: list[LocalBundle] = Field(description="Of the answering machine, newest first.")
     workers: list[WorkerState] = Field(description="Of all machines.")
 
 
@@ -152,14 +152,14 @@ async def list_bundles(resources: ResourcesDep) -> BundleList:
     return BundleList(
         wanted=WantedBundles.from_wanted(wanted),
         bundles=[
-            ShelvedBundle.from_info(info)
+            LocalBundle.from_info(info)
             for info in await asyncio.to_thread(active_bundle.repository.infos)
         ],
         workers=[WorkerState.from_report(reports[name]) for name in sorted(reports)],
     )
 
 
-@router.put("/active", openapi_extra=described(BundleBody), responses=_SAID)
+@router.put("/active", openapi_extra=described(BundleBody), responses=_PROBLEMS)
 async def activate_bundle(
     body: BundleBodyDep, request: Request, resources: ResourcesDep
 ) -> WantedBundles:
@@ -168,7 +168,7 @@ async def activate_bundle(
     return WantedBundles.from_wanted(await resources.active_bundle.activate(body.bundle))
 
 
-@router.post("/rollback", responses=_SAID)
+@router.post("/rollback", responses=_PROBLEMS)
 async def roll_back(request: Request, resources: ResourcesDep) -> WantedBundles:
     """Have all workers answer with the bundle before; a second call returns to this one."""
     wanted = await resources.active_bundle.roll_back()
@@ -176,7 +176,7 @@ async def roll_back(request: Request, resources: ResourcesDep) -> WantedBundles:
     return WantedBundles.from_wanted(wanted)
 
 
-@router.put("/shadow", openapi_extra=described(BundleBody), responses=_SAID)
+@router.put("/shadow", openapi_extra=described(BundleBody), responses=_PROBLEMS)
 async def shadow_bundle(
     body: BundleBodyDep, request: Request, resources: ResourcesDep
 ) -> WantedBundles:

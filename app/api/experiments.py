@@ -12,7 +12,7 @@ from app.api.middleware.audit import changed
 from app.api.schema.body import body_of, described
 from app.api.schema.problem import problems
 from app.errors import NoResultsError
-from app.experiments.plan_editor import Order, find_experiment
+from app.experiments.plan_editor import ChangeAuthor, find_experiment
 from app.observability import get_logger
 from app.recommend.currency import mixed_currencies
 from app.resources import Resources
@@ -36,8 +36,8 @@ _NO_EXPORTS: Final = (
     "set VITRINE_EXPORTS to the folder that `python -m app export-events` writes on this machine"
 )
 
-_READ: Final = problems(404, 409, 422, 503)
-_CHANGED: Final = problems(404, 409, 412, 422, 503)
+_READ_PROBLEMS: Final = problems(404, 409, 422, 503)
+_CHANGE_PROBLEMS: Final = problems(404, 409, 412, 422, 503)
 
 
 class ExperimentList(BaseModel, frozen=True):
@@ -63,23 +63,23 @@ IfMatch = Annotated[
 ExperimentName = Annotated[Name, Path(description="The experiment.", examples=["home-page"])]
 
 
-async def order(request: Request, if_match: IfMatch = "") -> Order:
+async def change_author(request: Request, if_match: IfMatch = "") -> ChangeAuthor:
     """Return the name of the caller, and the version that the caller means to change."""
-    return Order(caller(request), int(if_match.strip('"')) if if_match else None)
+    return ChangeAuthor(caller(request), int(if_match.strip('"')) if if_match else None)
 
 
-OrderDep = Annotated[Order, Depends(order)]
+AuthorDep = Annotated[ChangeAuthor, Depends(change_author)]
 
 
-@router.get("/experiments", response_model=ExperimentList, responses=_READ)
+@router.get("/experiments", response_model=ExperimentList, responses=_READ_PROBLEMS)
 async def list_experiments(resources: ResourcesDep) -> Response:
     """Return all experiments of the plan, those that ended too."""
     stored = await resources.plan_editor.current()
-    items = [_json(one) for one in stored.plan.experiments]
+    items = [one.model_dump(mode="json", exclude_unset=True) for one in stored.plan.experiments]
     return _answer(stored, {"version": stored.version, "items": items})
 
 
-@router.get(f"/experiments/{AUDIT}", responses=_READ)
+@router.get(f"/experiments/{AUDIT}", responses=_READ_PROBLEMS)
 async def read_audit(
     resources: ResourcesDep,
     limit: Annotated[int, Query(ge=1, le=MAX_AUDIT, description="How many.")] = 100,
@@ -88,14 +88,15 @@ async def read_audit(
     return AuditAnswer(items=await resources.plan_editor.plans.audit(limit))
 
 
-@router.get("/experiments/{name}", response_model=Experiment, responses=_READ)
+@router.get("/experiments/{name}", response_model=Experiment, responses=_READ_PROBLEMS)
 async def get_experiment(name: ExperimentName, resources: ResourcesDep) -> Response:
     """Return an experiment with the buckets of its variants."""
     stored = await resources.plan_editor.current()
-    return _answer(stored, _json(find_experiment(stored.plan, name)))
+    experiment = find_experiment(stored.plan, name)
+    return _answer(stored, experiment.model_dump(mode="json", exclude_unset=True))
 
 
-@router.get("/experiments/{name}/results", responses=_READ)
+@router.get("/experiments/{name}/results", responses=_READ_PROBLEMS)
 async def get_results(
     name: ExperimentName, resources: ResourcesDep
 ) -> Results | InterleavingResults:
@@ -118,45 +119,48 @@ async def get_results(
     "/experiments/{name}",
     response_model=Experiment,
     openapi_extra=described(ExperimentTerms),
-    responses=_CHANGED,
+    responses=_CHANGE_PROBLEMS,
 )
 async def put_experiment(
     name: ExperimentName,
     terms: Annotated[ExperimentTerms, body_of(ExperimentTerms)],
-    order: OrderDep,
+    author: AuthorDep,
     resources: ResourcesDep,
 ) -> Response:
     """Create an experiment or change it; only the units that must change variant do."""
-    stored = await resources.plan_editor.put_experiment(terms.named(name), order)
+    stored = await resources.plan_editor.put_experiment(terms.named(name), author)
     await resources.plan.poll()
     _warn_of_currencies(stored, resources)
-    return _answer(stored, _json(find_experiment(stored.plan, name)))
+    experiment = find_experiment(stored.plan, name)
+    return _answer(stored, experiment.model_dump(mode="json", exclude_unset=True))
 
 
-@router.delete("/experiments/{name}", response_model=Plan, responses=_CHANGED)
+@router.delete("/experiments/{name}", response_model=Plan, responses=_CHANGE_PROBLEMS)
 async def end_experiment(
-    name: ExperimentName, order: OrderDep, resources: ResourcesDep
+    name: ExperimentName, author: AuthorDep, resources: ResourcesDep
 ) -> Response:
     """End an experiment now, which keeps it for its results; remove one that does not run."""
-    return await _put(await resources.plan_editor.end_experiment(name, order), resources)
+    return await _put(await resources.plan_editor.end_experiment(name, author), resources)
 
 
-@router.get("/plan", response_model=Plan, responses=_READ)
+@router.get("/plan", response_model=Plan, responses=_READ_PROBLEMS)
 async def get_plan(resources: ResourcesDep) -> Response:
     """Return the whole plan; its version is the ETag."""
     stored = await resources.plan_editor.current()
     return _answer(stored, orjson.loads(stored.plan.to_json()))
 
 
-@router.put("/plan", response_model=Plan, openapi_extra=described(PlanDraft), responses=_CHANGED)
+@router.put(
+    "/plan", response_model=Plan, openapi_extra=described(PlanDraft), responses=_CHANGE_PROBLEMS
+)
 async def put_plan(
     draft: Annotated[PlanDraft, body_of(PlanDraft)],
-    order: OrderDep,
+    author: AuthorDep,
     request: Request,
     resources: ResourcesDep,
 ) -> Response:
     """Replace the whole plan: it is taken as it is or refused, never repaired."""
-    stored = await resources.plan_editor.put_plan(draft, order)
+    stored = await resources.plan_editor.put_plan(draft, author)
     changed(request, version=stored.version)
     return await _put(stored, resources)
 
@@ -177,10 +181,6 @@ def _warn_of_currencies(stored: StoredPlan, resources: Resources) -> None:
             currencies=mixed,
             plan_version=stored.version,
         )
-
-
-def _json(experiment: Experiment) -> dict[str, object]:
-    return experiment.model_dump(mode="json", exclude_unset=True)
 
 
 def _answer(stored: StoredPlan, body: Mapping[str, object]) -> Response:

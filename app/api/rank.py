@@ -57,7 +57,7 @@ class RankBody(VisitFields):
     def _each_once(cls, candidates: tuple[str, ...]) -> tuple[str, ...]:
         sale_id, n_times = Counter(candidates).most_common(1)[0]
         if n_times > 1:
-            msg = f"{sale_id!r} stands there {n_times} times"
+            msg = f"{sale_id!r} is named {n_times} times: name each candidate once"
             raise ValueError(msg)
         return candidates
 

@@ -207,10 +207,10 @@ async def put_sale(
     if body.sale_id not in {"", sale_id}:
         raise SaleMismatchError(sale_id, body.sale_id)
     sale = Sale.model_validate({**dict(body), "sale_id": sale_id})
-    registered = await resources.sale_writer.put(sale)
-    if registered.is_new:
+    written = await resources.sale_writer.put(sale)
+    if written.is_new:
         response.status_code = HTTPStatus.CREATED
-    return registered.sale
+    return written.sale
 
 
 @router.get(
@@ -224,12 +224,14 @@ async def get_sale(sale_id: SaleId, resources: ResourcesDep) -> SaleAnswer:
     return SaleAnswer(
         sale=shown.sale,
         open=shown.is_open,
-        picture=PictureAnswer.model_validate(_seen(shown.picture)) if shown.picture else None,
+        picture=PictureAnswer.model_validate(_picture_fields(shown.picture))
+        if shown.picture
+        else None,
         pictures=[
-            NumberedPictureAnswer.model_validate({"number": number, **_seen(view)})
+            NumberedPictureAnswer.model_validate({"number": number, **_picture_fields(view)})
             for number, view in shown.pictures.items()
         ],
-        neighbours=[_near(one) for one in shown.look_alikes],
+        neighbours=[_look_alike(one) for one in shown.look_alikes],
     )
 
 
@@ -241,8 +243,8 @@ async def get_sale(sale_id: SaleId, resources: ResourcesDep) -> SaleAnswer:
 async def delete_sale(sale_id: SaleId, resources: ResourcesDep) -> None:
     """Delete a sale and what its picture shows; to close it, put a stock of 0 instead.
 
-    It is 404 where the sale is not known, or no longer: after a reply that was lost, a repeated
-    request finds it deleted, so that 404 means that it is done.
+    404: the sale is not known. To a request that is repeated because its reply was lost, 404 means
+    that the sale is deleted.
     """
     await resources.sale_writer.delete(sale_id)
 
@@ -282,7 +284,7 @@ async def put_numbered_image(
 async def delete_image(sale_id: SaleId, number: Number, resources: ResourcesDep) -> None:
     """Remove one of a sale's pictures; the others keep their numbers.
 
-    A repeated request is 404 where the first one did it.
+    To a repeated request, 404 means that the picture is removed.
     """
     await resources.sale_writer.remove_picture(sale_id, number)
 
@@ -298,7 +300,7 @@ async def similar(
 ) -> SimilarAnswer:
     """Return the sales whose pictures are nearest, by exact search over all sales."""
     found = await resources.sale_details.similar(sale_id, limit=query.limit, is_open=query.open)
-    return SimilarAnswer(items=[_near(one) for one in found])
+    return SimilarAnswer(items=[_look_alike(one) for one in found])
 
 
 async def _put_picture(
@@ -318,10 +320,10 @@ async def _put_picture(
 
     picture = await resources.sale_writer.put_picture(sale_id, received, number=number)
     view = await asyncio.to_thread(resources.sale_details.view, picture)
-    return PictureAnswer.model_validate(_seen(view))
+    return PictureAnswer.model_validate(_picture_fields(view))
 
 
-def _seen(view: PictureView) -> dict[str, object]:
+def _picture_fields(view: PictureView) -> dict[str, object]:
     topics = [(topic.name, round(100 * topic.share, 1)) for topic in view.topics]
     return {
         "scene_model": view.scene_model,
@@ -334,7 +336,7 @@ def _seen(view: PictureView) -> dict[str, object]:
     }
 
 
-def _near(look_alike: LookAlike) -> LookAlikeAnswer:
+def _look_alike(look_alike: LookAlike) -> LookAlikeAnswer:
     return LookAlikeAnswer(
         sale_id=look_alike.sale_id,
         similarity=round(look_alike.similarity, 4),

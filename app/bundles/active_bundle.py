@@ -155,7 +155,7 @@ class ActiveBundle:
             previous=self._wanted.previous if self._wanted.previous in self._loaded else "",
             shadow=self._shadow_id,
             failure="; ".join(refused) or self.live.model.failure,
-            n_unread_pictures=self.live.n_unread,
+            n_unread_pictures=self.live.n_other_scene_model,
         )
 
     async def _follow(self, wanted: Wanted) -> None:

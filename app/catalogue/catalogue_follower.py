@@ -70,7 +70,7 @@ class CatalogueFollower:
         self._counts = NO_COUNTS
         self._counted_us = 0
         self._known = KnownCatalogue(
-            stores.sales, lambda: self._in_pool(lambda: self._read_saved(archive.saved))
+            stores.sales, lambda: self._in_pool(lambda: self._read_saved(archive.last_sales))
         )
         self._changed = True
         self._grid_us: int | None = None
@@ -123,9 +123,9 @@ class CatalogueFollower:
         return view.served if view else None
 
     @property
-    def n_unread(self) -> int:
+    def n_other_scene_model(self) -> int:
         """Number of the store's pictures that another scene model labelled."""
-        return self._view.n_unread
+        return self._view.n_other_scene_model
 
     @property
     def is_stale(self) -> bool:
@@ -360,7 +360,7 @@ class CatalogueFollower:
             view.build(self._known.sales, self._counts, grid_us=grid_us)
 
     def _saved_or_seed(self, model: Model) -> CatalogueVersion | None:
-        saved = self._read_saved(lambda: self._archive.latest(model.scorer))
+        saved = self._read_saved(lambda: self._archive.last_version(model.scorer))
         return saved or (seed(model.scorer) if model.scorer else None)
 
     def _read_saved(self, read: Callable[[], T | None]) -> T | None:

@@ -31,7 +31,7 @@ class ModelCatalogue:
         self._unread: set[tuple[str, int]] = set()
 
     @property
-    def n_unread(self) -> int:
+    def n_other_scene_model(self) -> int:
         """Number of the store's pictures that another scene model labelled.
 
         Scores of different scene models do not compare: such a picture is left out.

@@ -44,7 +44,7 @@ class PictureLabeller:
             SceneModelMissingError: If the bundle labels no pictures.
             LabellingBusyError: If all slots are taken.
         """
-        with self.slot():
+        with self._slot():
             picture = await receive()
             model = self._model()
             if (labeller := model.labeller) is None:
@@ -63,13 +63,7 @@ class PictureLabeller:
         return LabelledPicture(sale_id, seen, model.scene_model, is_unlike=is_unlike, number=number)
 
     @contextmanager
-    def slot(self) -> Generator[None]:
-        """Hold a slot while a picture is received and labelled.
-
-        Raises:
-            SceneModelMissingError: If the bundle labels no pictures.
-            LabellingBusyError: If all slots are taken.
-        """
+    def _slot(self) -> Generator[None]:
         if self._model().labeller is None:
             raise SceneModelMissingError
         if self._n_free == 0:

@@ -31,7 +31,7 @@ _N_EARLIER: Final = 100  # a generation more each time that the store is emptied
 _WHOLE_SHARE: Final = 4
 
 
-class Remembered(BaseModel):
+class LastCatalogue(BaseModel):
     """Pointer to the last catalogue of this machine.
 
     Attributes:
@@ -98,7 +98,7 @@ class SnapshotArchive:
                 return
             known = dict.fromkeys((*before.earlier, before.generation) if before else ())
             earlier = tuple(one for one in known if one != generation)
-            last = Remembered(
+            last = LastCatalogue(
                 snapshot_id=served.snapshot_id,
                 scene_model=served.scorer.scene_model if served.scorer else "",
                 generation=generation,
@@ -107,7 +107,7 @@ class SnapshotArchive:
             )
             write_file(self._directory / _LATEST, last.model_dump_json().encode())
 
-    def last(self) -> Remembered | None:
+    def _last(self) -> LastCatalogue | None:
         """Return the pointer to the last catalogue, None before the first.
 
         Raises:
@@ -115,16 +115,16 @@ class SnapshotArchive:
             OSError: If its file is unreadable.
         """
         pointer = self._directory / _LATEST
-        return Remembered.model_validate_json(pointer.read_bytes()) if pointer.exists() else None
+        return LastCatalogue.model_validate_json(pointer.read_bytes()) if pointer.exists() else None
 
-    def saved(self) -> SavedCatalogue | None:
+    def last_sales(self) -> SavedCatalogue | None:
         """Return the sales and pictures of the last catalogue, None before the first.
 
         Raises:
             ValueError: If their file is damaged.
             OSError: If it is missing or unreadable.
         """
-        last = self.last()
+        last = self._last()
         if last is None:
             return None
         content = SnapshotFolder(self._directory).content(last.snapshot_id.partition(".")[0])
@@ -166,7 +166,7 @@ class SnapshotArchive:
             write_file(counts, served.catalogue.counts.to_bytes())
         self._kept = served.snapshot_id
 
-    def latest(self, scorer: Scorer | None) -> CatalogueVersion | None:
+    def last_version(self, scorer: Scorer | None) -> CatalogueVersion | None:
         """Return the last catalogue as a version for a model, None before the first.
 
         Pictures that another scene model labelled are replaced by those of the bundle.
@@ -175,7 +175,7 @@ class SnapshotArchive:
             ValueError: If its files are damaged.
             OSError: If they are missing or unreadable.
         """
-        last = self.last()
+        last = self._last()
         if last is None:
             return None
         if scorer is None or last.scene_model == scorer.scene_model:
@@ -237,9 +237,9 @@ class SnapshotArchive:
         parts = [path, *([self._content_path(base_id)] if base_id else [])]
         return parts if parts[-1].exists() else []
 
-    def _last_or_none(self) -> Remembered | None:
+    def _last_or_none(self) -> LastCatalogue | None:
         try:
-            return self.last()
+            return self._last()
         except ValueError:  # written by another version of this software: it is replaced
             return None
 

@@ -26,7 +26,7 @@ async def last_known(stores: Stores, state_dir: Path) -> KnownCatalogue:
 
     async def saved() -> SavedCatalogue | None:
         try:
-            return await asyncio.to_thread(archive.saved)
+            return await asyncio.to_thread(archive.last_sales)
         except (OSError, ValueError):
             return None
 

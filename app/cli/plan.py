@@ -15,7 +15,7 @@ from app.cli.console import (
     read_settings,
     with_stores,
 )
-from app.experiments.plan_editor import Order, PlanEditor
+from app.experiments.plan_editor import ChangeAuthor, PlanEditor
 from app.experiments.plan_file import first_plan
 from app.settings import Settings
 from app.stores.plan import StoredPlan
@@ -78,7 +78,9 @@ def apply_plan(
         whole = with_its_canary(draft, before.plan)
         if dry_run:
             return before, StoredPlan(before.version, await editor.preview(whole, before.plan))
-        return before, await editor.put_plan(whole, Order(f"plan apply {file.name}", version))
+        return before, await editor.put_plan(
+            whole, ChangeAuthor(f"plan apply {file.name}", version)
+        )
 
     with exit_on_user_error():
         draft = read_draft(file)

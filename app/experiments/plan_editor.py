@@ -40,7 +40,7 @@ Edit = Callable[[Plan, datetime], Plan]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ChangeAuthor:
     """Author of a change, and the version that it is meant for; None for the current one."""
 
     who: str
@@ -73,21 +73,21 @@ class PlanEditor:
         except ValueError as exc:
             raise PlanRefusedError(THE_PLAN, reason_for(exc)) from exc
 
-    async def put_plan(self, draft: PlanDraft, order: Order) -> StoredPlan:
+    async def put_plan(self, draft: PlanDraft, author: ChangeAuthor) -> StoredPlan:
         """Replace the whole plan."""
-        return await self.change("put the plan", lambda plan, _: draft.to_plan(plan), order=order)
+        return await self.change("put the plan", lambda plan, _: draft.to_plan(plan), author=author)
 
     async def preview(self, draft: PlanDraft, plan: Plan) -> Plan:
         """Return the plan that a draft would make of a plan, and change nothing."""
         now = await self.server.now()
         return await self._checked(plan, lambda before, _: draft.to_plan(before), now=now)
 
-    async def put_experiment(self, draft: ExperimentDraft, order: Order) -> StoredPlan:
+    async def put_experiment(self, draft: ExperimentDraft, author: ChangeAuthor) -> StoredPlan:
         """Create an experiment, or change it; see `with_experiment`."""
         doing = f"put experiment {draft.name}"
-        return await self.change(doing, lambda plan, _: with_experiment(plan, draft), order=order)
+        return await self.change(doing, lambda plan, _: with_experiment(plan, draft), author=author)
 
-    async def end_experiment(self, name: str, order: Order) -> StoredPlan:
+    async def end_experiment(self, name: str, author: ChangeAuthor) -> StoredPlan:
         """End an experiment now; remove one that does not run.
 
         Raises:
@@ -101,9 +101,9 @@ class PlanEditor:
                 return without_experiment(plan, name)
             return with_end(plan, name, now=now)
 
-        return await self.change(f"end experiment {name}", edit, order=order)
+        return await self.change(f"end experiment {name}", edit, author=author)
 
-    async def change(self, doing: str, edit: Edit, *, order: Order) -> StoredPlan:
+    async def change(self, doing: str, edit: Edit, *, author: ChangeAuthor) -> StoredPlan:
         """Edit the plan in the store; an edit that changes nothing writes nothing.
 
         `edit` makes a plan of a plan and the store's clock; its `ValueError` refuses the change.
@@ -111,7 +111,7 @@ class PlanEditor:
         # Compare-and-set: read a version, edit, and write only if the store still has that version.
         for _ in range(ATTEMPTS):
             before = await self.current()
-            if order.version not in {None, before.version}:
+            if author.version not in {None, before.version}:
                 break
             now = await self.server.now()
             after = StoredPlan(before.version + 1, await self._checked(before.plan, edit, now=now))
@@ -120,7 +120,7 @@ class PlanEditor:
                 return before
             change = PlanChange(
                 at=now,
-                who=order.who,
+                who=author.who,
                 doing=doing,
                 before=before.version,
                 after=after.version,
@@ -130,7 +130,7 @@ class PlanEditor:
             # settings replace theirs, too.
             if await self.plans.change(after.plan, change):
                 return after
-        raise PlanChangedError(order.version, (await self.current()).version)
+        raise PlanChangedError(author.version, (await self.current()).version)
 
     async def _checked(self, plan: Plan, edit: Edit, *, now: datetime) -> Plan:
         try:

@@ -17,7 +17,7 @@ from app.errors import (
 )
 from app.experiments.exported_results import ExportedResults
 from app.experiments.live_plan import LivePlan
-from app.experiments.plan_editor import Order, PlanEditor
+from app.experiments.plan_editor import ChangeAuthor, PlanEditor
 from app.observability import Metrics, get_logger
 from app.promotion.answer_counter import AnswerCounter
 from app.stores.promotion import CountBatch, PromotionStore, StoredPromotion
@@ -218,11 +218,11 @@ class PromotionController:
         if promotion.stage in _UNSEEN:
             await self._set_shadow(promotion, is_wanted=True)
             return
-        order = Order(f"promotion {promotion.number}, {self.active.name}")
+        author = ChangeAuthor(f"promotion {promotion.number}, {self.active.name}")
         if promotion.stage is Stage.INTERLEAVING:
             doing = f"share slates of {promotion.share_bp} bp with bundle {promotion.candidate}"
             await self.editor.change(
-                doing, lambda plan, now: with_interleaving(plan, promotion, now=now), order=order
+                doing, lambda plan, now: with_interleaving(plan, promotion, now=now), author=author
             )
             await self.plan.poll()
         elif promotion.stage is Stage.CANARY:
@@ -232,7 +232,7 @@ class PromotionController:
                 lambda plan, now: with_canary(
                     plan, promotion, share_bp=promotion.share_bp, now=now
                 ),
-                order=order,
+                author=author,
             )
             await self.plan.poll()
         else:
@@ -241,7 +241,7 @@ class PromotionController:
             for name in promotion.experiments:
                 plan = (await self.editor.current()).plan
                 if _running(plan, name, at=promotion.since):
-                    await self.editor.end_experiment(name, order)
+                    await self.editor.end_experiment(name, author)
                     await self.plan.poll()
         # Last, so that the canary's catalogue is there before the shadow's goes.
         await self._set_shadow(promotion, is_wanted=False)

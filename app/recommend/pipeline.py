@@ -49,7 +49,7 @@ ROUNDS_BETWEEN: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Origin of all answers of this process.
+    """Origin of all answers of this process: the parts that depend on no request.
 
     Attributes:
         plan: The plan of experiments.

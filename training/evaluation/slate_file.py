@@ -20,7 +20,7 @@ class SlateFile:
     """Collects ranked slates in parts of a folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Begin with no slate; ``folder``: an empty one, for the parts."""
+        """Begin without slates; the parts are written to ``folder``, which has to be empty."""
         self._folder = folder
         self._frames = list[pl.DataFrame]()
         self._n_rows = 0
@@ -60,7 +60,7 @@ class SlateFile:
         """Write all parts to one file; nothing without a slate."""
         self._write_part()
         if self._parts:
-            # Columns differ: only some slates have a truth, or a score of one's own.
+            # Parts differ in columns: only some have true probabilities, or scores of the user.
             parts = [scan_parquet([part]) for part in self._parts]
             pl.concat(parts, how="diagonal").sink_parquet(path)
 

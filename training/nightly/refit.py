@@ -17,12 +17,12 @@ from training.ranker.fit_order_sizes import fit_order_sizes
 from training.recommenders.interactions import Interactions
 
 
-def refreshed(judged: Path, comparison: BundleComparison) -> Bundle:
-    """Fit the recommenders of a judged bundle again, on the part of the data that judged it too.
+def refitted(judged: Path, comparison: BundleComparison) -> Bundle:
+    """Fit the recommenders of a judged bundle again, with the days on which it was judged.
 
-    The meta-model and its calibration, the labeller, the topics and the reference of drift stay
-    as they were judged: the meta-model learned from recommenders that were fitted again as time
-    went by, so that one that knows a little more is nothing new to it.
+    The meta-model and its calibration, the labeller, the topics and the drift baseline stay as
+    they were judged. The meta-model was fitted on scores of recommenders that were refitted along
+    the log, and so it can use scores of recommenders that know a few days more.
 
     Args:
         judged: Directory of the bundle.

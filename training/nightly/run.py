@@ -31,7 +31,7 @@ from training.examples.outcomes import objective_for
 from training.nightly.comparison import BundleComparison, differences, measure
 from training.nightly.profiles import write_profiles
 from training.nightly.publish_gate import BASELINE, decide
-from training.nightly.refit import refreshed
+from training.nightly.refit import refitted
 from training.nightly.stage_cache import StageCache
 from training.pipeline.prepare import DataOptions, prepare, require_happened
 from training.pipeline.train import train
@@ -123,7 +123,7 @@ class NightOutcome:
         verdict: The verdict.
         reasons: Reasons for the verdict.
         candidate: Id of the bundle that was trained and judged; None without one.
-        published: Id of what was published: the candidate, refreshed; None without.
+        published: Id of what was published: the candidate, refitted; None without.
         champion: Id of the bundle that it was compared with; None without one.
         report: The kept report; None where nothing was judged.
         profiles: The published profiles; None where nothing was published.
@@ -306,7 +306,7 @@ def _published(
     """Publish profiles, and last of all the bundle, which the service then finds."""
     progress.stage("refresh")
     # Under the same meta-model: what was judged is what serves, with more knowledge.
-    bundle = refreshed(night.state / CANDIDATES / str(outcome.candidate), comparison)
+    bundle = refitted(night.state / CANDIDATES / str(outcome.candidate), comparison)
     progress.stage("publish")
     # Before the bundle: if the night is killed in between, the next one writes both again.
     profiles = write_profiles(comparison.dataset, comparison.until_us, directory=night.profiles)

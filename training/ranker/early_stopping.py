@@ -59,7 +59,7 @@ class RankerTraining:
         slates: Settled slates, ordered by time.
         matrix: Features of their entries, shape ``(n_entries, n_features)``.
         schema: Names of the columns.
-        config: Shares and hyper-parameters.
+        config: Shares and hyperparameters.
         seed: Seed of the trees.
         repeated: Whether each slate is there a second time, with masked history, see
             `ColdStartMask`, shape ``(n_slates,)``; None: none is.

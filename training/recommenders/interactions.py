@@ -113,10 +113,10 @@ class Interactions:
         )
 
     def exposure(self) -> NDArray[np.float64]:
-        """Return the exposure of each sale, shape ``(n_catalogue,)``.
+        """Return how much each sale was seen, shape ``(n_catalogue,)``.
 
-        An impression at position ``r`` counts ``r ** -0.5``, a rough examination probability.
-        Without logged impressions every sale with an event counts 1.
+        It is no exposure record. An impression at position ``r`` counts ``r ** -0.5``, a rough
+        examination probability. Without logged impressions every sale with an event counts 1.
         """
         shown = np.flatnonzero((self.kinds == IMPRESSION) & (self.rows >= 0) & self.counted)
         n_sales = len(self.catalogue)
@@ -127,7 +127,7 @@ class Interactions:
         return np.bincount(self.rows[shown], weights=weights, minlength=n_sales).astype(np.float64)
 
     def touched(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return customer and sale of every distinct pair with another event than impressions.
+        """Return the distinct pairs of a customer and a sale with an event that is no impression.
 
         Returns:
             Customer codes and catalogue rows, ordered by both.
@@ -136,7 +136,7 @@ class Interactions:
         return pairs // self._n_sales, pairs % self._n_sales
 
     def opened_share(self) -> float:
-        """Return the share of distinct (customer, shown sale) pairs with another event.
+        """Return the share of distinct pairs of customer and shown sale with a further event.
 
         It is 0 without logged impressions.
         """

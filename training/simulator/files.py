@@ -123,7 +123,7 @@ def write_events(
 
 
 def write_truth(folder: Path, world: World, *, truth: WorldTruth) -> None:
-    """Write ``truth.parquet``, for evaluation only: a row per visit, of truth in that order."""
+    """Write ``truth.parquet``, which only evaluation reads: a row per visit, as in ``truth``."""
     flat = pl.DataFrame(
         {
             "visit": truth.visit,

@@ -1,4 +1,4 @@
-"""Search of hyper-parameters by Optuna, on features that are assembled once."""
+"""Search of hyperparameters by Optuna, on features that are assembled once."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -54,9 +54,9 @@ class Trial(BaseModel):
 
     Attributes:
         number: 0 is the configuration that the search started from.
-        trees: What was tried.
-        through_clicks: Whether in two steps; see `RunConfig`.
-        log_loss: A shown sale, later than everything that was learned from.
+        trees: Settings of the trees.
+        through_clicks: Whether the ranker has two stages; see `RunConfig`.
+        log_loss: Mean log loss of shown sales, on slates later than those that it was fitted on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,11 +72,11 @@ class Trial(BaseModel):
 
 
 def open_study(path: Path, name: str) -> optuna.Study:
-    """Open the study of a file, with the trials of earlier runs; a new one where there is no file.
+    """Open the study of a file, with the trials of earlier runs; make one where there is no file.
 
     Args:
         path: Optuna's journal, one JSON object a line; a last line that was cut off is removed.
-        name: What is searched on: trials of one study can be compared.
+        name: Of the data, its end, seed and start: only trials with the same can be compared.
 
     Raises:
         StudyError: If the trials are of another study, or the file holds something else.
@@ -96,7 +96,7 @@ def open_study(path: Path, name: str) -> optuna.Study:
     except (KeyError, TypeError, ValueError) as exc:
         msg = f"{path}: no trials of a search: {exc!r}; move it away"
         raise StudyError(msg) from exc
-    msg = f"{path}: trials on other data, of another time, seed or start; move it away"
+    msg = f"{path}: its trials are of other data, another end, seed or configuration; move it away"
     raise StudyError(msg)
 
 
@@ -114,11 +114,12 @@ def search(
 
     Args:
         study: Trials of an earlier run are not tried again.
-        loss: Fits a configuration and returns what has to be small.
-        start: Gives what is not searched.
+        loss: Fits a configuration and returns its loss, which is minimised.
+        start: The first configuration; it also gives the settings that are not searched.
         seed: Seed of the search.
         n_jobs: Trials that run at the same time, on threads: LightGBM and numpy release the lock.
-        more: Returns how many more to try after so many; at least one is.
+        more: Returns how many more trials to make, given the number of those made; 0 ends the
+            search. The first is always made.
         tick: Called after every trial.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Command ``python -m training tune``: search of hyper-parameters."""
+"""Command ``python -m training tune``: search of hyperparameters."""
 
 import time
 from datetime import datetime
@@ -58,7 +58,7 @@ def tune_command(
     ] = 1,
     as_json: Json = False,
 ) -> None:
-    """Search hyper-parameters by Optuna; goes on where an earlier run stopped."""
+    """Search hyperparameters by Optuna; goes on where an earlier run stopped."""
     # Optuna takes most of a second to import, which no other command waits for.
     from training.studies.hyperparameters import best, later_loss, open_study, search, write_config
 

@@ -114,7 +114,7 @@ class Authentication:
     def _refused(
         self, scope: Scope, refusal: ServiceError, *, key_id: str, headers: dict[str, str]
     ) -> Response:
-        said = {"code": refusal.code, "key": key_id, "reason": str(refusal)}
+        fields = {"code": refusal.code, "key": key_id, "reason": str(refusal)}
         self._n_refused.labels(refusal.code, key_id).inc()
         if is_change(scope):
             match, route = self._route(scope)
@@ -122,10 +122,10 @@ class Authentication:
             # Callers without a key, and methods that the route does not have, decide no kinds.
             kind = tuple(where.values()) if key_id and match is Match.FULL else ()
             self._audit.warning(
-                "a change was refused", refusal.code, key_id, *kind, **where, **said
+                "a change was refused", refusal.code, key_id, *kind, **where, **fields
             )
         else:
-            self._log.warning("a request was refused", refusal.code, key_id, **said)
+            self._log.warning("a request was refused", refusal.code, key_id, **fields)
         return error_response(refusal, headers)
 
     def _route(self, scope: Scope) -> tuple[Match, str]:

@@ -238,7 +238,7 @@ async def test_pictures_of_a_sale_come_and_go_one_by_one(shop: Shop, power: Powe
         states.append(numbers(live, "s1"))
 
     assert states == [[1, 2, 4], [1, 4], [1, 4], [1], [1, 2]]
-    assert live.n_unread == 2
+    assert live.n_other_scene_model == 2
     assert live.served is not None
     row = live.served.catalogue.row_for("s1")
     half = 0.5**0.5
@@ -280,15 +280,15 @@ async def test_another_model_sees_only_pictures_that_its_scene_model_labelled(
     await shop.stores.sales.put([sale("s1"), sale("s2")])
     await shop.stores.sales.put_pictures([labelled("s1", "old"), labelled("s2", "new")])
     await live.refresh()
-    before = seen(live), live.n_unread
+    before = seen(live), live.n_other_scene_model
 
     await live.serve(Model(new))
 
-    after = seen(live), live.n_unread
+    after = seen(live), live.n_other_scene_model
     await live.serve(Model(old))
     assert before == (["s1"], 1)
     assert after == (["s2"], 1)
-    assert (seen(live), live.n_unread) == (["s1"], 1)
+    assert (seen(live), live.n_other_scene_model) == (["s1"], 1)
 
 
 async def test_a_picture_that_replaced_another_models_leaves_nothing_of_it(
@@ -305,7 +305,7 @@ async def test_a_picture_that_replaced_another_models_leaves_nothing_of_it(
     await shop.stores.sales.put_pictures([labelled("s1", "new")])
     await live.refresh()
 
-    assert (before, seen(live), live.n_unread) == (["s1"], [], 1)
+    assert (before, seen(live), live.n_other_scene_model) == (["s1"], [], 1)
 
 
 async def test_answers_see_a_catalogue_with_the_scorer_that_it_was_built_for(

@@ -1,5 +1,5 @@
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 
 import pytest
 
@@ -7,6 +7,8 @@ from app.catalogue.model import Model
 from app.catalogue.picture_labeller import MAX_UPLOADS, PictureLabeller
 from app.errors import LabellingBusyError, SceneModelMissingError
 from app.observability import Metrics
+from models.domain.sale import COVER
+from models.pictures.picture import PictureFormatError
 from models.pictures.scene_labeller import SceneLabeller
 from tests.scenes import colour_labeller
 
@@ -20,33 +22,49 @@ def labelling(labeller: SceneLabeller | None, pool: ThreadPoolExecutor) -> Pictu
     return PictureLabeller(lambda: Model(labeller=labeller), pool=pool, metrics=Metrics())
 
 
-def test_who_comes_while_all_places_are_taken_is_sent_away(labeller: SceneLabeller) -> None:
-    """Every place may hold a picture of 16 MiB: memory is bounded by their number."""
-    with ThreadPoolExecutor(1) as pool, ExitStack() as held:
+async def test_a_picture_is_refused_while_all_slots_are_taken(labeller: SceneLabeller) -> None:
+    """Every slot may hold a picture of 16 MiB: memory is bounded by their number."""
+    sent = asyncio.Event()
+
+    async def slow() -> bytes:
+        await sent.wait()
+        return b"no picture"
+
+    async def never() -> bytes:
+        pytest.fail("received without a slot")
+
+    with ThreadPoolExecutor(1) as pool:
         uploads = labelling(labeller, pool)
-        for _ in range(MAX_UPLOADS):
-            held.enter_context(uploads.slot())
+        held = [
+            asyncio.create_task(uploads.label("s1", slow, number=COVER)) for _ in range(MAX_UPLOADS)
+        ]
+        await asyncio.sleep(0)
 
-        with pytest.raises(LabellingBusyError, match="8 pictures"), uploads.slot():
-            pass
+        with pytest.raises(LabellingBusyError, match="8 pictures"):
+            await uploads.label("s1", never, number=COVER)
 
-        held.close()
-        with uploads.slot():
-            pass
+        sent.set()
+        ended = await asyncio.gather(*held, return_exceptions=True)
+        assert {type(one) for one in ended} == {PictureFormatError}
 
 
-def test_a_picture_that_fails_gives_its_place_back(labeller: SceneLabeller) -> None:
+async def test_a_picture_that_fails_gives_its_slot_back(labeller: SceneLabeller) -> None:
+    async def broken() -> bytes:
+        return b"no picture"
+
     with ThreadPoolExecutor(1) as pool:
         uploads = labelling(labeller, pool)
         for _ in range(MAX_UPLOADS + 1):
-            with pytest.raises(ValueError, match="broken"), uploads.slot():
-                raise ValueError("broken")  # noqa: EM101 - stands for any failure
+            with pytest.raises(PictureFormatError):
+                await uploads.label("s1", broken, number=COVER)
 
 
-def test_without_a_scene_model_there_is_no_place() -> None:
+async def test_without_a_scene_model_no_picture_is_received() -> None:
+    async def never() -> bytes:
+        pytest.fail("received without a scene model")
+
     with (
         ThreadPoolExecutor(1) as pool,
         pytest.raises(SceneModelMissingError, match="labels no pictures"),
-        labelling(None, pool).slot(),
     ):
-        pass
+        await labelling(None, pool).label("s1", never, number=COVER)

@@ -13,6 +13,7 @@ from models.domain.units import SECOND_US
 from tests.shop import sale, scorer
 
 NOW_S = 1_800_000_000
+MANY = [f"s{number}" for number in range(8)]
 
 
 def served(*sale_ids: str) -> CatalogueVersion:
@@ -28,7 +29,7 @@ def test_a_kept_snapshot_comes_back_under_its_id(tmp_path: Path) -> None:
     SnapshotArchive(tmp_path).keep(first)
 
     loaded = SnapshotArchive(tmp_path).load(first.snapshot_id, None)
-    latest = SnapshotArchive(tmp_path).latest(None)
+    latest = SnapshotArchive(tmp_path).last_version(None)
 
     assert loaded.content.sales == first.content.sales
     assert latest is not None
@@ -43,7 +44,7 @@ def test_of_two_workers_the_one_that_knows_more_of_a_store_is_remembered(
 
     SnapshotArchive(tmp_path).remember(served("s1"), generation=generation, version=8)
 
-    saved = SnapshotArchive(tmp_path).saved()
+    saved = SnapshotArchive(tmp_path).last_sales()
     assert saved is not None
     assert sorted(saved.sales) == (["s1", "s2"] if stays else ["s1"])
     assert saved.version == (9 if stays else 8)
@@ -54,7 +55,7 @@ def test_a_pointer_of_another_form_is_replaced(tmp_path: Path) -> None:
 
     SnapshotArchive(tmp_path).remember(served("s1"), generation="1", version=1)
 
-    assert SnapshotArchive(tmp_path).latest(None) is not None
+    assert SnapshotArchive(tmp_path).last_version(None) is not None
 
 
 def test_a_file_of_other_content_is_refused(tmp_path: Path) -> None:
@@ -89,13 +90,10 @@ def test_the_last_catalogue_stays_however_old_its_files_are(tmp_path: Path) -> N
 
     SnapshotArchive(tmp_path).prune((NOW_S + RETENTION_S + 1) * SECOND_US)
 
-    saved = SnapshotArchive(tmp_path).saved()
+    saved = SnapshotArchive(tmp_path).last_sales()
     assert saved is not None
     assert sorted(saved.sales) == sorted([*MANY, "new"])
     assert len(list(tmp_path.glob("*.npz"))) < 6
-
-
-MANY = [f"s{number}" for number in range(8)]
 
 
 def test_a_content_that_differs_little_is_written_upon_an_earlier_one(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_slate_trades_score_for_being_unlike_what_stands_above() -> None:
     st.sampled_from([0.05, 0.3, 0.7, 0.95]),
     st.integers(1, 12),
 )
-def test_what_is_not_looked_at_could_not_have_been_chosen(
+def test_the_short_cut_chooses_what_the_definition_chooses(
     sales: list[tuple[int, int, int]], weight: float, limit: int
 ) -> None:
     order = np.array([score / 6 for score, _, _ in sales])

@@ -1,4 +1,4 @@
-"""Tastes that are known come out of the clicks that they caused."""
+"""Content preferences that a log was made with are found in it."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from models.domain.event import EventType
 from models.domain.sale import Sale
 from models.recommenders.content_preference import ContentPreference
 from tests.builders import query as ask
-from tests.logs import DAY, HOUR, NOON, Row, catalogue, event_table, sale
+from tests.logs import HOUR, Row, catalogue, event_table, sale
 from training.recommenders.content_preference import fit_content_preference
 from training.recommenders.interactions import Interactions
 
@@ -103,31 +103,6 @@ def test_with_too_little_to_learn_from_nothing_is_known(rows: list[Row]) -> None
     assert fitted(rows).projection.n_dimensions == 0
 
 
-def test_interactions_of_the_past_are_a_part_of_the_columns() -> None:
-    log = [Row(at=-DAY), Row(at=-HOUR, received=HOUR, kind="click"), Row(at=0)]
-    interactions = Interactions.from_events(event_table(log), SHOP)
-
-    past = interactions.before(NOON)
-
-    assert past.at_us.tolist() == [NOON - DAY]
-    assert np.shares_memory(past.rows, interactions.rows)
-
-
-def test_of_what_was_shown_a_share_was_opened() -> None:
-    """Of three pairs of customer and sale that were shown, however often, one was touched."""
-    log = [
-        *(Row(kind="impression", sale="s1", at=hour * HOUR) for hour in range(3)),
-        *(Row(kind="impression", sale=sale_id) for sale_id in ("s2", "gone")),
-        Row(kind="impression", sale="s1", customer="c2"),
-        Row(kind="click", sale="s1", at=HOUR),
-        Row(kind="purchase", sale="s1", at=HOUR),
-        Row(kind="view", sale="s3"),
-    ]
-
-    assert Interactions.from_events(event_table(log), SHOP).opened_share() == pytest.approx(1 / 3)
-    assert Interactions.from_events(event_table([Row(kind="click")]), SHOP).opened_share() == 0.0
-
-
 def test_passing_over_one_colour_says_something_of_the_other(rng: np.random.Generator) -> None:
     taste = fitted(shop_log(rng, faithful=0.9))
     passed = [(EventType.IMPRESSION, f"s{2 * index}", 60.0) for index in range(10)]
@@ -135,24 +110,3 @@ def test_passing_over_one_colour_says_something_of_the_other(rng: np.random.Gene
     scores = taste.scores(ask(SHOP, *passed, candidates=["s30", "s31"]))[:, 0]
 
     assert scores[1] > scores[0]
-
-
-def test_who_looked_at_what_is_counted_by_position() -> None:
-    log = [
-        Row(kind="impression", sale="s1", position=4),
-        Row(kind="impression", sale="s1", position=1, customer="c2"),
-        Row(kind="click", sale="s2"),
-    ]
-
-    exposure = Interactions.from_events(event_table(log), SHOP).exposure()
-
-    assert exposure[SHOP.row_for("s1")] == pytest.approx(1.5)
-    assert exposure.sum() == pytest.approx(1.5)
-
-
-def test_without_impressions_on_record_every_sale_with_an_event_is_on_offer() -> None:
-    exposure = Interactions.from_events(
-        event_table([Row(sale="s1"), Row(sale="s1")]), SHOP
-    ).exposure()
-
-    assert exposure[SHOP.row_for("s1")] == exposure.sum() == 1.0

@@ -202,4 +202,4 @@ def test_the_command_writes_a_configuration_that_training_takes(
     assert config.trees == TreeConfig.model_validate(chosen["trees"])
     refused = tune(tmp_path, "--trials", "2", "--seed", "1")
     assert refused.exit_code == 1
-    assert "other data, of another time, seed or start" in refused.stderr
+    assert "other data, another end, seed or configuration" in refused.stderr
