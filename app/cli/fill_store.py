@@ -179,18 +179,14 @@ async def fill_from_dataset(
         withdrawn=absent if is_full else None,
         unreadable=held.unreadable_pictures,
     )
-    customers = chain(
-        loaded_customers(dataset.events, now_us),
-        customers_without_events(dataset.customers, dataset.events, now_us=now_us),
-    )
-    progress.step("customers", len(dataset.events.customers.values))
+    merged = await _put_customers(dataset, stores, progress, now_us=now_us)
     summary = _summary(
         dataset,
         labelling,
         reopening=reopening,
         absent=absent,
         is_full=is_full,
-        merged=await _merge(customers, stores, progress),
+        merged=merged,
         now_us=now_us,
     )
     return replace(summary, seconds=round(time.monotonic() - started, 3))
@@ -252,6 +248,17 @@ async def _put_catalogue(
     await stores.sales.put_pictures([*labelling.pictures, *labelling.adopted])
     # Last: workers that knew more than the store trust it again from now on.
     await stores.sales.vouch()
+
+
+async def _put_customers(
+    dataset: Dataset, stores: Stores, progress: Progress, *, now_us: int
+) -> tuple[int, int]:
+    customers = chain(
+        loaded_customers(dataset.events, now_us),
+        customers_without_events(dataset.customers, dataset.events, now_us=now_us),
+    )
+    progress.step("customers", len(dataset.events.customers.values))
+    return await _merge(customers, stores, progress)
 
 
 async def fill_profiles(path: Path, stores: Stores, *, progress: Progress) -> int:

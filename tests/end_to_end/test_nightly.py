@@ -35,7 +35,7 @@ KILLED_AT: Final = (
     ("ranker", 0),
     ("evaluate", 0),
     ("decide", 0),
-    ("refresh", 0),
+    ("refit", 0),
     ("publish", 0),
 )
 """Stages and ticks of progress within, in their order: each night gets a little further."""

@@ -147,6 +147,7 @@ def evaluate(
     """Evaluate every scorer of a bundle, and the baselines.
 
     Without logged impressions slates are sampled visits, and the protocol ``shown`` has none.
+    Metrics without a value are left out.
 
     Args:
         scorer: The bundle's scorer.
@@ -155,9 +156,6 @@ def evaluate(
         extras: Scorers beside these.
         protocols: The protocols to run.
         record: Receives every slate.
-
-    Returns:
-        The results; metrics without a value are left out.
     """
     evaluator, slates = evaluator_of(scorer, question)
     slates, past = question.judged(slates), evaluator.past
@@ -175,10 +173,7 @@ def evaluate(
             baselines=Baselines(fitted, past.events, catalogue=past.catalogue),
             record=record,
         )
-        if protocol is Protocol.OPEN:
-            judged[protocol] = _evaluate_open(beside, slates, question, progress)
-        else:
-            judged[protocol] = _evaluate_shown(beside, slates, progress)
+        judged[protocol] = _evaluate_by(protocol, beside, slates, question, progress)
     objective = objective_for(config, past.events)
     figures = {
         name: found
@@ -281,9 +276,15 @@ def _reliability(
     return {name: reliability(part, seed=question.seed) for name, part in predictions.items()}
 
 
-def _evaluate_shown(
-    evaluator: SlateEvaluator, slates: Slates, progress: Progress
+def _evaluate_by(
+    protocol: Protocol,
+    evaluator: SlateEvaluator,
+    slates: Slates,
+    question: Question,
+    progress: Progress,
 ) -> list[EvaluatedSlate]:
+    if protocol is Protocol.OPEN:
+        return _evaluate_open(evaluator, slates, question, progress)
     bought_from = shown_lists(evaluator, slates)
     progress.stage(Protocol.SHOWN, len(bought_from))
     return _collected(evaluator.shown(bought_from), progress)

@@ -49,8 +49,7 @@ def table(
             progress=lambda step, done, total: bar.reach(step, done=done, total=total),
         )
         quarantine = _set_aside(imported.faults, out)
-    refused = imported.faults.having(Effect.ROW).counts()
-    counts = {code.value: n for code, n in refused.items()}
+    counts = imported.faults.having(Effect.ROW).counts()
     hints = hints_for(imported.faults, rules, n_rows=imported.n_rows)
     if as_json:
         report: dict[str, JsonValue] = {
@@ -62,17 +61,13 @@ def table(
             "left_out": {**imported.left_out},
             "unused_columns": {file: [*names] for file, names in imported.unused.items()},
             "remarks": [*imported.remarks],
-            "faults": {**counts},
+            "faults": {code.value: n for code, n in counts.items()},
             "hints": [*hints],
             "quarantine": None if quarantine is None else str(quarantine),
         }
         print_json(report)
         return
     _print_table(imported, out)
-    _print_counts("rows that could not be used", counts)
-    rows = imported.faults.having(Effect.ROW)
-    for code in rows.counts():
-        typer.echo(f"  {rows.with_codes(code).first(1)[0]}")
     for hint in hints:
         typer.echo(f"hint: {hint}")
     if quarantine is not None:
@@ -92,6 +87,11 @@ def _print_table(imported: Imported, out: Path) -> None:
             typer.echo(f"columns of {file} not in the mapping: {', '.join(names)}")
     for remark in imported.remarks:
         typer.echo(f"note: {remark}")
+    refused = imported.faults.having(Effect.ROW)
+    counts = refused.counts()
+    _print_counts("rows that could not be used", {code.value: n for code, n in counts.items()})
+    for code in counts:
+        typer.echo(f"  {refused.with_codes(code).first(1)[0]}")
 
 
 def _print_counts(title: str, figures: AnyMapping[str, int]) -> None:

@@ -304,7 +304,7 @@ def _published(
     outcome: NightOutcome, night: Night, comparison: BundleComparison, *, progress: Progress
 ) -> NightOutcome:
     """Publish profiles, and last of all the bundle, which the service then finds."""
-    progress.stage("refresh")
+    progress.stage("refit")
     # Under the same meta-model: what was judged is what serves, with more knowledge.
     bundle = refitted(night.state / CANDIDATES / str(outcome.candidate), comparison)
     progress.stage("publish")

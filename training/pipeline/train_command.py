@@ -84,10 +84,7 @@ def train_command(
         print_json({**_report(bundle.manifest, columns, faults=faults), **found_here})
         return
     typer.echo(f"bundle {directory}")
-    _print_bundle(bundle.manifest, columns)
-    if faults:
-        listed = ", ".join(f"{code} {n:,}" for code, n in faults.items())
-        typer.echo(f"what `python -m training validate` explains: {listed}", err=True)
+    _print_bundle(bundle.manifest, columns, faults=faults)
 
 
 def _report(
@@ -104,7 +101,9 @@ def _report(
     }
 
 
-def _print_bundle(manifest: Manifest, columns: list[dict[str, JsonValue]]) -> None:
+def _print_bundle(
+    manifest: Manifest, columns: list[dict[str, JsonValue]], *, faults: Mapping[str, int]
+) -> None:
     typer.echo(f"  objective: {manifest.config['objective']}")
     if manifest.part:
         better = "it orders the held-out slates better than all features"
@@ -116,3 +115,6 @@ def _print_bundle(manifest: Manifest, columns: list[dict[str, JsonValue]]) -> No
             typer.echo(f"  not used: {column['table']}.{column['column']}: {column['why']}")
     for name, reason in manifest.left_out.items():
         typer.echo(f"  without {name}: {reason}")
+    if faults:
+        listed = ", ".join(f"{code} {n:,}" for code, n in faults.items())
+        typer.echo(f"what `python -m training validate` explains: {listed}", err=True)

@@ -34,7 +34,8 @@ def fit_demographic(interactions: Interactions, taste: ContentPreference) -> Dem
     ]
     known = np.array([bool(attributes) for attributes in described], dtype=np.bool_)
     n = np.bincount(place, minlength=len(customers)).astype(np.float64)
-    weights = np.where(known, n / (1.0 + n * _mean(taste.spread)), 0.0)
+    mean_spread = float(taste.spread.mean()) if len(taste.spread) else 0.0
+    weights = np.where(known, n / (1.0 + n * mean_spread), 0.0)
     encoder = _fit_encoder(described, weights)
     effects = np.zeros((len(encoder.columns), taste.projection.n_dimensions))
     if effects.size:
@@ -61,7 +62,3 @@ def _fit_encoder(described: list[AttributeValues], weights: NDArray[np.float64])
     centre = (counted * filled).sum(axis=0) / total
     scale = np.sqrt((counted * np.square(filled - centre)).sum(axis=0) / total)
     return CustomerEncoder(columns, centre, np.where(scale > 0, scale, 1.0))
-
-
-def _mean(spread: NDArray[np.float64]) -> float:
-    return float(spread.mean()) if len(spread) else 0.0
