@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1/promotions", tags=["promotions"])
 # The largest whole number that JavaScript and JSON readers in it take exactly.
 MAX_NUMBER: Final = 2**53
 
-_READ: Final = problems(404, 409, 422, 503)
+_PROBLEMS: Final = problems(404, 409, 422, 503)
 
 
 class PromotionBody(BaseModel):
@@ -66,7 +66,7 @@ Number = Annotated[
     "",
     status_code=HTTPStatus.CREATED,
     openapi_extra=described(PromotionBody),
-    responses=_READ,
+    responses=_PROBLEMS,
 )
 async def begin_promotion(
     body: Annotated[PromotionBody, body_of(PromotionBody)],
@@ -84,7 +84,7 @@ async def list_promotions(resources: ResourcesDep) -> PromotionList:
     return PromotionList(items=await resources.promotion_editor.recent())
 
 
-@router.get("/{number}", responses=_READ)
+@router.get("/{number}", responses=_PROBLEMS)
 async def get_promotion(number: Number, resources: ResourcesDep) -> PromotionState:
     """Return a promotion, and the findings of its rules now."""
     promotion = await resources.promotion_editor.get(number)
@@ -93,7 +93,7 @@ async def get_promotion(number: Number, resources: ResourcesDep) -> PromotionSta
     )
 
 
-@router.post("/{number}/stop", openapi_extra=described(StopBody), responses=_READ)
+@router.post("/{number}/stop", openapi_extra=described(StopBody), responses=_PROBLEMS)
 async def stop_promotion(
     number: Number,
     body: Annotated[StopBody, body_of(StopBody)],
@@ -104,7 +104,7 @@ async def stop_promotion(
     return await resources.promotion_editor.stop(number, body.reason, who=caller(request))
 
 
-@router.put("/{number}/estimate", openapi_extra=described(OffPolicyEstimate), responses=_READ)
+@router.put("/{number}/estimate", openapi_extra=described(OffPolicyEstimate), responses=_PROBLEMS)
 async def put_estimate(
     number: Number,
     estimate: Annotated[OffPolicyEstimate, body_of(OffPolicyEstimate)],
