@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from models.arrays.document import read_json
+from models.catalogue.event_counts import HALF_LIVES_HOURS, RETENTION_HOURS, HalfLives
 from models.domain.errors import UserError, reason_for
 from models.domain.units import HOUR_US
 from models.ranker.objective import TrainingObjective
@@ -84,6 +85,21 @@ class RunConfig(BaseModel):
     max_topics: int = Field(
         default=24, gt=1, description="Topics at most; as many are made as are stable."
     )
+    half_lives_hours: HalfLives = Field(
+        default=HALF_LIVES_HOURS,
+        description="Half-lives of counts, by which `popularity` measures rates and volumes: four, "
+        "ascending, of at most 336 hours.",
+    )
+
+    @field_validator("half_lives_hours")
+    @classmethod
+    def _ascend(cls, half_lives: HalfLives) -> HalfLives:
+        bounds = zip((0.0, *half_lives), half_lives, strict=False)
+        # Counts are kept for so long: events of a longer half-life would be missing.
+        if not all(low < high <= RETENTION_HOURS for low, high in bounds):
+            msg = f"half-lives have to ascend, from above 0 to at most {RETENTION_HOURS} hours"
+            raise ValueError(msg)
+        return half_lives
 
     @property
     def outcome_us(self) -> int:
@@ -91,21 +107,28 @@ class RunConfig(BaseModel):
         return round(self.outcome_hours * HOUR_US)
 
     @classmethod
-    def read(cls, path: Path | None) -> Self:
+    def read(cls, path: Path | None, **options: object) -> Self:
         """Read a TOML or JSON file; defaults without one.
 
+        Args:
+            path: The file.
+            options: Values by key that go before those of the file; None is no value.
+
         Raises:
-            ConfigurationError: If the file cannot be read or holds a wrong value.
+            ConfigurationError: If the file cannot be read, or it or an option is a wrong value.
         """
-        if path is None:
-            return cls()
+        given = {key: value for key, value in options.items() if value is not None}
         try:
-            text = path.read_text()
-            values = read_json(text) if path.suffix == ".json" else tomllib.loads(text)
-            return cls.model_validate(values)
+            found = cls() if path is None else cls.model_validate(_read_values(path))
+            return cls.model_validate(found.model_dump() | given)
         except (OSError, ValueError, ValidationError) as exc:
-            msg = f"configuration {path}: {reason_for(exc)}"
+            msg = f"configuration {path or 'by options'}: {reason_for(exc)}"
             raise ConfigurationError(msg) from exc
+
+
+def _read_values(path: Path) -> object:
+    text = path.read_text()
+    return read_json(text) if path.suffix == ".json" else tomllib.loads(text)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,13 @@ import numpy as np
 
 from app.stores.count import CountStore, EventCounts
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.event_counts import RETENTION_HOURS, HourlyCounts, SaleCounts, counts_at
+from models.catalogue.event_counts import (
+    RETENTION_HOURS,
+    HalfLives,
+    HourlyCounts,
+    SaleCounts,
+    counts_at,
+)
 from models.domain.units import HOUR_US
 
 NO_COUNTS: Final = EventCounts(
@@ -63,14 +69,16 @@ class CountHistory:
         return counts
 
 
-def by_row(counts: EventCounts, catalogue: Catalogue, *, grid_us: int) -> SaleCounts:
+def by_row(
+    counts: EventCounts, catalogue: Catalogue, *, grid_us: int, half_lives: HalfLives
+) -> SaleCounts:
     """Sum counts per catalogue row at a grid time; events of unknown sales are left out."""
     rows = catalogue.rows_for(counts.sale_keys)
     known = rows >= 0
     hourly = HourlyCounts.from_entries(
         rows[known], counts.kinds[known], hours=counts.hours[known], counts=counts.counts[known]
     )
-    return counts_at(hourly, at_us=grid_us, n_sales=len(catalogue))
+    return counts_at(hourly, at_us=grid_us, n_sales=len(catalogue), half_lives=half_lives)
 
 
 def _hours(counts: EventCounts, first_hour: int, end_hour: int) -> EventCounts:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from models.catalogue.event_counts import HALF_LIVES_HOURS, HalfLives
 from models.pictures.scene_labeller import SceneLabeller
 from models.pictures.topics import Topics
 from models.scoring.scorer import Scorer
@@ -30,6 +31,11 @@ class Model:
     def topics(self) -> Topics:
         """Topics of the bundle, none without."""
         return self.scorer.topics if self.scorer else Topics.none()
+
+    @property
+    def half_lives(self) -> HalfLives:
+        """Half-lives of the counts that the bundle was trained on, the defaults without one."""
+        return self.scorer.counts.half_lives if self.scorer else HALF_LIVES_HOURS
 
     @property
     def scene_model(self) -> str:

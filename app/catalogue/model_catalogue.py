@@ -7,6 +7,8 @@ from app.catalogue.count_history import by_row
 from app.catalogue.model import Model
 from app.stores.count import EventCounts
 from app.stores.picture import RemovedPicture, StoredPicture, join_pictures
+from models.catalogue.catalogue import Catalogue
+from models.catalogue.event_counts import SaleCounts
 from models.catalogue.snapshot import Snapshot
 from models.domain.sale import PictureScores, Sale
 from models.scoring.scorer import Scorer
@@ -72,7 +74,7 @@ class ModelCatalogue:
         catalogue = content.catalogue(
             self.model.topics, before=before.catalogue if before else None
         )
-        catalogue = catalogue.with_counts(by_row(counts, catalogue, grid_us=grid_us))
+        catalogue = catalogue.with_counts(self._counted(counts, catalogue, grid_us))
         if self.model.scorer:
             # Before any answer is made from it: what is cached per catalogue costs none its time.
             self.model.scorer.prepare(catalogue)
@@ -83,8 +85,11 @@ class ModelCatalogue:
     def set_counts(self, counts: EventCounts, *, grid_us: int) -> None:
         """Serve the same sales with other counts; a seed keeps those of its training."""
         if self.served is not None and self.served.source is not Source.SEED:
-            rows = by_row(counts, self.served.catalogue, grid_us=grid_us)
-            self.served = self.served.with_counts(rows)
+            counted = self._counted(counts, self.served.catalogue, grid_us)
+            self.served = self.served.with_counts(counted)
+
+    def _counted(self, counts: EventCounts, catalogue: Catalogue, grid_us: int) -> SaleCounts:
+        return by_row(counts, catalogue, grid_us=grid_us, half_lives=self.model.half_lives)
 
     def _forget(self, sale_id: str, number: int) -> None:
         self._unread.discard((sale_id, number))

@@ -24,21 +24,21 @@ from models.domain.units import HOUR_US, MINUTE_US
 GRID_US: Final = MINUTE_US
 # Chosen: one of the longest half-life and seven of that of two days.
 RETENTION_HOURS: Final = 14 * 24
-# Part of the schema hash, as is the retention. An hour for news of the day, two weeks for offers
-# that change little. Chosen, not tuned: with 6 and 48 hours and rates of clicks alone the lists of
-# news of MIND had an nDCG@10 of 0.327, with these and rates without clicks 0.354 (2026-11-29).
-HALF_LIVES_HOURS: Final = (1.0, 6.0, 48.0, 336.0)
+HalfLives = tuple[float, float, float, float]
+"""Half-lives of counts in hours, ascending."""
+
+# Defaults of a training run. An hour for news of the day, two weeks for offers that change little.
+# Chosen, not tuned: with 6 and 48 hours and rates of clicks alone the lists of news of MIND had an
+# nDCG@10 of 0.327, with these and rates without clicks 0.354 (2026-11-29).
+HALF_LIVES_HOURS: Final[HalfLives] = (1.0, 6.0, 48.0, 336.0)
 HOUR, HOURS, DAYS, WEEKS = range(len(HALF_LIVES_HOURS))
-"""Indices of the half-lives."""
+"""Indices of the half-lives, named by the defaults."""
 
 N_KINDS: Final = FAVOURITE + 1
 """Types whose events are counted by sale: those before `models.domain.event.REFUND`."""
 
 # Hours since the epoch fit until the year 2448.
 _HOUR_BITS: Final = 22
-
-# Weight of an event by half-life and age in whole hours, shape (n_half_lives, n_hours).
-_DECAY: Final = np.exp2(-np.arange(RETENTION_HOURS + 1) / np.array(HALF_LIVES_HOURS)[:, None])
 
 
 def counted(
@@ -146,21 +146,20 @@ class SaleCounts:
     Attributes:
         at_us: The grid time: events received before it are counted.
         totals: Events of the last 14 days, shape ``(n_sales, 6)``, by type code.
-        decayed: The same, decayed by each half-life, shape ``(n_half_lives, n_sales, 6)``.
+        decayed: The same, decayed by each half-life, shape ``(4, n_sales, 6)``.
+        half_lives: The half-lives.
     """
 
     at_us: int
     totals: NDArray[np.float64]
     decayed: NDArray[np.float64]
+    half_lives: HalfLives = HALF_LIVES_HOURS
 
     @classmethod
-    def none(cls, n_sales: int) -> Self:
+    def none(cls, n_sales: int, *, half_lives: HalfLives = HALF_LIVES_HOURS) -> Self:
         """Return zero counts."""
-        return cls(
-            0,
-            np.zeros((n_sales, N_KINDS)),
-            np.zeros((len(HALF_LIVES_HOURS), n_sales, N_KINDS)),
-        )
+        totals = np.zeros((n_sales, N_KINDS))
+        return cls(0, totals, np.zeros((len(half_lives), *totals.shape)), half_lives)
 
     def with_partial(self, partial: NDArray[np.int64], *, at_us: int) -> Self:
         """Add the events of the current hour, without decay.
@@ -169,19 +168,25 @@ class SaleCounts:
             partial: Events since the last whole hour, shape ``(n_sales, 6)``.
             at_us: The grid time up to which they were counted.
         """
-        return type(self)(at_us, self.totals + partial, self.decayed + partial)
+        return type(self)(at_us, self.totals + partial, self.decayed + partial, self.half_lives)
 
     @property
     def id(self) -> str:
-        """Hash of the time and the counts, 32 hexadecimal digits."""
+        """Hash of the time, the half-lives and the counts, 32 hexadecimal digits."""
         digest = blake2b(self.at_us.to_bytes(8, "big"), digest_size=16)
+        digest.update(np.array(self.half_lives).tobytes())
         digest.update(self.totals.tobytes())
         digest.update(self.decayed.tobytes())
         return digest.hexdigest()
 
     def to_bytes(self) -> bytes:
         """Serialise; see `from_bytes`."""
-        arrays = {"at_us": np.array([self.at_us]), "totals": self.totals, "decayed": self.decayed}
+        arrays = {
+            "at_us": np.array([self.at_us]),
+            "totals": self.totals,
+            "decayed": self.decayed,
+            "half_lives": np.array(self.half_lives),
+        }
         # A service keeps one per minute for a month; most counts are 0, so compression pays.
         return Arrays(arrays).to_bytes(compressed=True)
 
@@ -199,16 +204,24 @@ class SaleCounts:
         if totals.shape != expected.totals.shape or decayed.shape != expected.decayed.shape:
             msg = f"counts of {len(totals)} sales, expected {n_sales}"
             raise ValueError(msg)
-        return cls(at_us, totals, decayed)
+        half_lives = arrays.floats("half_lives").tolist()
+        if len(half_lives) != len(decayed):
+            msg = f"{len(half_lives)} half-lives for {len(decayed)} decayed counts"
+            raise ValueError(msg)
+        hour, hours, days, weeks = half_lives
+        return cls(at_us, totals, decayed, (hour, hours, days, weeks))
 
 
-def decayed_counts(hourly: HourlyCounts, *, hour: int, n_sales: int) -> SaleCounts:
+def decayed_counts(
+    hourly: HourlyCounts, *, hour: int, n_sales: int, half_lives: HalfLives
+) -> SaleCounts:
     """Sum the whole hours before ``hour``, weighted by ``2 ** (-age / half_life)``.
 
     Args:
         hourly: Counts by hour; entries of ``hour`` or later are ignored.
         hour: The current hour, since the epoch.
         n_sales: Number of catalogue rows.
+        half_lives: The half-lives.
 
     Returns:
         Counts at the start of ``hour``, without the current hour.
@@ -217,20 +230,25 @@ def decayed_counts(hourly: HourlyCounts, *, hour: int, n_sales: int) -> SaleCoun
     cells = past.rows * N_KINDS + past.kinds
     size = n_sales * N_KINDS
     age = hour - past.hours
-    weights = [past.counts, *(past.counts * decay.take(age) for decay in _DECAY)]
+    # Weight of an event by half-life and age in whole hours, shape (n_half_lives, n_hours).
+    decays = np.exp2(-np.arange(RETENTION_HOURS + 1) / np.array(half_lives)[:, None])
+    weights = [past.counts, *(past.counts * decay.take(age) for decay in decays)]
     sums = np.array([np.bincount(cells, weights=w, minlength=size) for w in weights], np.float64)
     # History that is loaded again may lack purchases that were refunded since.
     totals, *decayed = np.maximum(sums, 0.0).reshape(len(weights), n_sales, N_KINDS)
-    return SaleCounts(hour * HOUR_US, totals, np.stack(decayed))
+    return SaleCounts(hour * HOUR_US, totals, np.stack(decayed), half_lives)
 
 
-def counts_at(hourly: HourlyCounts, *, at_us: int, n_sales: int) -> SaleCounts:
+def counts_at(
+    hourly: HourlyCounts, *, at_us: int, n_sales: int, half_lives: HalfLives
+) -> SaleCounts:
     """Return the counts at a grid time; the last hour may be incomplete.
 
     Args:
         hourly: Counts by hour of the events received before ``at_us``.
         at_us: The grid time.
         n_sales: Number of catalogue rows.
+        half_lives: The half-lives.
 
     Raises:
         ValueError: If ``at_us`` is off the grid.
@@ -242,4 +260,5 @@ def counts_at(hourly: HourlyCounts, *, at_us: int, n_sales: int) -> SaleCounts:
     running = hourly.hours == hour
     partial = np.zeros((n_sales, N_KINDS), dtype=np.int64)
     np.add.at(partial, (hourly.rows[running], hourly.kinds[running]), hourly.counts[running])
-    return decayed_counts(hourly, hour=hour, n_sales=n_sales).with_partial(partial, at_us=at_us)
+    whole = decayed_counts(hourly, hour=hour, n_sales=n_sales, half_lives=half_lives)
+    return whole.with_partial(partial, at_us=at_us)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue.event_counts import GRID_US, HALF_LIVES_HOURS, RETENTION_HOURS
+from models.catalogue.event_counts import GRID_US, RETENTION_HOURS
 from models.domain.customer import WINDOW_EVENTS
 from models.features.attributes import NO_ATTRIBUTES, AttributeFeatures
 from models.features.caller_list import LISTED
@@ -89,7 +89,6 @@ class FeatureSchema:
             EVIDENCE,
             N_NEIGHBOURS,
             GRID_US,
-            HALF_LIVES_HOURS,
             RETENTION_HOURS,
             LIST_S,
         )

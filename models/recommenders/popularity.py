@@ -21,7 +21,7 @@ Rates = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def event_volume(decayed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return weighted events of half-life 14 d, by which sales without known rates are ordered.
+    """Return weighted events of the longest half-life: the order of sales without known rates.
 
     Args:
         decayed: Events by half-life and type code, shape ``(n_half_lives, ..., 6)``.
@@ -42,6 +42,9 @@ class Popularity(Recommender):
     the rates that it does record is the popularity. Rates of short half-lives are shrunk towards
     those of the next longer one: an hour without events says nothing new.
 
+    The four half-lives (hour, hours, days, weeks) are those of the counts: a setting of training,
+    by default 1 h, 6 h, 48 h and 14 d.
+
     Attributes:
         click_rate: Prior mean of openings per impression; 0 without impressions.
         purchase_rate: Prior mean of purchases per click or view; 0 without purchases.
@@ -59,16 +62,19 @@ class Popularity(Recommender):
 
     name: ClassVar[str] = "popularity"
     columns: ClassVar[Mapping[str, str]] = {
-        "popularity": "Smoothed purchases per impression, half-life 48 h; without impressions "
-        "weighted events, half-life 14 d",
-        "popularity_click_rate": "Smoothed clicks per impression, half-life 48 h",
-        "popularity_purchase_rate": "Smoothed purchases per click or view, half-life 48 h",
-        "popularity_volume": "Logarithm of weighted events, half-life 48 h",
-        "popularity_trend": "Share of these of the last hours, half-life 6 h against 48 h",
-        "popularity_hour": "Smoothed purchases per impression, half-life 1 h",
-        "popularity_hours": "Smoothed purchases per impression, half-life 6 h",
-        "popularity_weeks": "Smoothed purchases per impression, half-life 14 d",
-        "popularity_looks": "Logarithm of impressions, or else of clicks and views, half-life 48 h",
+        "popularity": "Smoothed purchases per impression, half-life of days (48 h by default); "
+        "without impressions weighted events, half-life of weeks (14 d by default)",
+        "popularity_click_rate": "Smoothed clicks per impression, half-life of days",
+        "popularity_purchase_rate": "Smoothed purchases per click or view, half-life of days",
+        "popularity_volume": "Logarithm of weighted events, half-life of days",
+        "popularity_trend": "Share of these of the last hours, half-life of hours against days",
+        "popularity_hour": "Smoothed purchases per impression, half-life of the hour (1 h by "
+        "default)",
+        "popularity_hours": "Smoothed purchases per impression, half-life of hours (6 h by "
+        "default)",
+        "popularity_weeks": "Smoothed purchases per impression, half-life of weeks",
+        "popularity_looks": "Logarithm of impressions, or else of clicks and views, half-life of "
+        "days",
     }
 
     @cached

@@ -13,7 +13,7 @@ from app.stores.customer import OUTCOMES, CustomerStore
 from app.stores.dataset_loader import loaded_counts, loaded_customers
 from app.stores.keys import N_PARTITIONS, counts_prefix, history_hour, partition
 from app.stores.server import StoreServer
-from models.catalogue.event_counts import N_KINDS, grid_floor
+from models.catalogue.event_counts import HALF_LIVES_HOURS, N_KINDS, grid_floor
 from models.domain.event import KINDS, PURCHASE, Event, EventType, key, to_us
 from models.domain.units import HOUR_US
 from tests.contract.visit import MINUTE_US, append_at, event, sale_key_of, visits
@@ -156,7 +156,9 @@ class CountStoreContract:
 
         for minutes in (245, 275, 299, 300):
             grid_us = start_us + minutes * MINUTE_US
-            counts = by_row(await history.until(grid_us), shop, grid_us=grid_us)
+            counts = by_row(
+                await history.until(grid_us), shop, grid_us=grid_us, half_lives=HALF_LIVES_HOURS
+            )
 
             assert counts.id == replay.at(grid_us).id
 
@@ -235,7 +237,12 @@ class CountStoreContract:
                 await append_at(connection, [of], received_us=received_us)
 
         shop, grid_us = catalogue("s0", "s1"), start_us + 5 * HOUR_US
-        counts = by_row(await CountHistory(store).until(grid_us), shop, grid_us=grid_us)
+        counts = by_row(
+            await CountHistory(store).until(grid_us),
+            shop,
+            grid_us=grid_us,
+            half_lives=HALF_LIVES_HOURS,
+        )
         assert counts.id == CountReplay(events, shop).at(grid_us).id
 
     @pytest.mark.parametrize("abuse", ["one hour", "many past hours", "stamped ahead"])
@@ -265,7 +272,12 @@ class CountStoreContract:
             assert codes == [0]
         shop, grid_us = catalogue("s1"), hour_us + 4 * HOUR_US
 
-        counts = by_row(await store.since(0, until_us=grid_us), shop, grid_us=grid_us)
+        counts = by_row(
+            await store.since(0, until_us=grid_us),
+            shop,
+            grid_us=grid_us,
+            half_lives=HALF_LIVES_HOURS,
+        )
 
         alone = CountReplay(event_table([row_of((theirs, hour_us))]), shop).at(grid_us)
         assert np.all(counts.decayed >= alone.decayed)

@@ -12,7 +12,7 @@ from app.stores.connection import Connection
 from app.stores.count import CountStore
 from app.stores.server import StoreServer
 from models.catalogue.catalogue import Catalogue
-from models.catalogue.event_counts import grid_floor
+from models.catalogue.event_counts import HALF_LIVES_HOURS, grid_floor
 from models.domain.event import Event, EventType
 from models.domain.units import HOUR_US
 from tests.builders import catalogue, feature, query, sale
@@ -73,7 +73,7 @@ async def places(connection: Connection, shop: Catalogue) -> NDArray[np.intp]:
     now_us = await StoreServer(connection).time_us()
     grid_us = grid_floor(now_us)
     counts = await CountHistory(CountStore(connection)).until(grid_us)
-    counted = by_row(counts, shop, grid_us=grid_us)
+    counted = by_row(counts, shop, grid_us=grid_us, half_lives=HALF_LIVES_HOURS)
     scores = feature(query(shop.with_counts(counted)), "popularity")
     return np.argsort(np.argsort(-scores, kind="stable"))
 

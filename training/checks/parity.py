@@ -87,7 +87,8 @@ class OfflineRows:
                 msg = f"{exc.filename} is missing: {kept}"
                 raise ParityError(msg) from exc
             catalogue = content.catalogue(self._scorer.topics)
-            replay = CountReplay(self._events, catalogue)
+            half_lives = self._scorer.counts.half_lives
+            replay = CountReplay(self._events, catalogue, half_lives=half_lives)
             # Workers step from one grid time to the next at slightly different moments, and the
             # replay only goes forward.
             for counts_id, answer in sorted(of_content, key=lambda one: grid_us[one[0]]):

@@ -205,7 +205,12 @@ def evaluate_open(
 
 def evaluator_of(scorer: Scorer, question: Question) -> tuple[SlateEvaluator, Slates]:
     """Return the evaluator of a question and all slates of its dataset, ordered by time."""
-    past = PointInTime.from_dataset(question.dataset, question.pictures, topics=scorer.topics)
+    past = PointInTime.from_dataset(
+        question.dataset,
+        question.pictures,
+        topics=scorer.topics,
+        half_lives=scorer.counts.half_lives,
+    )
     slates = training_slates(past, question.config, seed=question.seed)
     evaluator = SlateEvaluator(
         scorer, past, question.config, question.seed, new_within_us=question.new_within_us

@@ -6,7 +6,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.catalogue.event_counts import GRID_US, SaleCounts
+from models.catalogue.event_counts import GRID_US
 from models.domain.customer import Window
 from models.domain.profile import Profile
 from models.domain.purchase_history import PurchaseHistory
@@ -60,7 +60,7 @@ def with_new_sales(query: Query) -> Query:
     totals, decayed = catalogue.counts.totals.copy(), catalogue.counts.decayed.copy()
     totals[rows] = 0.0
     decayed[:, rows] = 0.0
-    counts = SaleCounts(catalogue.counts.at_us, totals, decayed)
+    counts = replace(catalogue.counts, totals=totals, decayed=decayed)
     unseen = replace(catalogue, opens_us=opens_us, counts=counts)
     touched, shown = (
         ~np.isin(part.sale_keys, catalogue.keys[rows])

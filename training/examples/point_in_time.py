@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
+from models.catalogue.event_counts import HALF_LIVES_HOURS, HalfLives
 from models.catalogue.snapshot import Snapshot
 from models.dataset.events import EventTable
 from models.dataset.reading import Dataset
@@ -35,14 +36,21 @@ class PointInTime:
     Attributes:
         events: The event table.
         catalogue: All sales, with counts and neighbours of no particular moment.
+        half_lives: Of the counts at each moment.
     """
 
     events: EventTable
     catalogue: Catalogue
+    half_lives: HalfLives = HALF_LIVES_HOURS
 
     @classmethod
     def from_dataset(
-        cls, dataset: Dataset, pictures: Mapping[str, PictureScores], *, topics: Topics
+        cls,
+        dataset: Dataset,
+        pictures: Mapping[str, PictureScores],
+        *,
+        topics: Topics,
+        half_lives: HalfLives = HALF_LIVES_HOURS,
     ) -> Self:
         """Take a dataset's events, and its sales with the scores of their pictures, by sale id."""
         # A dataset has only the last known stock. A stock of 0 does not tell since when: without
@@ -51,7 +59,12 @@ class PointInTime:
             sale.sale_id: sale.model_copy(update={"stock": None}) if sale.stock == 0 else sale
             for sale in dataset.sales
         }
-        return cls(dataset.events, Snapshot.from_sales(sales, pictures).catalogue(topics))
+        catalogue = Snapshot.from_sales(sales, pictures).catalogue(topics)
+        return cls(dataset.events, catalogue, half_lives)
+
+    def counts(self) -> CountReplay:
+        """Return the counts of the catalogue's sales, from the first moment on."""
+        return CountReplay(self.events, self.catalogue, half_lives=self.half_lives)
 
     @cached_property
     def _windows(self) -> WindowReplay:
@@ -71,7 +84,7 @@ class PointInTime:
             caller_orders: Whether positions are the ranking of a caller, known before the slate
                 is ordered, and not the position bias of where a sale stood.
         """
-        counts = CountReplay(self.events, self.catalogue)
+        counts = self.counts()
         neighbours = NeighbourReplay(self.catalogue)
         catalogue = self.catalogue
         # A query's moment is the microsecond before its slate.

@@ -1,6 +1,6 @@
 """Replay of the log: windows, profiles, counts and neighbours as the service knew them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import (
+    HALF_LIVES_HOURS,
     N_KINDS,
     RETENTION_HOURS,
+    HalfLives,
     HourlyCounts,
     SaleCounts,
     decayed_counts,
@@ -196,7 +198,10 @@ class ProfileReplay:
 class CountReplay:
     """Counts of a catalogue's sales at moments that do not go back."""
 
-    def __init__(self, events: EventTable, catalogue: Catalogue) -> None:
+    def __init__(
+        self, events: EventTable, catalogue: Catalogue, *, half_lives: HalfLives = HALF_LIVES_HOURS
+    ) -> None:
+        self._half_lives: HalfLives = half_lives
         rows = catalogue.rows_for(events.sale_keys)
         order = np.flatnonzero((rows >= 0) & events.counted)
         self._rows = rows[order]
@@ -217,10 +222,10 @@ class CountReplay:
         self._refunded = refunded(rows[refunds[known]], of_hours[known])
         self._refund_hours = events.received_us[refunds[known]] // HOUR_US
         self._hour = -1
-        self._whole_hours = SaleCounts.none(self._n_sales)
+        self._whole_hours = SaleCounts.none(self._n_sales, half_lives=half_lives)
         self._partial = np.zeros((self._n_sales, N_KINDS), dtype=np.int64)
         self._next = 0
-        self._current = SaleCounts.none(self._n_sales)
+        self._current = SaleCounts.none(self._n_sales, half_lives=half_lives)
 
     def at(self, now_us: int) -> SaleCounts:
         """Return the counts that a service has at a moment; the next call changes them.
@@ -249,7 +254,7 @@ class CountReplay:
             partial, whole, current = self._partial[rows], self._whole_hours, self._current
             current.totals[rows] = whole.totals[rows] + partial
             current.decayed[:, rows] = whole.decayed[:, rows] + partial
-            self._current = SaleCounts(at_us, current.totals, current.decayed)
+            self._current = replace(current, at_us=at_us)
         return self._current
 
     def _enter_hour(self, hour: int) -> None:
@@ -261,7 +266,9 @@ class CountReplay:
         is_over = self._refund_hours < hour
         if is_over.any():
             hourly = hourly.merge(_part(self._refunded, is_over))
-        self._whole_hours = decayed_counts(hourly, hour=hour, n_sales=self._n_sales)
+        self._whole_hours = decayed_counts(
+            hourly, hour=hour, n_sales=self._n_sales, half_lives=self._half_lives
+        )
         self._partial[:] = 0
         self._current = self._whole_hours.with_partial(self._partial, at_us=hour * HOUR_US)
         self._next = int(np.searchsorted(self._received_us, hour * HOUR_US))

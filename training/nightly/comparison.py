@@ -87,7 +87,9 @@ def measure(directory: Path, comparison: BundleComparison) -> Measures:
     """
     scorer = Scorer.load(read_bundle(directory))
     seen = pictures_of(scorer, directory, dataset=comparison.dataset, cache=comparison.cache)
-    past = PointInTime.from_dataset(comparison.dataset, seen, topics=scorer.topics)
+    past = PointInTime.from_dataset(
+        comparison.dataset, seen, topics=scorer.topics, half_lives=scorer.counts.half_lives
+    )
     slates = training_slates(past, comparison.config, seed=comparison.seed)
     slates = slates.select(np.flatnonzero(slates.now_us >= comparison.from_us))
     slates = settled(slates, comparison.until_us, outcome_us=comparison.config.outcome_us)

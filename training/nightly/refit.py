@@ -41,7 +41,8 @@ def refitted(judged: Path, comparison: BundleComparison) -> Bundle:
     snapshot = Snapshot.from_sales(
         sales, pictures_of(before, judged, dataset=dataset, cache=comparison.cache)
     )
-    past = PointInTime(dataset.events, snapshot.catalogue(before.topics))
+    catalogue = snapshot.catalogue(before.topics)
+    past = PointInTime(dataset.events, catalogue, before.counts.half_lives)
     interactions = Interactions.from_events(past.events, past.catalogue)
     recommenders = fit_recommenders(
         interactions.before(comparison.until_us), bundle.manifest.recommenders

@@ -32,7 +32,7 @@ from models.scoring.scorer import (
 )
 from training.configuration import TrainingOptions
 from training.examples.point_in_time import PointInTime
-from training.examples.replay import CountReplay, ProfileReplay, WindowReplay
+from training.examples.replay import ProfileReplay, WindowReplay
 from training.examples.slates import label_of
 from training.pipeline.training_data import TrainingData
 from training.ranker.fit_ranker import FittedRanker
@@ -85,7 +85,7 @@ def known_files(
 
 def counts_at_end(past: PointInTime, until_us: int) -> SaleCounts:
     """Return the counts of a catalogue's sales at a moment, microseconds since the epoch."""
-    return CountReplay(past.events, past.catalogue).at(until_us)
+    return past.counts().at(until_us)
 
 
 def seed_snapshot(data: TrainingData) -> Snapshot:

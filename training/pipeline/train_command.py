@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
+from models.catalogue.event_counts import HalfLives
 from models.domain.event import to_us
 from models.pictures.scene_labeller import PictureFault
 from models.ranker.objective import TrainingObjective
@@ -54,6 +55,10 @@ def train_command(
         TrainingObjective | None,
         typer.Option(help="What is learned; default: purchase, or click without purchases."),
     ] = None,
+    half_lives: Annotated[
+        HalfLives | None,
+        typer.Option(help="Four half-lives of popularity in hours; default: 1 6 48 336."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at faulty rows.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -63,8 +68,7 @@ def train_command(
     )
     broken_pictures: list[PictureFault] = []
     with exit_on_user_error(), bars() as progress:
-        chosen = {"objective": objective} if objective else {}
-        settings = RunConfig.read(config).model_copy(update=chosen)
+        settings = RunConfig.read(config, objective=objective, half_lives_hours=half_lives)
         options = TrainingOptions(config=settings, seed=seed, threads=threads)
         prepared = prepare(source, options, progress=progress, faults=broken_pictures)
         if until is None:

@@ -25,7 +25,8 @@ def reference(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             for bound in field.metadata
             if type(bound) in SIGNS
         )
-        default = str(field.default).lower()
+        is_tuple = isinstance(field.default, tuple)
+        default = str(list(field.default) if is_tuple else field.default).lower()
         yield f"| `{prefix}{name}` | {default} | {bounds} | {field.description} |"
 
 
@@ -47,6 +48,20 @@ def test_a_toml_file_and_a_json_file_say_the_same(tmp_path: Path) -> None:
     assert expected.outcome_us == 30 * 60 * SECOND_US
 
 
+def test_options_go_before_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("max_topics = 3\nhalf_lives_hours = [1, 2, 3, 4]\n")
+
+    found = RunConfig.read(path, half_lives_hours=(2.0, 4.0, 8.0, 16.0), objective=None)
+
+    assert found == RunConfig(max_topics=3, half_lives_hours=(2.0, 4.0, 8.0, 16.0))
+
+
+def test_a_wrong_option_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"configuration by options: .*have to ascend"):
+        RunConfig.read(None, half_lives_hours=(6.0, 1.0, 48.0, 336.0))
+
+
 def test_without_a_file_defaults_hold() -> None:
     assert RunConfig.read(None) == RunConfig()
 
@@ -61,6 +76,10 @@ def test_without_a_file_defaults_hold() -> None:
         ("outcome_hours = inf", "finite number"),
         ("outcome_hours = 1e300", "less than or equal to 8760"),
         ("negatives_per_visit = 'many'", "valid integer"),
+        ("half_lives_hours = [1, 6, 6, 336]", "have to ascend"),
+        ("half_lives_hours = [0, 1, 6, 48]", "have to ascend, from above 0"),
+        ("half_lives_hours = [1, 6, 48, 336.5]", "at most 336 hours"),
+        ("half_lives_hours = [1, 6, 48]", "half_lives_hours"),
         ("holdout_share", "after a key"),
     ],
 )

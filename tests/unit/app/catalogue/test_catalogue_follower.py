@@ -12,8 +12,9 @@ from app.catalogue.model import Model
 from app.errors import StoreUnavailableError
 from app.stores.keys import CHANGES
 from app.stores.picture import LabelledPicture, RemovedPicture
+from models.catalogue.event_counts import HOUR, SaleCounts
 from models.catalogue.snapshot import Snapshot
-from models.domain.event import KIND, EventType, key
+from models.domain.event import KIND, PURCHASE, EventType, key
 from models.domain.sale import PictureScores
 from models.domain.units import HOUR_US, SECOND_US
 from models.neighbours.search import EMBEDDING_SIZE
@@ -92,6 +93,26 @@ async def test_loaded_history_counts_even_if_it_comes_after_its_sales(
     catalogue = live.served.catalogue
     row = catalogue.row_for("s1")
     assert catalogue.counts.totals[row, KIND[EventType.PURCHASE]] == 7
+
+
+async def test_counts_decay_by_the_half_lives_of_each_bundle(shop: Shop, power: Power) -> None:
+    live = await following(shop, power, "s1")
+    counts = SaleCounts.none(0, half_lives=(2.0, 6.0, 48.0, 336.0))
+    other = dataclasses.replace(scorer(), bundle_id="other", counts=counts)
+    now_us = await shop.stores.server.time_us()
+    field = key("s1").to_bytes(8, "big") + bytes([KIND[EventType.PURCHASE], 0, 0])
+    await shop.stores.counts.put_history({now_us // HOUR_US - 2: {field: 8}}, now_us=now_us)
+    await live.serve_beside(Model(other))
+    await shop.stores.sales.put([sale("s2")])
+
+    await live.refresh()
+
+    found: list[float] = []
+    for served in (live.served, live.served_by("other")):
+        assert served is not None
+        row = served.catalogue.row_for("s1")
+        found.append(served.catalogue.counts.decayed[HOUR, row, PURCHASE].item())
+    assert found == [8 / 4, 8 / 2]
 
 
 async def test_a_store_that_goes_away_leaves_the_catalogue_until_it_is_a_minute_old(

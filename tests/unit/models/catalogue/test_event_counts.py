@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.arrays.array_file import Arrays
 from models.catalogue.event_counts import (
     DAYS,
     GRID_US,
@@ -16,6 +17,7 @@ from models.catalogue.event_counts import (
     HOURS,
     N_KINDS,
     RETENTION_HOURS,
+    HalfLives,
     HourlyCounts,
     SaleCounts,
     counts_at,
@@ -46,12 +48,15 @@ def hourly(entries: list[Entry]) -> HourlyCounts:
     return HourlyCounts.from_entries(rows, kinds, hours=hours, counts=counts)
 
 
-def at(entries: list[Entry]) -> SaleCounts:
-    return counts_at(hourly(entries), at_us=HOUR * HOUR_US, n_sales=N_SALES)
+def at(
+    entries: list[Entry], *, minute: int = 0, half_lives: HalfLives = HALF_LIVES_HOURS
+) -> SaleCounts:
+    at_us = HOUR * HOUR_US + minute * GRID_US
+    return counts_at(hourly(entries), at_us=at_us, n_sales=N_SALES, half_lives=half_lives)
 
 
-def bits(counts: SaleCounts) -> tuple[int, bytes, bytes]:
-    return counts.at_us, counts.totals.tobytes(), counts.decayed.tobytes()
+def bits(counts: SaleCounts) -> tuple[int, HalfLives, bytes, bytes]:
+    return counts.at_us, counts.half_lives, counts.totals.tobytes(), counts.decayed.tobytes()
 
 
 def test_the_grid_is_whole_minutes() -> None:
@@ -64,7 +69,7 @@ def test_the_grid_is_whole_minutes() -> None:
 
 def test_a_time_off_the_grid_is_refused() -> None:
     with pytest.raises(ValueError, match="60000001 is not on the grid"):
-        counts_at(hourly([]), at_us=60_000_001, n_sales=N_SALES)
+        counts_at(hourly([]), at_us=60_000_001, n_sales=N_SALES, half_lives=HALF_LIVES_HOURS)
 
 
 def test_entries_are_summed_into_ordered_columns() -> None:
@@ -87,13 +92,13 @@ def test_totals_are_those_of_a_plain_sum(entries: list[Entry]) -> None:
     assert totals.sum() == sum(expected.values())
 
 
-@given(ENTRIES, st.integers(0, 59))
+@given(ENTRIES, st.integers(0, 59), st.sampled_from([HALF_LIVES_HOURS, (0.5, 3.0, 24.0, 168.0)]))
 def test_whole_hours_fade_and_the_running_hour_counts_in_full(
-    entries: list[Entry], minute: int
+    entries: list[Entry], minute: int, half_lives: HalfLives
 ) -> None:
-    counts = counts_at(hourly(entries), at_us=HOUR * HOUR_US + minute * GRID_US, n_sales=N_SALES)
+    counts = at(entries, minute=minute, half_lives=half_lives)
 
-    for half, half_life in enumerate(HALF_LIVES_HOURS):
+    for half, half_life in enumerate(half_lives):
         expected = defaultdict[tuple[int, int], Fraction](Fraction)
         for row, kind, hour, count in entries:
             if hour >= HOUR - RETENTION_HOURS:
@@ -132,7 +137,7 @@ def test_adding_the_running_hour_to_faded_ones_changes_no_bit(entries: list[Entr
     partial = np.zeros((N_SALES, N_KINDS), dtype=np.int64)
     for row, kind, hour, count in entries:
         partial[row, kind] += count * (hour == HOUR)
-    faded = decayed_counts(hourly(entries), hour=HOUR, n_sales=N_SALES)
+    faded = decayed_counts(hourly(entries), hour=HOUR, n_sales=N_SALES, half_lives=HALF_LIVES_HOURS)
 
     counts = faded.with_partial(partial, at_us=HOUR * HOUR_US)
 
@@ -141,7 +146,10 @@ def test_adding_the_running_hour_to_faded_ones_changes_no_bit(entries: list[Entr
 
 def test_hours_to_come_are_left_out() -> None:
     faded = decayed_counts(
-        hourly([(0, 1, HOUR, 3), (0, 1, HOUR + 1, 4)]), hour=HOUR, n_sales=N_SALES
+        hourly([(0, 1, HOUR, 3), (0, 1, HOUR + 1, 4)]),
+        hour=HOUR,
+        n_sales=N_SALES,
+        half_lives=HALF_LIVES_HOURS,
     )
 
     assert faded.totals.sum() == 0
@@ -157,7 +165,7 @@ def test_nobody_has_seen_anything() -> None:
 
 @given(ENTRIES)
 def test_bytes_round_trip(entries: list[Entry]) -> None:
-    counts = at(entries)
+    counts = at(entries, half_lives=(0.5, 3.0, 24.0, 168.0))
 
     assert bits(SaleCounts.from_bytes(counts.to_bytes(), n_sales=N_SALES)) == bits(counts)
 
@@ -167,6 +175,27 @@ def test_counts_that_are_mostly_zero_take_little_room() -> None:
     counts = SaleCounts.none(1_000)
 
     assert len(counts.to_bytes()) < counts.decayed.nbytes / 50
+
+
+def test_equal_counts_of_other_half_lives_have_another_id() -> None:
+    """Files are named by the id: counts of no events would be read back with wrong half-lives."""
+    usual, other = at([]), at([], half_lives=(1.0, 6.0, 48.0, 300.0))
+
+    assert usual.decayed.tolist() == other.decayed.tolist()
+    assert usual.id != other.id
+
+
+def test_counts_without_a_half_life_are_refused() -> None:
+    counts = SaleCounts.none(3)
+    arrays = {
+        "at_us": np.array([0]),
+        "totals": counts.totals,
+        "decayed": counts.decayed,
+        "half_lives": np.array([1.0, 6.0, 48.0]),
+    }
+
+    with pytest.raises(ValueError, match="3 half-lives for 4 decayed counts"):
+        SaleCounts.from_bytes(Arrays(arrays).to_bytes(), n_sales=3)
 
 
 def test_counts_of_another_catalogue_are_refused() -> None:

@@ -127,7 +127,6 @@ def test_priors_of_a_recommender_are_not_part_of_the_schema() -> None:
         ("EVIDENCE", 1.0),
         ("N_NEIGHBOURS", 21),
         ("GRID_US", 1_000_000),
-        ("HALF_LIVES_HOURS", (6.0, 72.0)),
         ("RETENTION_HOURS", 168),
     ],
 )

@@ -12,6 +12,7 @@ from models.catalogue.event_counts import (
     GRID_US,
     HALF_LIVES_HOURS,
     N_KINDS,
+    HalfLives,
     HourlyCounts,
     counts_at,
     grid_floor,
@@ -220,19 +221,20 @@ def test_counts_are_bit_for_bit_those_of_a_store_that_sums_hours(
             hours=events.received_us[known] // HOUR,
             counts=np.ones(int(known.sum()), dtype=np.int64),
         )
-        expected = counts_at(hourly, at_us=at_us, n_sales=len(shop))
+        expected = counts_at(hourly, at_us=at_us, n_sales=len(shop), half_lives=HALF_LIVES_HOURS)
         found = replay.at(NOON + offset)
         assert found.at_us == at_us
         np.testing.assert_array_equal(found.totals, expected.totals)
         np.testing.assert_array_equal(found.decayed, expected.decayed)
 
 
+@pytest.mark.parametrize("half_lives", [HALF_LIVES_HOURS, (0.5, 3.0, 24.0, 168.0)])
 def test_counts_fade_by_whole_hours_and_forget_after_fourteen_days(
-    rng: np.random.Generator,
+    rng: np.random.Generator, half_lives: HalfLives
 ) -> None:
     """The definition, event by event."""
     log, shop = random_log(rng, 500), catalogue("s0", "s1", "s2", "s3")
-    replay = CountReplay(event_table(log), shop)
+    replay = CountReplay(event_table(log), shop, half_lives=half_lives)
 
     for offset in (HOUR, 3 * DAY + 90 * SECOND, 15 * DAY + 59 * MINUTE + 30 * SECOND):
         at_us = (NOON + offset) // GRID_US * GRID_US
@@ -243,7 +245,7 @@ def test_counts_fade_by_whole_hours_and_forget_after_fourteen_days(
                 continue
             cell = (shop.row_for(row.sale), KIND[EventType(row.kind)])
             totals[cell] += 1
-            for half, half_life in enumerate(HALF_LIVES_HOURS):
+            for half, half_life in enumerate(half_lives):
                 decayed[half][cell] += 2 ** (-age / half_life)
         found = replay.at(NOON + offset)
         np.testing.assert_allclose(found.totals, totals)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from models.domain.event import from_us
 from models.scoring.bundle import read_bundle
+from models.scoring.scorer import Scorer
 from tests.datasets import EVENT, SALE, event, write_dataset
 from tests.logs import DAY
 from tests.worlds import END_US
@@ -161,7 +162,7 @@ def test_until_leaves_out_what_was_received_later_and_unread_columns_are_named_o
     sales.with_columns(shop=pl.lit("one")).write_parquet(data / "sales.parquet")
     config = tmp_path / "run.toml"
     config.write_text("holdout_share = 0.4\nhidden_share = 0.0")
-    options = ("--until", day(-1), "--config", config, "--json")
+    options = ("--until", day(-1), "--config", config, "--half-lives", 2, 6, 24, 168, "--json")
 
     result = train(data, tmp_path, *options)
 
@@ -174,9 +175,11 @@ def test_until_leaves_out_what_was_received_later_and_unread_columns_are_named_o
     n_examples = report.metrics["n_fitting"] + report.metrics["n_holdout"]
     # The first twentieth of the slates has no recommender that was fitted before it.
     assert 0.94 * n_settled < n_examples < 0.96 * n_settled
-    manifest = read_bundle(report.directory).manifest
-    assert manifest.until == f"{day(-1)}T00:00:00+00:00"
-    assert manifest.config["holdout_share"] == 0.4
+    bundle = read_bundle(report.directory)
+    assert bundle.manifest.until == f"{day(-1)}T00:00:00+00:00"
+    assert bundle.manifest.config["holdout_share"] == 0.4
+    assert bundle.manifest.config["half_lives_hours"] == [2.0, 6.0, 24.0, 168.0]
+    assert Scorer.load(bundle).counts.half_lives == (2.0, 6.0, 24.0, 168.0)
 
 
 def test_nothing_to_judge_is_an_empty_object_and_a_sentence(
