@@ -26,7 +26,9 @@ def card(
             sale_shares={},
             position_share=0.0,
         ),
-        held_out=HeldOut(kind="shown", first=_DAY, last=_DAY, n_lists=0, n_customers=0, n_bought=0),
+        held_out=HeldOut(
+            kind="shown", first=_DAY, last=_DAY, n_lists=0, n_customers=0, n_outcomes=0
+        ),
         figures={},
         differences={},
         segments={},

@@ -64,7 +64,7 @@ class HeldOut(_Part):
         last: Moment of the last list.
         n_lists: Lists with an outcome, which are ranked.
         n_customers: Their customers.
-        n_bought: Sales bought from them, or clicked with the objective `click`.
+        n_outcomes: Sales bought from them, or clicked with the objective `click`.
     """
 
     kind: str
@@ -72,7 +72,7 @@ class HeldOut(_Part):
     last: str
     n_lists: int
     n_customers: int
-    n_bought: int
+    n_outcomes: int
 
 
 class ReliabilityBin(_Part):

@@ -6,6 +6,7 @@ from typing import Final
 
 from models.ranker.objective import TrainingObjective
 from training.checks.profile import Profile
+from training.examples.outcomes import outcome_noun
 
 # As `docs/training.md` says: below, a model can rank worse than popularity.
 FEW_OUTCOMES: Final = 200
@@ -49,7 +50,7 @@ def _more_outcomes(profile: Profile) -> list[Advice]:
     n_outcomes = profile.n_outcomes
     if n_outcomes >= ENOUGH_OUTCOMES:
         return []
-    name = "clicks or purchases" if _learns_clicks(profile) else "purchases"
+    name = outcome_noun(profile.objective)
     return [
         Advice(
             f"a longer history: {n_outcomes:,} {name}, aim at {ENOUGH_OUTCOMES:,}",

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Final
 
-from models.domain.event import EventType
-from models.ranker.objective import TrainingObjective
+from models.domain.event import KINDS
 from models.scoring.bundle import Manifest
 from models.scoring.model_card import Figure, Figures, ModelCard
 from models.scoring.probability import MEANINGS
 from models.scoring.scorer import META
 from training.baselines.baselines import BASELINES
+from training.examples.outcomes import OUTCOMES, outcome_noun
 from training.report.block import (
     Bar,
     BarPlot,
@@ -43,7 +43,7 @@ def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
     yield _verdict(card)
     data, held_out = card.trained_on, card.held_out
     n_events, days = sum(data.n_events.values()), _days(data.first, data.until)
-    judged = f"{held_out.n_bought:,} {outcomes(card)}, {_days(held_out.first, held_out.last)}"
+    judged = f"{held_out.n_outcomes:,} {outcomes(card)}, {_days(held_out.first, held_out.last)}"
     yield Facts(
         [
             ("Training data", f"{n_events:,} events", days),
@@ -130,13 +130,13 @@ def _verdict(card: ModelCard) -> Conclusion:
 
 def outcomes(card: ModelCard) -> str:
     """Return the name of the outcomes that a bundle learned."""
-    return "clicks" if card.objective is TrainingObjective.CLICK else "purchases"
+    return outcome_noun(card.objective)
 
 
 def n_outcomes(card: ModelCard) -> int:
-    """Return how many events of the training data are of the outcome that was learned."""
-    kind = EventType.CLICK if card.objective is TrainingObjective.CLICK else EventType.PURCHASE
-    return card.trained_on.n_events.get(kind.value, 0)
+    """Return how many events of the training data are outcomes of the objective."""
+    kinds = (KINDS[code].value for code in OUTCOMES[card.objective])
+    return sum(card.trained_on.n_events.get(kind, 0) for kind in kinds)
 
 
 def _plot(card: ModelCard) -> BarPlot:

@@ -33,6 +33,7 @@ from training.evaluation.own_scores import OWN_SCORES, OwnScores
 from training.evaluation.protocol import Protocol
 from training.evaluation.question import QuestionOptions, read_question
 from training.evaluation.slate_file import slate_file
+from training.examples.outcomes import objective_for, outcome_noun
 from training.report.page import page
 
 Report = Annotated[
@@ -142,4 +143,8 @@ def _print_warnings(evaluation: Evaluation, question: Question, learned_until: s
             err=True,
         )
     if not evaluation.protocols:
-        typer.echo("nothing can be judged: no purchase follows what was shown then", err=True)
+        objective = objective_for(question.config, question.dataset.events)
+        typer.echo(
+            f"nothing can be judged: no {outcome_noun(objective)} follow what was shown then",
+            err=True,
+        )

@@ -86,7 +86,7 @@ def conclusion(evaluation: Evaluation) -> Conclusion:
     figures = deciding(evaluation)
     against = {} if figures is None else rivals(figures, metric_of(figures))
     if figures is None or not against:
-        text = "There is nothing to compare: no purchase follows what was shown then."
+        text = "There is nothing to compare: no outcome follows what was shown then."
         return Conclusion(Mark("cannot tell", Tone.OPEN), text)
     metric = metric_of(figures)
     better = [name for name, one in against.items() if one.verdict is Verdict.BETTER]

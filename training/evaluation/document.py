@@ -6,7 +6,6 @@ from typing import Final
 
 from models.domain.event import from_us
 from models.domain.units import DAY_US
-from models.ranker.objective import TrainingObjective
 from models.scoring.scorer import META
 from training.baselines.baselines import BASELINES
 from training.evaluation.conclusion import (
@@ -24,6 +23,7 @@ from training.evaluation.example_slates import Thumbnail, currency_of, gallery, 
 from training.evaluation.measure import REALISED_REVENUE, REVENUE
 from training.evaluation.output import difference_table, interval_table
 from training.evaluation.protocol import ORACLES, Protocol
+from training.examples.outcomes import outcome_noun
 from training.report.block import (
     Bar,
     BarPlot,
@@ -125,12 +125,8 @@ def _facts(protocol: ProtocolFigures, currency: str) -> Iterator[tuple[str, str,
             yield "Lift reached", f"{share.value:.0%}", text
     extent = protocol.extent
     yield "Slates", f"{extent.n_slates:,}", f"of {extent.n_customers:,} customers"
-    is_click = protocol.objective is TrainingObjective.CLICK
-    yield (
-        "Clicks" if is_click else "Purchases",
-        f"{extent.n_bought:,}",
-        "of ranked sales, soon after",
-    )
+    outcomes = outcome_noun(protocol.objective).capitalize()
+    yield outcomes, f"{extent.n_outcomes:,}", "of ranked sales, soon after"
     days = (extent.last_us - extent.first_us) / DAY_US
     first, last = from_us(extent.first_us), from_us(extent.last_us)
     yield "Period", f"{days:.1f} days", f"{first:%-d %b %Y} to {last:%-d %b %Y}, UTC"

@@ -46,14 +46,14 @@ class Extent:
     Attributes:
         n_slates: Number of slates.
         n_customers: Number of customers that they belong to.
-        n_bought: Number of sales bought from them.
+        n_outcomes: Number of sales bought from them, or clicked with the objective `click`.
         first_us: Moment of the first slate, microseconds since the epoch.
         last_us: Moment of the last slate.
     """
 
     n_slates: int
     n_customers: int
-    n_bought: int
+    n_outcomes: int
     first_us: int
     last_us: int
 
@@ -229,7 +229,7 @@ def open_visits(evaluator: SlateEvaluator, slates: Slates, *, question: Question
     """Return the slates of the protocol `open`, in its order."""
     if not Truth.is_in(question.dataset.directory):
         # Without the truth, rankings differ only at visits that end in a purchase.
-        slates = slates.select(np.flatnonzero(evaluator.followed_by_purchase(slates)))
+        slates = slates.select(np.flatnonzero(evaluator.followed_by_outcome(slates)))
     return _sample(slates, question)
 
 
@@ -309,7 +309,7 @@ def figures_of(
     extent = Extent(
         n_slates=len(judged),
         n_customers=len({one.customer for one in judged}),
-        n_bought=sum(len(one.bought) for one in judged),
+        n_outcomes=sum(len(one.bought) for one in judged),
         first_us=min(one.now_us for one in judged),
         last_us=max(one.now_us for one in judged),
     )

@@ -215,8 +215,8 @@ class SlateEvaluator:
         exposure = label_of(self.past.events.exposures, int(slates.exposures[slate]))
         return truth.of(exposure, self.past.catalogue)
 
-    def followed_by_purchase(self, slates: Slates) -> NDArray[np.bool_]:
-        """Return whether the customer bought a known sale soon after each slate."""
+    def followed_by_outcome(self, slates: Slates) -> NDArray[np.bool_]:
+        """Return whether an outcome of a known sale follows soon after each slate."""
         purchases = Bought.from_config(self.past, self.config)
         bought = (purchases.soon_after(slates, slate)[0] for slate in range(len(slates)))
         followed = (bool(np.any(self.past.catalogue.rows_for(keys) >= 0)) for keys in bought)

@@ -23,6 +23,11 @@ OUTCOMES: Final[Mapping[TrainingObjective, tuple[int, ...]]] = {
 """Codes of the event types that are successes, by objective."""
 
 
+def outcome_noun(objective: TrainingObjective) -> str:
+    """Return the name of the outcomes of an objective, as texts call them."""
+    return "clicks or purchases" if objective is TrainingObjective.CLICK else "purchases"
+
+
 def is_outcome(events: EventTable, objective: TrainingObjective) -> NDArray[np.bool_]:
     """Return which events are successes, shape ``(n_events,)``.
 

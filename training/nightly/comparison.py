@@ -94,7 +94,7 @@ def measure(directory: Path, comparison: BundleComparison) -> Measures:
     slates = slates.select(np.flatnonzero(slates.now_us >= comparison.from_us))
     slates = settled(slates, comparison.until_us, outcome_us=comparison.config.outcome_us)
     evaluator = SlateEvaluator(scorer, past, comparison.config, comparison.seed)
-    followed = slates.select(np.flatnonzero(evaluator.followed_by_purchase(slates)))
+    followed = slates.select(np.flatnonzero(evaluator.followed_by_outcome(slates)))
     judged = evaluator.open(_sample(followed, comparison), None)
     found = {OPEN_RECALL: _by_order(judged, metric="recall_at_10")}
     if has_impressions(past.events):

@@ -130,7 +130,7 @@ def _described(slates: Slates, *, is_shown: bool) -> HeldOut:
         last=_time(int(slates.now_us[-1])),
         n_lists=len(slates),
         n_customers=len(np.unique(slates.customers)),
-        n_bought=int(slates.bought.sum()),
+        n_outcomes=int(slates.bought.sum()),
     )
 
 

@@ -8,6 +8,7 @@ from models.domain.errors import UserError
 from models.ranker.logistic import LogisticRanker
 from models.ranker.objective import TrainingObjective
 from models.ranker.ranker import sigmoid
+from training.examples.outcomes import outcome_noun
 from training.ranker.calibration import fit_calibration, recentred
 from training.ranker.early_stopping import EarlyFit, MetaModel, RankerTraining
 from training.ranker.fit_logistic import fit_logistic
@@ -57,9 +58,9 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
     metrics = {
         "n_trees": float(stopped.n_trees),
         "n_fitting": float(len(early.labels)),
-        "n_fitting_purchases": float(early.labels.sum()),
+        "n_fitting_outcomes": float(early.labels.sum()),
         "n_holdout": float(len(labels)),
-        "n_holdout_purchases": float(labels.sum()),
+        "n_holdout_outcomes": float(labels.sum()),
         "holdout_auc": auc(scores, labels, weights=weights),
         "holdout_log_loss": log_loss(scores, labels, weights=weights),
         "holdout_calibration_error": expected_calibration_error(scores, labels, weights=weights),
@@ -83,7 +84,7 @@ def _too_few(training: RankerTraining, when: str, n: int) -> str:
     cut, customers = training.n_early, training.slates.customers
     customers = customers[:cut] if when == "earlier" else customers[cut:]
     learns_clicks = training.config.objective is TrainingObjective.CLICK
-    outcomes = "clicks or purchases" if learns_clicks else "purchases"
+    outcomes = outcome_noun(training.config.objective or TrainingObjective.PURCHASE)
     clicks = "" if learns_clicks else ", or, if clicks are logged, `--objective click`"
     return (
         f"the {when} part of the slates (lists shown, or visits where no impression is logged),"

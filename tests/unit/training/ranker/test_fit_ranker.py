@@ -79,7 +79,7 @@ def test_what_decides_is_learned_with_its_probabilities(rng: np.random.Generator
     best = auc(truth[held_out], labels, weights=np.ones(5_000))
     assert best - 0.02 < fitted.metrics["holdout_auc"] <= best + 0.005
     assert fitted.metrics["n_fitting"] == 15_000
-    assert fitted.metrics["n_holdout_purchases"] == labels.sum()
+    assert fitted.metrics["n_holdout_outcomes"] == labels.sum()
 
 
 def test_shuffled_labels_teach_nothing(tiny_world: Path) -> None:
