@@ -106,7 +106,10 @@ class PictureAnswer(BaseModel):
     labels: list[LabelAnswer] = Field(
         description=f"The {N_LABELS} likeliest labels; empty where the bundle has no names."
     )
-    topics: list[TopicAnswer] = Field(description="The largest first; below 0.1 % left out.")
+    topics: list[TopicAnswer] = Field(
+        description="The largest first; without those below 0.1 %, and those whose labels do not "
+        "occur together."
+    )
     unlike: bool | None = Field(
         description="Whether it is like no scene that the model knows, so that labels mean "
         "little; null for pictures that were labelled in training."

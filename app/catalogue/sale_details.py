@@ -17,11 +17,12 @@ from models.catalogue.catalogue import closing_us
 from models.domain.event import key, to_us
 from models.domain.sale import PictureScores, Sale
 from models.neighbours.search import nearest
+from models.pictures.topics import Topics
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A label or a topic of a picture; all labels, and all topics, have shares that sum to 1."""
+    """A label or a topic of a picture; shares of all labels, and of all topics, sum to 1."""
 
     name: str
     share: float
@@ -34,7 +35,7 @@ class PictureView:
     Attributes:
         scene_model: Id of the model that labelled it.
         labels: Labels, the likeliest first.
-        topics: Topics, the largest first.
+        topics: Topics that are shown, the largest first; see `Topics.is_shown`.
         is_unlike: Whether it is like no scene that the model knows; None if not determined.
     """
 
@@ -136,7 +137,7 @@ class SaleDetails:
         return PictureView(
             scene_model=picture.scene_model,
             labels=_ranked(model.labels, labels),
-            topics=_ranked(topics.names, topics.shares(labels[None])[0]) if topics.names else (),
+            topics=_ranked_topics(topics, labels),
             is_unlike=picture.is_unlike,
         )
 
@@ -205,6 +206,14 @@ class _KnownSale:
         known = {one.is_unlike for one in self.pictures.values()}
         is_unlike = False if False in known else None if None in known else True
         return replace(first, scores=PictureScores.combine(scores), is_unlike=is_unlike)
+
+
+def _ranked_topics(topics: Topics, labels: NDArray[np.float32]) -> tuple[Share, ...]:
+    if not topics.names:
+        return ()
+    shown = np.flatnonzero(topics.is_shown)
+    names = tuple(topics.names[topic] for topic in shown.tolist())
+    return _ranked(names, topics.shares(labels[None])[0, shown])
 
 
 def _ranked(names: tuple[str, ...], shares: NDArray[np.float32]) -> tuple[Share, ...]:

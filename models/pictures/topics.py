@@ -39,6 +39,16 @@ class Topics:
         """Number of topics."""
         return len(self.names)
 
+    @property
+    def is_shown(self) -> NDArray[np.bool_]:
+        """Which topics answers and reports name, shape ``(n_topics,)``.
+
+        A topic of negative coherence joins labels that avoid each other: its name would say
+        what no picture shows. One that was not measured, or of one label, is shown.
+        """
+        coherence = self.coherence or (np.nan,) * self.n_topics
+        return ~(np.array(coherence, dtype=np.float64) < 0)
+
     def shares(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Convert label probabilities to topic shares.
 

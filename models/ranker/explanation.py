@@ -238,7 +238,7 @@ def _content(sale: Candidate, topics: Topics) -> str | None:
     if not sale.has_history:
         return None
     alike = sale.n_alike(topic) if topic is not None else 0
-    if topic is None or not alike:
+    if topic is None or not alike or not topics.is_shown[topic]:
         return "similar to sales this customer opened before"
     sales = "sale" if alike == 1 else f"{alike} sales"
     return f"like the {sales} of {topics.names[topic]!r} this customer opened this week"

@@ -81,8 +81,11 @@ def topic_blocks(dataset: Dataset, seen: SeenSales, *, topics: Topics) -> list[B
     """Show topics with coherence and example pictures, and their conversion by market."""
     first = seen.shares.argmax(axis=1)
     columns: list[int] = first.tolist()
-    names = [topics.names[column] for column in columns]
-    found = conversions(dataset.events, dict(zip(seen.sale_ids, names, strict=True)))
+    shown: list[int] = np.flatnonzero(topics.is_shown).tolist()
+    named = zip(seen.sale_ids, columns, strict=True)
+    found = conversions(
+        dataset.events, {one: topics.names[topic] for one, topic in named if topic in shown}
+    )
     by_market: dict[str, list[Bar]] = {}
     for one in found:
         bar = Bar(
@@ -102,10 +105,11 @@ def topic_blocks(dataset: Dataset, seen: SeenSales, *, topics: Topics) -> list[B
         Paragraph(
             "A topic is a mixture of labels that compete for the same pictures. Coherence is 1 "
             "where its top labels only occur together, 0 where they are independent, -1 where "
-            "they never meet; a topic of one label has none. Pictures show their shares of topics."
+            "they never meet; a topic of one label has none. Topics of negative coherence are in "
+            "this table alone: answers do not name them. Pictures show their shares of topics."
         ),
         Table("Topics", ("topic", "coherence", "sales", "mean share"), rows),
-        *(_examples(topic, seen, topics) for topic in range(topics.n_topics)),
+        *(_examples(topic, seen, topics) for topic in shown),
         Heading("Conversion by topic and market"),
         Paragraph(
             "The share of opened sales that the customer bought; a sale counts for its largest "
@@ -190,7 +194,9 @@ def _examples(topic: int, seen: SeenSales, topics: Topics) -> PictureGrid:
     pictures: list[Picture] = []
     for path, row in list(chosen.items())[:N_EXAMPLES]:
         percents: list[int] = percentages(seen.shares[row][None])[0].tolist()
-        named = sorted(zip(percents, topics.names, strict=True), key=lambda pair: -pair[0])
+        parts = zip(percents, topics.names, topics.is_shown.tolist(), strict=True)
+        shares_of = [(percent, name) for percent, name, is_shown in parts if is_shown]
+        named = sorted(shares_of, key=lambda pair: -pair[0])
         shown = ", ".join(f"{name} {percent}%" for percent, name in named[:_N_SHARES] if percent)
         pictures.append(Picture(thumbnail(path), f"{seen.titles[row]} · {shown}"))
     return PictureGrid(topics.names[topic], pictures)

@@ -31,6 +31,15 @@ def test_shares_are_those_of_least_squares() -> None:
     np.testing.assert_allclose(shares[0], exact / exact.sum(), atol=1e-5)
 
 
+def test_only_a_topic_whose_labels_avoid_each_other_is_not_shown() -> None:
+    """One label has no coherence, and topics of an earlier fit may not have it measured."""
+    measured = Topics(np.eye(3), ("a", "b", "c"), coherence=(-0.01, 0.0, np.nan))
+
+    assert measured.is_shown.tolist() == [False, True, True]
+    assert TOPICS.is_shown.tolist() == [True, True]
+    assert Topics.none().is_shown.tolist() == []
+
+
 def test_shares_sum_to_one(rng: np.random.Generator) -> None:
     shares = TOPICS.shares(rng.dirichlet(np.ones(4), size=50).astype(np.float32))
 

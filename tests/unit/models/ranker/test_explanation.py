@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.domain.event import EventType
 from models.features.schema import FeatureSchema
+from models.pictures.topics import Topics
 from models.query.query import Context, Query
 from models.ranker.explanation import (
     AS_LIKELY,
@@ -66,7 +67,13 @@ AUDIENCE = FeatureSchema(
 )
 
 
-def told(asked: Query, schema: FeatureSchema = SCHEMA, **log_odds: float) -> Explanation:
+def told(
+    asked: Query,
+    schema: FeatureSchema = SCHEMA,
+    *,
+    topics: Topics = TOPICS,
+    **log_odds: float,
+) -> Explanation:
     """The explanation of the only candidate of a question, with contributions by feature."""
     contributions = np.zeros((1, len(schema.names) + 1))
     for name, value in log_odds.items():
@@ -77,7 +84,7 @@ def told(asked: Query, schema: FeatureSchema = SCHEMA, **log_odds: float) -> Exp
         matrix=schema.assemble(asked),
         probabilities=np.array([0.5]),
         schema=schema,
-        topics=TOPICS,
+        topics=topics,
     )
     return explanation
 
@@ -176,6 +183,15 @@ def test_a_sentence_counts_the_sales_of_the_topic_that_he_opened_this_week() -> 
     assert explanation.sentence == expected
 
 
+def test_a_topic_of_labels_that_avoid_each_other_is_not_named() -> None:
+    asked = query(SHOP, (EventType.VIEW, "b1", 60.0), candidates=["b0"])
+    topics = replace(TOPICS, coherence=(0.5, -0.5))
+
+    explanation = told(asked, topics=topics, content_topics=0.9)
+
+    assert explanation.sentence == "Similar to sales this customer opened before."
+
+
 @pytest.mark.parametrize(
     ("feature", "sentence"),
     [
@@ -191,7 +207,7 @@ def test_a_sentence_counts_the_sales_of_the_topic_that_he_opened_this_week() -> 
     ],
 )
 def test_without_a_history_only_what_is_true_is_said(feature: str, sentence: str) -> None:
-    explanation = told(query(SHOP, candidates=["b0"]), SCHEMA, **{feature: 0.5})
+    explanation = told(query(SHOP, candidates=["b0"]), SCHEMA, topics=TOPICS, **{feature: 0.5})
 
     assert explanation.sentence == sentence
 
