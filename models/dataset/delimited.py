@@ -46,7 +46,7 @@ class CsvFile:
         path: The file.
         separator: The character between columns.
         encoding: Its encoding, ASCII or one that extends it.
-        faults: The rows that could not be read, filled by `read`.
+        faults: The rows that could not be read, filled as frames of `read` are taken.
         undecodable: Byte offset of the first undecodable byte, by line number.
     """
 
@@ -56,11 +56,12 @@ class CsvFile:
     faults: list[Fault] = field(default_factory=list[Fault])
     undecodable: dict[int, int] = field(default_factory=dict[int, int])
 
-    def read(self) -> tuple[tuple[str, ...], list[pl.DataFrame]]:
-        """Read the file.
+    def read(self) -> tuple[tuple[str, ...], Iterator[pl.DataFrame]]:
+        """Read the file, rows as their frames are taken.
 
         Returns:
-            Column names, and frames of text columns with `ROW`, at least one.
+            Column names, and frames of text columns with `ROW`. The last one is empty: all
+            faults are known by then.
 
         Raises:
             UnreadableHeaderError: If the first line is no header.
@@ -74,12 +75,7 @@ class CsvFile:
         reader = csv.reader(self._lines(), strict=True, delimiter=self.separator)
         header = self._header(reader)
         rows = self._rows(reader, len(header))
-        schema = {ROW: pl.Int64, **dict.fromkeys(header, pl.String)}
-        frames = [pl.DataFrame(schema=schema)]
-        while chunk := list(islice(rows, _ROWS_AT_ONCE)):
-            columns = dict(zip(schema, zip(*chunk, strict=True), strict=True))
-            frames.append(pl.DataFrame(columns, schema=schema))
-        return header, frames
+        return header, _frames(rows, {ROW: pl.Int64, **dict.fromkeys(header, pl.String)})
 
     def _opened(self) -> BinaryIO:
         opened = gzip.open if self.path.suffix.lower() == ".gz" else open
@@ -160,6 +156,15 @@ class CsvFile:
                 record=json.dumps(shown, ensure_ascii=False) if fields else None,
             )
             self.faults.append(fault)
+
+
+def _frames(
+    rows: Iterator[tuple[int | str, ...]], schema: dict[str, type[pl.DataType]]
+) -> Iterator[pl.DataFrame]:
+    while chunk := list(islice(rows, _ROWS_AT_ONCE)):
+        columns = dict(zip(schema, zip(*chunk, strict=True), strict=True))
+        yield pl.DataFrame(columns, schema=schema)
+    yield pl.DataFrame(schema=schema)
 
 
 def _records(reader: "_Reader") -> Iterator[tuple[range, list[str], str]]:

@@ -1,7 +1,8 @@
 """Table reader: the tables of a dataset without conversion, with row numbers."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -9,11 +10,14 @@ from typing import Final
 import polars as pl
 from polars import selectors
 
-from models.arrays.parquet import read_parquet
+from models.arrays.parquet import read_parquet, scan_parquet
 from models.dataset.checks import ROW, given
 from models.dataset.delimited import CsvFile, UnreadableHeaderError
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
 from models.dataset.parts import SUFFIXES, Part, UnreadableFolderError, is_csv, parts_in
+
+# Chosen: 100 MB of events; a row group, which is decoded whole, has about as many.
+PARQUET_ROWS: Final = 500_000
 
 TABLES: Final = ("sales", "events", "customers", "erasures", "rates")
 
@@ -121,25 +125,66 @@ def _with_partition(part: Part, table: Table) -> Table:
 
 
 def _read_parquet(part: Part) -> Table:
-    try:
+    with _readable(part):
         frame = read_parquet(part.path)
+    return _of_parquet(part, frame, first=1)
+
+
+def stream_parquet(part: Part) -> Iterator[Table]:
+    """Read one Parquet file in parts.
+
+    Yields:
+        Tables of 500,000 rows at most, at least one.
+
+    Raises:
+        DatasetError: If it cannot be read.
+    """
+    first, n_read = 1, PARQUET_ROWS
+    while n_read == PARQUET_ROWS:
+        with _readable(part):
+            frame = scan_parquet([part.path]).slice(first - 1, PARQUET_ROWS).collect()
+        n_read = frame.height
+        if n_read or first == 1:
+            yield _of_parquet(part, frame, first=first)
+        first += n_read
+
+
+@contextmanager
+def _readable(part: Part) -> Generator[None]:
+    try:
+        yield
     # Corrupt files can make the reader panic, which is not an Exception.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as exc:
         reason = f"is not a readable Parquet file: {str(exc).splitlines()[0]}"
         raise file_error(part.name, FaultCode.UNREADABLE_FILE, reason=reason) from exc
+
+
+def _of_parquet(part: Part, frame: pl.DataFrame, *, first: int) -> Table:
     columns = tuple(frame.columns)
     frame = frame.rename({name: given(name) for name in columns})
-    frame = frame.with_row_index(ROW, offset=1).with_columns(pl.col(ROW).cast(pl.Int64))
+    frame = frame.with_row_index(ROW, offset=first).with_columns(pl.col(ROW).cast(pl.Int64))
     return Table(part.name, columns, frame, FaultReport.none(), typed=True)
 
 
 def read_csv(part: Part, *, separator: str = ",", encoding: str = "utf-8") -> Table:
-    """Read one CSV file, with a fault for every row that could not be read.
+    """Read one CSV file whole; see `stream_csv`."""
+    tables = list(stream_csv(part, separator=separator, encoding=encoding))
+    frame = pl.concat(table.frame for table in tables)
+    return replace(
+        tables[0], frame=frame, faults=FaultReport.concatenate([one.faults for one in tables])
+    )
+
+
+def stream_csv(part: Part, *, separator: str, encoding: str) -> Iterator[Table]:
+    """Read one CSV file in parts, with a fault for every row that could not be read.
 
     Args:
         part: The file.
         separator: The character between columns.
         encoding: Its encoding, ASCII or one that extends it.
+
+    Yields:
+        Tables of 100,000 rows at most, at least one.
 
     Raises:
         DatasetError: If it cannot be read at all.
@@ -147,13 +192,16 @@ def read_csv(part: Part, *, separator: str = ",", encoding: str = "utf-8") -> Ta
     file = CsvFile(part.path, separator, encoding)
     try:
         header, frames = file.read()
+        text = pl.col(given(name) for name in header)
+        for frame in frames:
+            named = frame.rename({name: given(name) for name in header})
+            # CSV does not tell an empty text from none.
+            named = named.with_columns(pl.when(text != "").then(text).name.keep())
+            faults = FaultReport.from_faults(file.faults)
+            file.faults.clear()
+            yield Table(part.name, header, named, faults, typed=False)
     except (UnreadableHeaderError, OSError, EOFError, zlib.error) as exc:
         raise file_error(part.name, FaultCode.UNREADABLE_FILE, reason=str(exc)) from exc
-    frame = pl.concat(frames).rename({name: given(name) for name in header})
-    text = pl.col(given(name) for name in header)
-    # CSV does not tell an empty text from none.
-    frame = frame.with_columns(pl.when(text != "").then(text).name.keep())
-    return Table(part.name, header, frame, FaultReport.from_faults(file.faults), typed=False)
 
 
 def file_error(file: str, code: FaultCode, *, reason: str) -> DatasetError:

@@ -27,18 +27,19 @@ class JsonLines:
 
     Attributes:
         path: The file.
-        faults: Lines that could not be read, filled by `read`.
+        faults: Lines that could not be read, filled as frames of `read` are taken.
     """
 
     path: Path
     faults: list[Fault] = field(default_factory=list[Fault])
 
-    def read(self) -> pl.DataFrame:
-        """Read the file.
+    def read(self) -> Iterator[pl.DataFrame]:
+        """Read the file, lines as their frames are taken.
 
-        Returns:
+        Yields:
             `ROW` and a text column for each field found, null where a line lacks it. A list is
-            its JSON; its first element is also the column ``name.0``.
+            its JSON; its first element is also the column ``name.0``. The last frame is empty:
+            all faults are known by then.
 
         Raises:
             OSError: If the file cannot be read.
@@ -47,7 +48,7 @@ class JsonLines:
         """
         opened = gzip.open if self.path.suffix.lower() == ".gz" else open
         with cast("TextIO", opened(self.path, "rt", encoding="utf-8", errors="replace")) as lines:
-            return numbered_texts(self._rows(lines), ROW, dtype=pl.Int64())
+            yield from _text_frames(self._rows(lines), ROW, dtype=pl.Int64())
 
     def _rows(self, lines: Iterable[str]) -> Iterator[tuple[int, dict[str, str | None]]]:
         for row, line in enumerate((line for line in lines if line.strip()), start=1):
@@ -84,13 +85,18 @@ def numbered_texts(
     Returns:
         The numbers, and a text column for each name found, null where a row lacks it.
     """
-    frames = [pl.DataFrame(schema={number: dtype})]
+    return pl.concat(_text_frames(rows, number, dtype=dtype), how="diagonal")
+
+
+def _text_frames(
+    rows: Iterator[tuple[int, dict[str, str | None]]], number: str, *, dtype: pl.DataType
+) -> Iterator[pl.DataFrame]:
     while chunk := list(islice(rows, _ROWS_AT_ONCE)):
         # A dictionary keeps the order in which the fields come.
         names = {name: pl.String() for _, texts in chunk for name in texts}
         records = [{number: row, **texts} for row, texts in chunk]
-        frames.append(pl.DataFrame(records, schema={number: dtype, **names}))
-    return pl.concat(frames, how="diagonal")
+        yield pl.DataFrame(records, schema={number: dtype, **names})
+    yield pl.DataFrame(schema={number: dtype})
 
 
 def flattened(content: dict[str, object]) -> dict[str, str | None]:

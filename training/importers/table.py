@@ -1,6 +1,6 @@
 """Importer of tables: a shop's own files to a dataset of the contract, by a mapping."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -104,7 +104,7 @@ def import_table(
     out.mkdir(parents=True, exist_ok=True)
     if files.customers is not None and mapping.customers is not None:
         source = _read(files.customers, sources, imported)
-        _note_unused(source, mapping.customers, set(), imported)
+        _note_unused(source.table.file, {*source.table.columns}, _used(mapping.customers), imported)
         customers = _rows(source, mapping.customers, CUSTOMERS, mapping, imported)
         imported.n_customers = customers.height
         customers.write_parquet(out / "customers.parquet")
@@ -133,16 +133,19 @@ def _require_sections(files: Files, mapping: Mapping) -> None:
 
 def _read(path: Path, sources: Sources, imported: Imported) -> Source:
     source = sources.read(path)
-    file = source.table.file
-    if file not in imported.n_rows:
-        imported.n_rows[file] = source.frame.height + len(source.table.faults)
-        imported.faults += source.table.faults
+    if source.table.file not in imported.n_rows:
+        _count_rows(source, imported)
     return source
 
 
-def _note_unused(source: Source, section: Section, used: set[str], imported: Imported) -> None:
-    file = source.table.file
-    unused = source.unused(used | _used(section))
+def _count_rows(source: Source, imported: Imported) -> None:
+    file, n_rows = source.table.file, source.frame.height + len(source.table.faults)
+    imported.n_rows[file] = imported.n_rows.get(file, 0) + n_rows
+    imported.faults += source.table.faults
+
+
+def _note_unused(file: str, columns: set[str], used: set[str], imported: Imported) -> None:
+    unused = sorted(columns - used)
     imported.unused[file] = [name for name in unused if name in imported.unused.get(file, unused)]
 
 
@@ -174,35 +177,63 @@ def _events(
     paths: Sequence[Path], sources: Sources, mapping: Mapping, imported: Imported
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the events, and per sale the columns that sales are made of."""
-    frames: list[pl.DataFrame] = []
-    first: list[pl.DataFrame] = []
+    found = _EventFrames()
     groups = (
         [(paths[0], mapping.events)]
         if len(paths) == 1
         else [(path, (section,)) for path, section in zip(paths, mapping.events, strict=True)]
     )
-    of_sales = used_columns(mapping.sales_from_events or {})
-    number, is_typed = 0, True
+    number = 1
     for path, sections in groups:
-        source = _read(path, sources, imported)
-        is_typed &= source.table.typed
-        rules = [section.where for section in sections]
-        imported.faults += _not_matched(source, rules, "be what a section reads")
-        for section in sections:
-            number += 1
-            made = _events_of_section(source, section, mapping, imported, number=number)
-            frames.append(made[0])
-            first.append(made[1])
-            _note_unused(source, section, of_sales, imported)
-    events = pl.concat(frames, how="diagonal").sort("at", "customer_id", "event_id")
+        has_lists = any(section.each is not None for section in sections)
+        parts = sources.stream(path, has_lists=has_lists)
+        _add_events(found, parts, sections, mapping, imported, number=number)
+        number += len(sections)
+    events = pl.concat(found.events, how="diagonal").sort("at", "customer_id", "event_id")
     if not events.height:
         reason = f"has no row that became an event, of {sum(imported.n_rows.values()):,}"
         if imported.left_out:
             reason += f"; left out by the mapping: {sum(imported.left_out.values()):,}"
         nothing = Fault(file=paths[0].name, code=FaultCode.NO_EVENTS, reason=reason)
         raise DatasetError(FaultReport.from_faults([nothing]) + _by_row(imported.faults))
-    found = _joined(first).drop_nulls("sale_id").sort("at", maintain_order=True)
-    return events, found if is_typed else with_typed_attributes(found, SALES)
+    first = _joined(found.first).drop_nulls("sale_id").sort("at", maintain_order=True)
+    return events, first if found.is_typed else with_typed_attributes(first, SALES)
+
+
+@dataclass(slots=True)
+class _EventFrames:
+    events: list[pl.DataFrame] = field(default_factory=list[pl.DataFrame])
+    first: list[pl.DataFrame] = field(default_factory=list[pl.DataFrame])
+    is_typed: bool = True
+
+
+def _add_events(
+    found: _EventFrames,
+    parts: Iterable[Source],
+    sections: Sequence[EventSection],
+    mapping: Mapping,
+    imported: Imported,
+    *,
+    number: int,
+) -> None:
+    """Add the events of a file, of which ``number`` is the number of the first section."""
+    known, columns = set(imported.n_rows), dict[str, set[str]]()
+    for source in parts:
+        file = source.table.file
+        if file not in known:
+            _count_rows(source, imported)
+        found.is_typed &= source.table.typed
+        columns.setdefault(file, set()).update(source.table.columns)
+        rules = [section.where for section in sections]
+        imported.faults += _not_matched(source, rules, "be what a section reads")
+        for one, section in enumerate(sections, start=number):
+            events, first = _events_of_section(source, section, mapping, imported, number=one)
+            found.events.append(events)
+            found.first.append(first)
+    of_sales = used_columns(mapping.sales_from_events or {})
+    for file, names in columns.items():
+        for section in sections:
+            _note_unused(file, names, of_sales | _used(section), imported)
 
 
 def _used(section: Section) -> set[str]:
@@ -265,7 +296,10 @@ def _events_of_section(
     first = events.select(ENTRY, "sale_id", "at").join(
         of_sales.with_row_index(ENTRY), on=ENTRY, maintain_order="left"
     )
-    return events.drop(ENTRY), first.select("sale_id", "at", *map(given, beside))
+    first = first.select("sale_id", "at", *map(given, beside)).sort("at", maintain_order=True)
+    # What a sale is made of is its first value of each column: repeated rows say nothing more.
+    named = ["sale_id", *map(given, beside)]
+    return events.drop(ENTRY), first.unique(named, keep="first", maintain_order=True)
 
 
 def _event_id(rows: Source, section: EventSection, number: int) -> pl.Expr:
@@ -298,7 +332,7 @@ def _sales(
 ) -> pl.DataFrame:
     frames: list[pl.DataFrame] = []
     if source is not None and mapping.sales is not None:
-        _note_unused(source, mapping.sales, set(), imported)
+        _note_unused(source.table.file, {*source.table.columns}, _used(mapping.sales), imported)
         frames.append(_rows(source, mapping.sales, SALES, mapping, imported, events=events))
         if mapping.sales_from_events is None:
             named = events["sale_id"].drop_nulls()
