@@ -174,7 +174,7 @@ def _lift_table(results: Results) -> Table:
 def _sequences(results: Results) -> Iterator[BandPlot | Paragraph]:
     for one in results.comparisons:
         bands = [
-            Bar(f"{look.until:%m-%d}", value, low, high)
+            Bar(f"{look.until:%-d %b}", value, low, high)
             for look in one.looks
             for value, low, high in [(look.lift.value, look.lift.low, look.lift.high)]
             # Without both ends the first looks know too little for a band.
@@ -194,11 +194,11 @@ def _unit_tables(results: Results) -> Iterator[Table]:
         [
             one.name,
             f"{one.share_bp / 100:g}%",
-            str(one.assigned),
-            f"{expected[one.name]:.1f}",
-            str(one.exposed),
-            str(one.analysed),
-            str(one.answers),
+            f"{one.assigned:,}",
+            f"{expected[one.name]:,.1f}",
+            f"{one.exposed:,}",
+            f"{one.analysed:,}",
+            f"{one.answers:,}",
         ]
         for one in results.variants
     ]

@@ -65,6 +65,9 @@ _INK: Final = "#222222"
 _DARK: Final = 0.6
 # Beside an axis there is room for eight letters: from 1,000% on without decimals.
 _LARGE_SHARE: Final = 10.0
+# Chosen: of the last interval, so that the first looks, which know little, do not flatten it.
+_BEYOND: Final = 4.0
+_MARGIN: Final = 0.05
 
 
 def draw(plot: Plot) -> Markup:
@@ -112,7 +115,7 @@ def _bars(plot: BarPlot) -> Figure:
     axes.set(xlim=(0, largest * 1.02), ylim=(max(len(plot.bars), 1) - 0.5, -0.5))
     axes.set_yticks(places, [_short(bar.name) for bar in plot.bars])
     axes.locator_params(axis="x", nbins=4)
-    axes.xaxis.set_major_formatter(lambda value, _: _number(value, percent=plot.percent))
+    axes.xaxis.set_major_formatter(lambda value, _: _tick(value, percent=plot.percent))
     axes.grid(axis="x")
     for place, bar in enumerate(plot.bars):
         axes.annotate(
@@ -158,11 +161,23 @@ def _band(plot: BandPlot) -> Figure:
     axes.plot(steps, [one.value for one in plot.bands], color=COLOURS[Tone.GOOD], marker="o", ms=4)
     every = -(-len(plot.bands) // _MAX_STEP_NAMES) or 1
     axes.set_xticks(steps[::every], [one.name for one in plot.bands[::every]])
+    axes.set_ylim(*_reach(plot.bands))
     axes.locator_params(axis="y", nbins=5)
-    axes.yaxis.set_major_formatter(lambda value, _: _number(value, percent=plot.percent))
+    axes.yaxis.set_major_formatter(lambda value, _: _tick(value, percent=plot.percent))
     axes.set_title(plot.y_axis, loc="left", fontsize=13)
     axes.grid(axis="y")
     return figure
+
+
+def _reach(bands: Sequence[Bar]) -> tuple[float, float]:
+    """Return the ends of the vertical axis, beyond which intervals of earlier steps are cut."""
+    if not bands:
+        return 0.0, 1.0
+    most = _BEYOND * max(abs(bands[-1].low), abs(bands[-1].high)) or 1.0
+    low = max(min(0.0, *(one.low for one in bands)), -most)
+    high = min(max(0.0, *(one.high for one in bands)), most)
+    margin = _MARGIN * (high - low)
+    return low - margin, high + margin
 
 
 def _matrix(matrix: CountMatrix) -> Figure:
@@ -202,6 +217,12 @@ def _axes(across: Sequence[int], down: Sequence[int]) -> tuple[Figure, Axes]:
 def _short(name: str) -> str:
     line = " ".join(name.split())
     return line if len(line) <= _LONGEST_NAME else line[: _LONGEST_NAME - 1] + "…"
+
+
+def _tick(value: float, *, percent: bool) -> str:
+    if not percent:
+        return f"{value:.3g}"
+    return f"{100 * value:.3g}%" if abs(value) < 1 else f"{value:,.0%}"
 
 
 def _number(value: float, *, percent: bool) -> str:

@@ -53,15 +53,23 @@ def print_table(table: Table) -> None:
 
 
 def _parts(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[list[int]]:
-    """Group columns so that each group fits with the first column, which names the rows."""
+    """Group columns so that each group fits with the first ones, which tell rows apart."""
     widths = [
         _BETWEEN + max(map(len, (name, *(row[column] for row in rows))))
         for column, name in enumerate(columns)
     ]
-    part = [0]
-    for column in range(1, len(columns)):
-        if len(part) > 1 and sum(widths[one] for one in (*part, column)) >= WIDTH:
+    first = [*range(_n_naming(rows))]
+    part = list(first)
+    for column in range(len(first), len(columns)):
+        if len(part) > len(first) and sum(widths[one] for one in (*part, column)) >= WIDTH:
             yield part
-            part = [0]
+            part = list(first)
         part.append(column)
     yield part
+
+
+def _n_naming(rows: Sequence[Sequence[str]]) -> int:
+    """Return how many first columns tell the rows apart; one if no number of them does."""
+    n_columns = max(map(len, rows), default=0)
+    enough = (n for n in range(1, n_columns) if len({tuple(row[:n]) for row in rows}) == len(rows))
+    return next(enough, 1)

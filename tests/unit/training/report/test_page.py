@@ -150,12 +150,22 @@ def test_a_verdict_on_a_bar_is_a_word_beside_its_value() -> None:
 
 
 def test_an_axis_of_large_shares_is_written_without_decimals() -> None:
-    bands = [Bar("d1", 0.5, -0.5, 217.3567), Bar("d2", 0.5, 0.0, 2.0)]
+    bands = [Bar("d1", 0.5, -0.5, 2.0), Bar("d2", 0.5, 0.0, 217.3567)]
 
     html = page("a", [BandPlot("a", "lift", bands, percent=True)])
 
     assert ">20,000%</text>" in html
-    assert ">0.00%</text>" in html
+    assert ">0%</text>" in html
+
+
+def test_the_wide_interval_of_an_early_step_does_not_flatten_the_last_one() -> None:
+    """The first looks of an experiment know little: the axis ends at four times the last one."""
+    bands = [Bar("d1", 0.5, -9.0, 50.0), Bar("d2", 0.1, -0.1, 0.25)]
+
+    html = page("a", [BandPlot("a", "lift", bands, percent=True)])
+
+    ticks = re.findall(r">(−?-?[\d.]+)%</text>", html)
+    assert max(map(float, ticks)) == 100
 
 
 def test_a_band_reaches_from_its_lowest_to_its_highest_end() -> None:

@@ -21,6 +21,25 @@ def test_columns_that_do_not_fit_go_on_below(capsys: pytest.CaptureFixture[str])
     assert printed.count("Everything") == 1
 
 
+def test_each_part_repeats_the_columns_that_tell_its_rows_apart(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    columns = ["variant", *COLUMNS]
+    rows = [
+        [variant, scorer, *(f"0.{n} [0.1234, 0.5678]" for n in range(7))]
+        for variant in ("a", "b")
+        for scorer in ("one", "two")
+    ]
+
+    print_table(Table("Everything", columns, rows))
+
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    n_parts = sum(line.startswith("variant scorer") for line in lines)
+    assert n_parts > 1
+    for name in ("a one", "a two", "b one", "b two"):
+        assert sum(line.startswith(name) for line in lines) == n_parts
+
+
 def test_a_verdict_stands_beside_its_figure(capsys: pytest.CaptureFixture[str]) -> None:
     mark = Mark("worse", Tone.BAD)
     blocks = [
