@@ -25,7 +25,7 @@ from training.importers.mapping import (
 from training.importers.properties import gathered
 from training.importers.source import Source, Sources
 from training.importers.unfold import unfold
-from training.importers.values import rows_where, used_columns, value_of
+from training.importers.values import rows_where, section_columns, used_columns, value_of
 
 # Column beside those of a file; no file can have a column of this name that we read.
 _TYPE: Final = "\x00type"
@@ -104,7 +104,7 @@ def import_table(
     out.mkdir(parents=True, exist_ok=True)
     if files.customers is not None and mapping.customers is not None:
         source = _read(files.customers, sources, imported)
-        _note_unused(source.table.file, {*source.table.columns}, _used(mapping.customers), imported)
+        _note_unused(source.table.file, source.table.columns, mapping.customers, imported)
         customers = _rows(source, mapping.customers, CUSTOMERS, mapping, imported)
         imported.n_customers = customers.height
         customers.write_parquet(out / "customers.parquet")
@@ -144,8 +144,8 @@ def _count_rows(source: Source, imported: Imported) -> None:
     imported.faults += source.table.faults
 
 
-def _note_unused(file: str, columns: set[str], used: set[str], imported: Imported) -> None:
-    unused = sorted(columns - used)
+def _note_unused(file: str, columns: Iterable[str], section: Section, imported: Imported) -> None:
+    unused = sorted({*columns} - section_columns(section))
     imported.unused[file] = [name for name in unused if name in imported.unused.get(file, unused)]
 
 
@@ -233,20 +233,7 @@ def _add_events(
     of_sales = used_columns(mapping.sales_from_events or {})
     for file, names in columns.items():
         for section in sections:
-            _note_unused(file, names, of_sales | _used(section), imported)
-
-
-def _used(section: Section) -> set[str]:
-    used = used_columns(section.columns) | set(section.where)
-    if section.each is not None:
-        used.add(section.each.list_column)
-    if section.properties is not None:
-        named = section.properties
-        used |= {named.name, named.value} | ({named.at} if named.at else set())
-    if isinstance(section, EventSection):
-        for conditions in (*section.types.values(), *section.left_out.values()):
-            used |= set(conditions)
-    return used
+            _note_unused(file, names - of_sales, section, imported)
 
 
 def _not_matched(source: Source, rules: Sequence[Conditions], must: str) -> FaultReport:
@@ -332,7 +319,7 @@ def _sales(
 ) -> pl.DataFrame:
     frames: list[pl.DataFrame] = []
     if source is not None and mapping.sales is not None:
-        _note_unused(source.table.file, {*source.table.columns}, _used(mapping.sales), imported)
+        _note_unused(source.table.file, source.table.columns, mapping.sales, imported)
         frames.append(_rows(source, mapping.sales, SALES, mapping, imported, events=events))
         if mapping.sales_from_events is None:
             named = events["sale_id"].drop_nulls()

@@ -8,7 +8,15 @@ import polars as pl
 
 from models.dataset.checks import ROW, as_text
 from models.dataset.schema import Kind
-from training.importers.mapping import ISO, Condition, MappingError, Scalar, Value
+from training.importers.mapping import (
+    ISO,
+    Condition,
+    EventSection,
+    MappingError,
+    Scalar,
+    Section,
+    Value,
+)
 from training.importers.source import Source
 from training.importers.times import moments
 
@@ -22,6 +30,20 @@ def used_columns(values: AnyMapping[str, Value]) -> set[str]:
     """Return the columns of the source that values are made of."""
     named = [name for value in values.values() for name in value.columns]
     return {column for name in named for column in _BRACES.findall(name) or [name]}
+
+
+def section_columns(section: Section) -> set[str]:
+    """Return the columns of the source that a section names."""
+    used = used_columns(section.columns) | set(section.where)
+    if section.each is not None:
+        used.add(section.each.list_column)
+    if section.properties is not None:
+        named = section.properties
+        used |= {named.name, named.value} | ({named.at} if named.at else set())
+    if isinstance(section, EventSection):
+        for conditions in (*section.types.values(), *section.left_out.values()):
+            used |= set(conditions)
+    return used
 
 
 def text_of(source: Source, column: str) -> pl.Expr:

@@ -131,9 +131,8 @@ def assemble(
     config, seed = options.config, options.seed
     progress.stage("topics")
     topics = _topics_of(data, max_topics=config.max_topics, seed=seed)
-    past = PointInTime.from_dataset(
-        data.dataset, data.pictures, topics=topics, half_lives=config.half_lives_hours
-    )
+    hours = config.half_lives_hours
+    past = PointInTime.from_dataset(data.dataset, data.pictures, topics=topics, half_lives=hours)
     slates = training_slates(past, config, seed=seed)
     _require_positions(slates, config)
     # Slates of the last hours may still be bought from: they would be learned as not bought.

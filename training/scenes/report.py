@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -82,16 +82,8 @@ def topic_blocks(dataset: Dataset, seen: SeenSales, *, topics: Topics) -> list[B
     first = seen.shares.argmax(axis=1)
     columns: list[int] = first.tolist()
     shown: list[int] = np.flatnonzero(topics.is_shown).tolist()
-    named = zip(seen.sale_ids, columns, strict=True)
-    found = conversions(
-        dataset.events, {one: topics.names[topic] for one, topic in named if topic in shown}
-    )
-    by_market: dict[str, list[Bar]] = {}
-    for one in found:
-        bar = Bar(
-            f"{one.topic} (n = {one.share.n})", one.share.value, one.share.low, one.share.high
-        )
-        by_market.setdefault(one.market, []).append(bar)
+    pairs = zip(seen.sale_ids, columns, strict=True)
+    named = {sale_id: topics.names[topic] for sale_id, topic in pairs if topic in shown}
     n_sales = np.bincount(first, minlength=topics.n_topics)
     coherence = topics.coherence or (math.nan,) * topics.n_topics
     rows = [
@@ -115,11 +107,18 @@ def topic_blocks(dataset: Dataset, seen: SeenSales, *, topics: Topics) -> list[B
             "The share of opened sales that the customer bought; a sale counts for its largest "
             "topic. Lines are 95% intervals (Wilson)."
         ),
-        *(
-            BarPlot(f"Market {market}", bars, percent=True)
-            for market, bars in sorted(by_market.items())
-        ),
+        *_conversion_plots(dataset, named),
     ]
+
+
+def _conversion_plots(dataset: Dataset, named: Mapping[str, str]) -> Iterator[BarPlot]:
+    by_market: dict[str, list[Bar]] = {}
+    for one in conversions(dataset.events, named):
+        name, share = f"{one.topic} (n = {one.share.n})", one.share
+        bar = Bar(name, share.value, share.low, share.high)
+        by_market.setdefault(one.market, []).append(bar)
+    for market, bars in sorted(by_market.items()):
+        yield BarPlot(f"Market {market}", bars, percent=True)
 
 
 def labeller_blocks(data: LabelledFeatures, held_back: HeldBack) -> list[Block]:
