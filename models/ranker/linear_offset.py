@@ -55,9 +55,7 @@ class LinearOffset:
 
     def p_examined(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(examined) at each row's position, relative to position 1, shape ``(n,)``."""
-        # ``fmax`` ignores NaN: an unknown position counts as the first.
-        positions = np.minimum(np.fmax(matrix[:, self.column], 1), len(self.position_effect))
-        return self.position_effect[positions.astype(np.intp) - 1]
+        return p_examined(matrix[:, self.column], self.position_effect)
 
     def to_bytes(self) -> bytes:
         """Serialise as arrays; see `from_bytes`."""
@@ -81,6 +79,20 @@ class LinearOffset:
             msg = f"examination probabilities must be in (0, 1], got {effect.tolist()}"
             raise ValueError(msg)
         return cls(regression, int(column[0]), effect)
+
+
+def p_examined(
+    positions: NDArray[np.floating] | NDArray[np.integer], effect: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return P(examined) at positions, relative to position 1, shape ``(n,)``.
+
+    Args:
+        positions: From 1; an unknown one, 0 or NaN, counts as the first, shape ``(n,)``.
+        effect: See `LinearOffset.position_effect`.
+    """
+    # ``fmax`` ignores NaN.
+    places = np.minimum(np.fmax(positions, 1), len(effect))
+    return effect[places.astype(np.intp) - 1]
 
 
 def offset_log_odds(

@@ -54,6 +54,11 @@ class Ranker(Protocol):
         """Return P(examined) at each row's position, relative to position 1, same shape."""
         ...
 
+    @property
+    def position_effect(self) -> NDArray[np.float64]:
+        """P(examined) by position; see `LinearOffset.position_effect`."""
+        ...
+
     def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return each feature's additive contribution to the log-odds of the outcome.
 
@@ -132,6 +137,11 @@ class LightGbmRanker:
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(outcome) of each row; see `Ranker`."""
         return self.p_examined(matrix) * self.calibration.apply(self.log_odds(matrix))
+
+    @property
+    def position_effect(self) -> NDArray[np.float64]:
+        """P(examined) by position; see `Ranker`."""
+        return self.offset.position_effect
 
     def p_examined(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(examined) at each row's position; see `LinearOffset.p_examined`."""

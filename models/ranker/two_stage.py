@@ -69,6 +69,11 @@ class TwoStageRanker:
         """Return P(buys) of each row; see `models.ranker.ranker.Ranker`."""
         return self.p_examined(matrix) * self.calibration.apply(self.log_odds(matrix))
 
+    @property
+    def position_effect(self) -> NDArray[np.float64]:
+        """P(examined) by position; see `models.ranker.ranker.Ranker`."""
+        return self.opening.position_effect
+
     def p_examined(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(examined) at each row's position; see `LinearOffset.p_examined`.
 

@@ -206,11 +206,14 @@ class Shop:
             )
         return self.markets[day_us]
 
+    def _examined(self, n_sales: int) -> NDArray[np.float64]:
+        return examination(n_sales, self.world.parameters.examination)
+
     def _worth(
         self, sales: NDArray[np.int64], click: NDArray[np.float32], buy: NDArray[np.float32]
     ) -> Worth:
         """Sum over the depths that a customer may scroll to; docs/world.md has the choice model."""
-        clicks = examination(len(sales)) * click
+        clicks = self._examined(len(sales)) * click
         buys = clicks * buy
         ends = scrolled(SIZE)
         reaches = ends[::-1].cumsum()[::-1][: len(sales)]
@@ -233,7 +236,8 @@ class Shop:
     ) -> list[Deed]:
         """Draw the customer's reactions: they see the slate at once and finish within the hour."""
         shown = np.ones((1, len(sales)), dtype=np.bool_)
-        reactions = react(click[None], buy[None], shown=shown, rng=self.rng)
+        examined = self._examined(len(sales))
+        reactions = react(click[None], buy[None], shown=shown, examined=examined, rng=self.rng)
         room_us = self.world.sales.ends_us[sales] - now_us
         delays_us = reaction_delays(room_us, self.rng)
         happened = {

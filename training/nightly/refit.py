@@ -43,7 +43,9 @@ def refitted(judged: Path, comparison: BundleComparison) -> Bundle:
     )
     catalogue = snapshot.catalogue(before.topics)
     past = PointInTime(dataset.events, catalogue, before.counts.half_lives)
-    interactions = Interactions.from_events(past.events, past.catalogue)
+    interactions = Interactions.from_events(
+        past.events, past.catalogue, before.ranker.position_effect
+    )
     recommenders = fit_recommenders(
         interactions.before(comparison.until_us), bundle.manifest.recommenders
     )

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from models.features.feature import Scope
 from models.features.schema import FeatureSchema
-from models.ranker.ranker import Calibration
 from models.recommenders.segment_popularity import segment_for
 from models.scoring.scorer import META
 from training.baselines.baselines import Baselines, fit_baselines
 from training.configuration import RunConfig
 from training.examples.point_in_time import PointInTime
 from training.examples.slates import Slates
-from training.ranker.calibration import fit_calibration
+from training.ranker.calibration import out_of_fold
 from training.ranker.early_stopping import MetaModel, RankerTraining
 from training.statistics.bootstrap import Interval, resample
 from training.statistics.metrics import list_auc, ndcg_at_k, reciprocal_rank
@@ -163,20 +162,14 @@ def calibration_of(held_out: HeldOutSlates) -> Reliability:
     """
     slates, matrix, ranker = held_out.slates, held_out.matrix, held_out.ranker
     customers = np.repeat(slates.customers, np.diff(slates.starts))
-    # Numbers from 0: codes of customers with held-out slates may all be even.
-    numbers = np.unique(customers, return_inverse=True)[1]
-    log_odds, p_examined = ranker.log_odds(matrix), ranker.p_examined(matrix)
     labels = slates.bought.astype(np.float64)
-    probabilities = np.empty(len(labels))
-    for half in (0, 1):
-        own = numbers % 2 == half
-        line: Calibration = fit_calibration(
-            log_odds[~own],
-            p_examined[~own],
-            labels=labels[~own],
-            weights=slates.weights[~own],
-        )
-        probabilities[own] = p_examined[own] * line.apply(log_odds[own])
+    probabilities = out_of_fold(
+        ranker.log_odds(matrix),
+        ranker.p_examined(matrix),
+        labels=labels,
+        weights=slates.weights,
+        customers=customers,
+    )
     return reliability(Predictions(probabilities, labels, customers), seed=held_out.seed)
 
 

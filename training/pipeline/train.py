@@ -37,6 +37,7 @@ from training.pipeline.bundle_parts import counts_at_end, known_files, manifest_
 from training.pipeline.column_uses import COLUMNS_FILE, column_uses, uses_to_bytes
 from training.pipeline.held_out import HeldOutSlates
 from training.pipeline.model_card import model_card
+from training.pipeline.pilot_examination import pilot_examination
 from training.pipeline.training_data import TrainingData
 from training.ranker.early_stopping import RankerTraining
 from training.ranker.fit_drift_baseline import fit_drift_baseline
@@ -137,14 +138,13 @@ def assemble(
     _require_positions(slates, config)
     # Slates of the last hours may still be bought from: they would be learned as not bought.
     slates = settled(slates, data.until_us, outcome_us=config.outcome_us)
-    interactions = Interactions.from_events(past.events, past.catalogue)
+    progress.stage("positions")
+    examined = pilot_examination(past, slates, config=config, seed=seed)
+    interactions = Interactions.from_events(past.events, past.catalogue, examined)
     moments = refit_moments(slates)
     progress.stage("recommenders", len(moments))
     known = interactions.before(data.until_us)
-    everything = fit_recommenders(known)
-    left_out = without_data(everything, known)
-    recommenders = tuple(one for one in everything if one.name not in left_out)
-    schema = FeatureSchema(recommenders, choose_attributes(known))
+    schema, left_out = _schema_of(known)
     refitted = RefittedSchema.fit(interactions, moments, like=schema, tick=progress.tick)
     # Before the first refit no recommender exists that did not see the outcomes.
     slates = after_first_refit(slates, moments)
@@ -168,6 +168,14 @@ def assemble(
         left_out=left_out,
         shown=tuple(known.catalogue.sales[row] for row in np.flatnonzero(known.exposure())),
     )
+
+
+def _schema_of(known: Interactions) -> tuple[FeatureSchema, Mapping[str, str]]:
+    """Return the features, and why recommenders are not among them, by name."""
+    everything = fit_recommenders(known)
+    left_out = without_data(everything, known)
+    recommenders = tuple(one for one in everything if one.name not in left_out)
+    return FeatureSchema(recommenders, choose_attributes(known)), left_out
 
 
 def _ranker_training(examples: TrainingExamples, options: TrainingOptions) -> RankerTraining:

@@ -14,7 +14,13 @@ from models.ranker.two_stage import UNCALIBRATED, TwoStageRanker
 from training.configuration import RunConfig, TreeConfig
 from training.examples.slates import Slates
 from training.ranker.better_part import better_part, judged_slates, parts_of
-from training.ranker.fit_offset import fit_buying_offset, fit_offset, fit_rank_offset, flat_offset
+from training.ranker.fit_offset import (
+    examination,
+    fit_buying_offset,
+    fit_offset,
+    fit_rank_offset,
+    flat_offset,
+)
 from training.ranker.fit_trees import fit_trees
 from training.ranker.position_bias import sale_days
 from training.ranker.training_rows import TrainingRows
@@ -204,8 +210,16 @@ class RankerTraining:
             if self._are_few(outcomes):
                 return fit_rank_offset(rows, schema=self.schema, seed=self.seed)
             return flat_offset(rows, schema=self.schema)
-        groups = sale_days(self.slates)[: len(rows.labels)]
-        return fit_offset(rows, groups, schema=self.schema, seed=self.seed, part=part)
+        n = len(rows.labels)
+        # Masked histories hide what a list was ordered by.
+        shown = np.repeat(self.distinct, np.diff(self.slates.starts))[:n]
+        effect = examination(
+            rows.select(shown),
+            sale_days(self.slates)[:n][shown],
+            schema=self.schema,
+            seed=self.seed,
+        )
+        return fit_offset(rows, effect, schema=self.schema, seed=self.seed, part=part)
 
     def _buying_offset(
         self, rows: TrainingRows, opening: LinearOffset, ridge: float

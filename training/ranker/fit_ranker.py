@@ -9,7 +9,7 @@ from models.ranker.logistic import LogisticRanker
 from models.ranker.objective import TrainingObjective
 from models.ranker.ranker import sigmoid
 from training.examples.outcomes import outcome_noun
-from training.ranker.calibration import fit_calibration, recentred
+from training.ranker.calibration import RATE_PRIOR, fit_calibration, out_of_fold, recentred
 from training.ranker.early_stopping import EarlyFit, MetaModel, RankerTraining
 from training.ranker.fit_logistic import fit_logistic
 from training.statistics.metrics import auc, expected_calibration_error, log_loss
@@ -51,8 +51,17 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
     bought, seed = training.slates.bought, training.seed
     early, late = training.split(bought)
     fit, ranker = _fitted(training)
-    stopped = fit.ranker
+    stopped, slates = fit.ranker, training.slates
+    customers = np.repeat(slates.customers, np.diff(slates.starts))[-len(late.labels) :]
     scores = stopped.probabilities(late.matrix)
+    # The calibration was fitted on the later slates: each half is judged by the other's.
+    calibrated = out_of_fold(
+        stopped.log_odds(late.matrix),
+        stopped.p_examined(late.matrix),
+        labels=late.labels,
+        weights=late.weights,
+        customers=customers,
+    )
     baseline = sigmoid(fit_logistic(early, seed=seed).log_odds(late.matrix))
     labels, weights = late.labels, late.weights
     metrics = {
@@ -62,8 +71,10 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
         "n_holdout": float(len(labels)),
         "n_holdout_outcomes": float(labels.sum()),
         "holdout_auc": auc(scores, labels, weights=weights),
-        "holdout_log_loss": log_loss(scores, labels, weights=weights),
-        "holdout_calibration_error": expected_calibration_error(scores, labels, weights=weights),
+        "holdout_log_loss": log_loss(calibrated, labels, weights=weights),
+        "holdout_calibration_error": expected_calibration_error(
+            calibrated, labels, weights=weights
+        ),
         "holdout_logistic_auc": auc(baseline, labels, weights=weights),
         "holdout_logistic_log_loss": log_loss(baseline, labels, weights=weights),
     }
@@ -98,7 +109,8 @@ def _fitted(training: RankerTraining) -> tuple[EarlyFit, MetaModel]:
     """Return the fit of the earlier slates and the ranker of all slates, both calibrated.
 
     The calibration slope needs slates outside the fit: the second ranker keeps that of the first.
-    Its intercept is fitted on all slates.
+    Its intercept is fitted on all slates, then on the later ones, as far as these are many: the
+    next days are more like them.
     """
     bought = training.slates.bought
     for when, n_purchases in zip(("earlier", "later"), training.n_distinct(bought), strict=True):
@@ -119,5 +131,13 @@ def _fitted(training: RankerTraining) -> tuple[EarlyFit, MetaModel]:
         labels=rows.labels,
         weights=rows.weights,
     )
+    recent = recentred(
+        centred,
+        ranker.log_odds(late.matrix),
+        p_examined=ranker.p_examined(late.matrix),
+        labels=late.labels,
+        weights=late.weights,
+        precision=RATE_PRIOR,
+    )
     early = replace(stopped, ranker=replace(stopped.ranker, calibration=line))
-    return early, replace(ranker, calibration=centred)
+    return early, replace(ranker, calibration=recent)

@@ -14,6 +14,7 @@ from models.dataset.events import EventTable
 from models.dataset.refunded_events import interest_until_us
 from models.domain.event import IMPRESSION
 from models.domain.refund_matching import SHOWS_INTEREST
+from models.ranker.linear_offset import p_examined
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,7 @@ class Interactions:
         received_us: When each was received, ascending.
         until_us: Until when each counts, see `models.dataset.refunded_events.interest_until_us`.
         attributes: What the dataset knows of the customer of each code.
+        examined: P(examined) by position, see `LinearOffset.position_effect`.
     """
 
     catalogue: Catalogue
@@ -54,10 +56,22 @@ class Interactions:
     received_us: NDArray[np.int64]
     until_us: NDArray[np.int64]
     attributes: CustomerTable
+    examined: NDArray[np.float64]
 
     @classmethod
-    def from_events(cls, events: EventTable, catalogue: Catalogue) -> Self:
-        """Take the columns of an event table, which has this order."""
+    def from_events(
+        cls,
+        events: EventTable,
+        catalogue: Catalogue,
+        examined: NDArray[np.float64] | None = None,
+    ) -> Self:
+        """Take the columns of an event table, which has this order.
+
+        Args:
+            events: The events.
+            catalogue: All sales, with counts of no particular moment.
+            examined: P(examined) by position; None: every impression was examined.
+        """
         until_us = interest_until_us(events)
         used = SHOWS_INTEREST.take(events.kinds) | (events.kinds == IMPRESSION)
         if not used.all():
@@ -77,6 +91,7 @@ class Interactions:
             received_us=events.received_us,
             until_us=until_us,
             attributes=events.attributes,
+            examined=np.ones(1) if examined is None else examined,
         )
 
     @cached_property
@@ -115,16 +130,20 @@ class Interactions:
     def exposure(self) -> NDArray[np.float64]:
         """Return how much each sale was seen, shape ``(n_catalogue,)``.
 
-        It is no exposure record. An impression at position ``r`` counts ``r ** -0.5``, a rough
-        examination probability. Without logged impressions every sale with an event counts 1.
+        It is no exposure record. An impression counts P(examined) at its position, see `looks`.
+        Without logged impressions every sale with an event counts 1.
         """
         shown = np.flatnonzero((self.kinds == IMPRESSION) & (self.rows >= 0) & self.counted)
         n_sales = len(self.catalogue)
         if not len(shown):
             known = self.rows[self.rows >= 0]
             return (np.bincount(known, minlength=n_sales) > 0).astype(np.float64)
-        weights = np.maximum(self.positions[shown], 1) ** -0.5
-        return np.bincount(self.rows[shown], weights=weights, minlength=n_sales).astype(np.float64)
+        looks = self.looks(shown)
+        return np.bincount(self.rows[shown], weights=looks, minlength=n_sales).astype(np.float64)
+
+    def looks(self, impressions: NDArray[np.intp] | NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return P(examined) of chosen impressions, relative to position 1, shape ``(n,)``."""
+        return p_examined(self.positions[impressions], self.examined)
 
     def touched(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the distinct pairs of a customer and a sale with an event that is no impression.

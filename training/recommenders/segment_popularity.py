@@ -85,8 +85,7 @@ class Grouped:
         impressions a group is expected to have its share of all events in each sale.
         """
         if self._shown.any():
-            positions = np.maximum(self.interactions.positions[self._shown], 1)
-            looks = self._count(self._shown, positions**-0.5)
+            looks = self._count(self._shown, self.interactions.looks(self._shown))
         else:
             n_events = np.bincount(self.groups[self._known], minlength=len(self.names))
             n_sales = len(self.interactions.catalogue)

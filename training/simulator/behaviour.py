@@ -1,6 +1,8 @@
 """Behaviour model: scrolling, examination, clicks, carts and purchases of a slate."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,9 +41,40 @@ class Reactions:
     bought: NDArray[np.bool_]
 
 
-def examination(n_positions: int) -> NDArray[np.float64]:
-    """Return P(examined | seen) by position, ``rank**-0.5``, shape ``(n_positions,)``."""
-    return np.arange(1, n_positions + 1, dtype=np.float64) ** -0.5
+Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+_FIRST_SCREEN = 4
+# Chosen to differ: half of the looks are lost at rank 4, 2, 100, and behind the first screen.
+CURVES: Final[Mapping[str, Curve]] = {
+    "root": lambda rank: rank**-0.5,
+    "steep": lambda rank: 1.0 / rank,
+    "flat": lambda rank: rank**-0.15,
+    "screens": lambda rank: np.where(rank <= _FIRST_SCREEN, 1.0, 0.45) * 0.97 ** (rank - 1),
+}
+"""P(examined | seen) by rank, from 1."""
+
+SIMILAR_LEVELS: Final = 3
+"""Numbers of similar sales above that differ in their effect: 0, 1, and more."""
+
+
+def examination(n_positions: int, curve: str) -> NDArray[np.float64]:
+    """Return P(examined | seen) by position, by one of `CURVES`, shape ``(n_positions,)``."""
+    return CURVES[curve](np.arange(1, n_positions + 1, dtype=np.float64))
+
+
+def similar_above(scenes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count the sales above with the same scene, at most two.
+
+    Args:
+        scenes: Scene of every position, shape ``(n_visits, slate_size)``.
+
+    Returns:
+        The same shape.
+    """
+    n_positions = scenes.shape[1]
+    above = np.tri(n_positions, k=-1, dtype=np.bool_)
+    alike = (scenes[:, :, None] == scenes[:, None, :]) & above
+    return np.minimum(alike.sum(axis=2), SIMILAR_LEVELS - 1)
 
 
 def scrolled(n_positions: int) -> NDArray[np.float64]:
@@ -59,18 +92,20 @@ def react(
     buy: NDArray[np.float32],
     *,
     shown: NDArray[np.bool_],
+    examined: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> Reactions:
     """Draw the reactions to slates.
 
-    A customer scrolls to a depth of 4 to 10, independently of their taste. They examine position
-    ``r`` with probability ``r**-0.5``, click with ``click``, are interested with ``buy**0.6`` and
-    then buy with ``buy**0.4``.
+    A customer scrolls to a depth of 4 to 10, independently of their taste. They examine a
+    position with ``examined``, click with ``click``, are interested with ``buy**0.6`` and then buy
+    with ``buy**0.4``.
 
     Args:
         click: P(click | examined) of every position, shape ``(n_visits, slate_size)``.
         buy: P(purchase | click), same shape.
         shown: Where the slate holds a sale, same shape.
+        examined: P(examined | seen), same shape or ``(slate_size,)``.
         rng: Source of randomness.
     """
     n_visits, n_positions = shown.shape[0], shown.shape[1]
@@ -78,7 +113,7 @@ def react(
     rank = np.arange(n_positions, dtype=np.int64)
     seen = shown & (rank < depth[:, None])
     draws = rng.random((3, n_visits, n_positions))
-    clicked = seen & (draws[0] < examination(n_positions) * click)
+    clicked = seen & (draws[0] < examined * click)
     interested = clicked & (draws[1] < buy**INTEREST)
     bought = interested & (draws[2] < buy ** (1.0 - INTEREST))
     return Reactions(seen=seen, clicked=clicked, interested=interested, bought=bought)

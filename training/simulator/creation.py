@@ -102,7 +102,7 @@ def create_world(
     files.write_customers(folder, world.customers)
     by_type = files.write_events(folder, world, history=history, rng=streams.quantities)
     files.write_truth(folder, world, truth=history.truth)
-    files.write_position_truth(folder, parameters.slate_size)
+    files.write_position_truth(folder, parameters.slate_size, curve=parameters.examination)
     return Summary(
         world=parameters.name,
         customers=n_customers,

@@ -23,6 +23,11 @@ def sale_names(n_sales: int) -> pl.Series:
     return _names("s", np.arange(n_sales), 6)
 
 
+def customer_names(customers: NDArray[np.int64]) -> pl.Series:
+    """Return the ids of customers by their rows."""
+    return _names("c", customers, 7)
+
+
 def write_sales(
     folder: Path,
     sales: Sales,
@@ -66,7 +71,7 @@ def write_customers(folder: Path, customers: Customers) -> None:
     """Write ``customers.parquet``."""
     frame = pl.DataFrame(
         {
-            "customer_id": _names("c", np.arange(len(customers)), 7),
+            "customer_id": customer_names(np.arange(len(customers))),
             "market": _labels(MARKETS, customers.market),
             "device": _labels(DEVICES, customers.device),
             "joined_at": _times(customers.joined_us),
@@ -78,13 +83,30 @@ def write_customers(folder: Path, customers: Customers) -> None:
 def write_events(
     folder: Path, world: World, *, history: History, rng: np.random.Generator
 ) -> dict[str, int]:
-    """Write ``events.parquet``, ordered by ``at``: the events received until the period's end.
+    """Write ``events.parquet``: the events received until the period's end.
 
     Returns:
         The number of events of each type.
     """
+    frame = event_frame(world, history, until_us=world.period.end_us, rng=rng)
+    frame.write_parquet(folder / "events.parquet")
+    counts = frame["type"].value_counts()
+    return dict.fromkeys(KINDS, 0) | dict(counts.iter_rows())
+
+
+def event_frame(
+    world: World, history: History, *, until_us: int, rng: np.random.Generator
+) -> pl.DataFrame:
+    """Return the events received until a moment as the dataset has them, ordered by ``at``.
+
+    Args:
+        world: The world.
+        history: What happened.
+        until_us: The moment, microseconds.
+        rng: Draws quantities.
+    """
     everything = history.events
-    kept = np.flatnonzero(everything.received_us <= world.period.end_us)
+    kept = np.flatnonzero(everything.received_us <= until_us)
     # The impressions of a slate share a moment: they stand by position.
     keys = (everything.position[kept], everything.visit[kept], everything.at_us[kept])
     order = kept[np.lexsort(keys)]
@@ -97,10 +119,10 @@ def write_events(
     quantity = 1 + rng.poisson(0.8, size=n_events)
     customer = world.visits.customer[visit]
     variant = _labels(VARIANTS, history.uniform[visit].astype(np.int64))
-    frame = pl.DataFrame(
+    return pl.DataFrame(
         {
             "event_id": _names("e", np.arange(n_events), 9),
-            "customer_id": _names("c", customer, 7),
+            "customer_id": customer_names(customer),
             "session_id": _names("v", visit, 8),
             "type": _labels(KINDS, events.kind),
             "sale_id": sale_names(len(world.sales)).gather(events.sale),
@@ -117,9 +139,6 @@ def write_events(
             "variant": variant.set(~slate, None),
         }
     )
-    frame.write_parquet(folder / "events.parquet")
-    counts = np.bincount(events.kind, minlength=len(KINDS))
-    return dict(zip(KINDS, counts.tolist(), strict=True))
 
 
 def write_truth(folder: Path, world: World, *, truth: WorldTruth) -> None:
@@ -137,7 +156,7 @@ def write_truth(folder: Path, world: World, *, truth: WorldTruth) -> None:
     customer = world.visits.customer[visit]
     frame = lists.select(
         _names("x", visit, 8).alias("exposure_id"),
-        _names("c", customer, 7).alias("customer_id"),
+        customer_names(customer).alias("customer_id"),
         _names("v", visit, 8).alias("session_id"),
         _times(world.visits.at_us[visit]).alias("at"),
         _labels(MARKETS, world.customers.market[customer]).alias("market"),
@@ -148,10 +167,10 @@ def write_truth(folder: Path, world: World, *, truth: WorldTruth) -> None:
     frame.write_parquet(folder / "truth.parquet")
 
 
-def write_position_truth(folder: Path, n_positions: int) -> None:
+def write_position_truth(folder: Path, n_positions: int, *, curve: str) -> None:
     """Write ``truth_positions.parquet``, for evaluation only: P(examined | seen) by position."""
     positions = pl.Series(range(1, n_positions + 1), dtype=pl.Int32)
-    frame = pl.DataFrame({"position": positions, "examined": examination(n_positions)})
+    frame = pl.DataFrame({"position": positions, "examined": examination(n_positions, curve)})
     frame.write_parquet(folder / "truth_positions.parquet")
 
 

@@ -12,6 +12,8 @@ from training.simulator.sales import Sales
 _DAILY_DECAY = 0.6
 _PRIOR_RATE = 0.08
 _PRIOR_WEIGHT = 20.0  # examined impressions: a sale's own rate counts as much from then on
+# What this shop assumes of positions; its customers may do otherwise.
+_ASSUMED_DECAY = -0.5
 # In logits: noise and novelty are small beside popularity, yet every sale gets shown.
 _POPULARITY_WEIGHT = 1.2
 _NOVELTY = 0.3
@@ -51,7 +53,7 @@ class LoggingPolicy:
         position: NDArray[np.int64],
         clicked: NDArray[np.bool_],
     ) -> None:
-        """Count impressions, each as the ``position**-0.5`` part of it that was examined.
+        """Count impressions, each as ``position**-0.5``, assumed to be examined.
 
         Args:
             market: Market of every impression, shape ``(n,)``.
@@ -59,7 +61,7 @@ class LoggingPolicy:
             position: Rank from 1, same shape.
             clicked: Whether it was clicked, same shape.
         """
-        np.add.at(self._examined, (market, sale), position**-0.5)
+        np.add.at(self._examined, (market, sale), position**_ASSUMED_DECAY)
         np.add.at(self._clicks, (market[clicked], sale[clicked]), 1.0)
 
     def scores(self, rows: NDArray[np.int64], *, day_us: int) -> NDArray[np.float64]:

@@ -11,13 +11,14 @@ _SIZE = 10  # positions of the simulated home page
 class Oracles:
     """Expected purchases@10 of rankings of all eligible sales, averaged over visits.
 
-    A visit counts ``sum over ranks r of r**-0.5 * P(purchase | examined)`` of the first ten sales
+    A visit counts ``sum over ranks of P(examined) * P(purchase | examined)`` of the first ten sales
     by a score: the truth, what is knowable, the prior mean (``popularity``: what every customer
     would be shown if all sales were known), and a random order, in closed form.
     """
 
-    def __init__(self) -> None:
-        """Start with no visits."""
+    def __init__(self, curve: str = "root") -> None:
+        """Start with no visits, whose customers examine by a curve of `CURVES`."""
+        self._examined = examination(_SIZE, curve)
         self._totals = {"random": 0.0, "popularity": 0.0, "knowable": 0.0, "truth": 0.0}
         self._n_visits = 0
 
@@ -47,9 +48,9 @@ class Oracles:
             best = np.argsort(np.take_along_axis(behind, first, axis=1), axis=1, kind="stable")
             order = np.take_along_axis(first, best, axis=1)
             ranked = np.take_along_axis(gains, order, axis=1)
-            self._totals[name] += float((ranked * examination(size)).sum())
+            self._totals[name] += float((ranked * self._examined[:size]).sum())
         counts = eligible.sum(axis=1)
-        reach = np.cumsum(np.append(0.0, examination(_SIZE)))[np.minimum(counts, _SIZE)]
+        reach = np.cumsum(np.append(0.0, self._examined))[np.minimum(counts, _SIZE)]
         self._totals["random"] += float((gains.sum(axis=1) / np.maximum(counts, 1) * reach).sum())
         self._n_visits += len(truth)
 

@@ -21,7 +21,10 @@ class Parameters:
     """Everything that is fixed before the first random draw; see docs/world.md.
 
     ``*_sd`` are standard deviations of tastes between customers, in logits.
-    A world with one regime has constant tastes.
+    A world with one regime has constant tastes. ``examination`` names one of
+    ``training.simulator.behaviour.CURVES``; each sale of the same scene above multiplies it by
+    ``similar_attention``, the first two of them. What all customers think of a scene rises and
+    falls once a month, with standard deviation ``drift_sd`` over time, in logits.
     """
 
     # All chosen; docs/world.md, "Preferences" and "Visits".
@@ -48,6 +51,9 @@ class Parameters:
     late_share: float = 0.02
     new_share: float = 0.30
     scenes_per_category: int = 40
+    examination: str = "root"
+    similar_attention: float = 1.0
+    drift_sd: float = 0.0
 
 
 WORLDS: Final = {

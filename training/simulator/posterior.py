@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from training.simulator.behaviour import INTEREST, Reactions, examination
+from training.simulator.behaviour import INTEREST, SIMILAR_LEVELS, Reactions
 from training.simulator.logging_policy import LoggedSlates
 from training.simulator.tastes import Market, Tastes
 
@@ -14,28 +14,41 @@ _CLICK, _BUY, _CART, _LEAVE = range(4)
 class Evidence:
     """Log-likelihoods of one day's observations under every taste state."""
 
-    def __init__(self, market: Market, n_positions: int) -> None:
-        """Tabulate the log-probability of every observation of every sale."""
+    def __init__(
+        self, market: Market, examined: NDArray[np.float64], *, similar_attention: float = 1.0
+    ) -> None:
+        """Tabulate the log-probability of every observation of every sale.
+
+        Args:
+            market: The day's sales.
+            examined: P(examined | seen) by position, shape ``(n_positions,)``.
+            similar_attention: See `training.simulator.parameters.Parameters`.
+        """
         # The table has shape (n_observations * n_rows, n_states): a visit's log-likelihood is a sum
         # of its rows, so that one sparse product serves all visits.
         click, buy = (np.ascontiguousarray(part.T) for part in (market.click, market.buy))
         interest = buy**INTEREST
-        ignored = [np.log1p(-np.float32(share) * click) for share in examination(n_positions)]
+        self._n_levels = SIMILAR_LEVELS if similar_attention < 1.0 else 1
+        shares = np.outer(similar_attention ** np.arange(self._n_levels), examined).ravel()
+        ignored = [np.log1p(-np.float32(share) * click) for share in shares]
         outcomes = [np.log(click), np.log(buy), np.log(interest - buy), np.log1p(-interest)]
         self._table = np.concatenate([*ignored, *outcomes])
         self._n_rows = len(market.rows)
-        self._n_positions = n_positions
+        self._n_positions = len(examined)
         self._click = click
 
-    def of_slates(self, slates: LoggedSlates, reactions: Reactions) -> NDArray[np.float32]:
+    def of_slates(
+        self, slates: LoggedSlates, reactions: Reactions, *, similar: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         """Return the log-likelihood of what happened to slates.
 
-        An impression without click counts ``log(1 - r**-0.5 click)``, since whether it was
+        An impression without click counts ``log(1 - examined click)``, since whether it was
         examined is latent; constants that no state depends on are left out.
 
         Args:
             slates: What was shown.
             reactions: What happened.
+            similar: See `training.simulator.behaviour.similar_above`.
 
         Returns:
             Shape ``(n_visits, n_states)``.
@@ -49,8 +62,12 @@ class Evidence:
             (reactions.clicked & ~reactions.interested, _LEAVE),
         ]:
             visit, position = np.nonzero(mask)
-            # The table holds a block of sales for each ignored position, then for each outcome.
-            block = position if outcome is None else self._n_positions + outcome
+            # The table holds a block of sales for each level and position that is ignored, then for
+            # each outcome.
+            level = np.minimum(similar[visit, position], self._n_levels - 1)
+            block = level * self._n_positions + position
+            if outcome is not None:
+                block = self._n_levels * self._n_positions + outcome
             entries.append((visit, block * self._n_rows + slates.column[visit, position]))
         visit, observed = (np.concatenate(part) for part in zip(*entries, strict=True))
         counts: csr_array = csr_array(

@@ -12,13 +12,15 @@ from training.simulator.behaviour import (
     carts_seen,
     choose_views,
     count_views,
+    examination,
     react,
     reaction_delays,
+    similar_above,
 )
 from training.simulator.customers import Customers, Visits
 from training.simulator.logging_policy import LoggedSlates, LoggingPolicy
 from training.simulator.oracles import Oracles
-from training.simulator.parameters import DAY_US, SECOND_US, Parameters
+from training.simulator.parameters import DAY_US, HOUR_US, SECOND_US, Parameters
 from training.simulator.period import Period
 from training.simulator.posterior import Evidence, Posterior
 from training.simulator.sales import Sales
@@ -96,6 +98,42 @@ class WorldTruth:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Lists that are asked for at some visits of one day, each of another customer.
+
+    Attributes:
+        visit: Rows of the visits, shape ``(n_visits,)``.
+        sales: Rows of the day's sales, shape ``(n_rows,)``.
+        eligible: Which of them may be shown, shape ``(n_visits, n_rows)``.
+    """
+
+    visit: NDArray[np.int64]
+    sales: NDArray[np.int64]
+    eligible: NDArray[np.bool_]
+
+
+Order = Callable[[Asked], LoggedSlates]
+"""Makes the slates of visits; columns are those of the day's sales."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """Lists that were shown, and what they were worth.
+
+    Attributes:
+        asked: The visits.
+        truth: P(purchase | examined at position 1), shape ``(n_visits, n_rows)``.
+        slates: What was shown.
+        examined: P(examined | seen) of every position of ``slates``, same shape.
+    """
+
+    asked: Asked
+    truth: NDArray[np.float32]
+    slates: LoggedSlates
+    examined: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class History:
     """Results of a simulation.
 
@@ -116,7 +154,7 @@ def simulate(
     world: World, *, rng: np.random.Generator, progress: Callable[[float], None]
 ) -> History:
     """Run all visits of the period; ``progress`` gets the share of days that are done."""
-    shop = _Shop(world, rng)
+    shop = Shop(world, rng)
     days_us = world.period.days_us()
     for number, day_us in enumerate(days_us, start=1):
         shop.run_day(day_us)
@@ -128,15 +166,24 @@ _Columns = TypeVar("_Columns", Events, WorldTruth)
 
 
 @dataclass
-class _Shop:
+class Shop:
+    """A shop and its customers, day by day.
+
+    Attributes:
+        world: The state before the first visit.
+        rng: Source of randomness.
+    """
+
     world: World
     rng: np.random.Generator
     events: list[Events] = field(default_factory=list)
     truths: list[WorldTruth] = field(default_factory=list)
-    oracles: Oracles = field(default_factory=Oracles)
 
     def __post_init__(self) -> None:
+        """Draw what is fixed for each visit and customer."""
         world = self.world
+        self.oracles = Oracles(world.parameters.examination)
+        self.curve = examination(world.parameters.slate_size, world.parameters.examination)
         n_visits = len(world.visits)
         self.policy = LoggingPolicy(world.parameters, world.sales, self.rng)
         self.posterior = Posterior(world.tastes, len(world.customers))
@@ -144,29 +191,39 @@ class _Shop:
         self.uniform = self.rng.random(n_visits) < world.parameters.uniform_share
         self.late = self.rng.random(n_visits) < world.parameters.late_share
 
-    def run_day(self, day_us: int) -> None:
+    def run_day(self, day_us: int, order: Order | None = None) -> list[Served]:
+        """Run the visits of a day; its lists are the logging policy's, or those of ``order``.
+
+        The logging policy is recomputed each midnight. Another order may depend on what just
+        happened: it is asked hour by hour.
+        """
         visits = self.world.visits
         first, last = np.searchsorted(visits.at_us, [day_us, day_us + DAY_US])
         market = self.world.features.market(self.world.parameters, self.world.tastes, day_us=day_us)
         # Also on a day without visits, since counts decay at each midnight.
         scores = self.policy.scores(market.rows, day_us=day_us)
         if first == last or not len(market.rows):
-            return
+            return []
         purchase = market.click * market.buy
         day = _Day(
             market=market,
             scores=scores,
-            evidence=Evidence(market, self.world.parameters.slate_size),
+            evidence=Evidence(
+                market, self.curve, similar_attention=self.world.parameters.similar_attention
+            ),
             purchase=purchase,
             popular=purchase.mean(axis=0),
         )
         # Customers' first visits of the day, then their second: visits that are served together are
         # of different customers, and each posterior holds the visits before.
-        turn = visits.turn[first:last]
-        for number in range(int(turn.max()) + 1):
-            self._serve(first + np.flatnonzero(turn == number), day)
+        group = visits.turn[first:last]
+        if order is not None:
+            # Two visits of one customer are an hour apart.
+            group = (visits.at_us[first:last] - day_us) // HOUR_US
+        chosen = [first + np.flatnonzero(group == number) for number in np.unique(group)]
+        return [self._serve(visit, day, order) for visit in chosen]
 
-    def _serve(self, visit: NDArray[np.int64], day: "_Day") -> None:
+    def _serve(self, visit: NDArray[np.int64], day: "_Day", order: Order | None) -> Served:
         """Run visits of different customers on one day."""
         sales, rows = self.world.sales, day.market.rows
         at_us = self.world.visits.at_us[visit][:, None]
@@ -192,21 +249,36 @@ class _Shop:
         self.truths.append(
             WorldTruth(visit[row], rows[column], truth=truth[eligible], knowable=knowable[eligible])
         )
-        slates = self.policy.fill(
-            day.scores[self.world.customers.market[customer]],
-            eligible=eligible,
-            uniform=self.uniform[visit],
-            rng=self.rng,
-        )
+        asked = Asked(visit, rows, eligible)
+        slates = order(asked) if order else self._by_policy(asked, day)
+        shown = rows[slates.column]
+        similar, examined = similar_above(sales.scene[shown]), self.examined(shown)
         cells = (state[:, None], slates.column)
         reactions = react(
             day.market.click[cells],
             day.market.buy[cells],
             shown=slates.column >= 0,
+            examined=examined,
             rng=self.rng,
         )
-        self.posterior.observe(customer, day.evidence.of_slates(slates, reactions))
+        self.posterior.observe(customer, day.evidence.of_slates(slates, reactions, similar=similar))
         self._report(visit, day, slates=slates, reactions=reactions)
+        return Served(asked, truth, slates, examined)
+
+    def examined(self, shown: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return P(examined | seen) of slates of sales, shape ``(n_visits, n_positions)``."""
+        similar = similar_above(self.world.sales.scene[shown])
+        curve = self.curve[: shown.shape[1]]
+        return curve * self.world.parameters.similar_attention**similar
+
+    def _by_policy(self, asked: Asked, day: "_Day") -> LoggedSlates:
+        markets = self.world.customers.market[self.world.visits.customer[asked.visit]]
+        return self.policy.fill(
+            day.scores[markets],
+            eligible=asked.eligible,
+            uniform=self.uniform[asked.visit],
+            rng=self.rng,
+        )
 
     def _view(
         self,
@@ -279,6 +351,7 @@ class _Shop:
         return np.where(self.late[visit], sent_us, 0)[row]
 
     def history(self) -> History:
+        """Return what happened so far."""
         truth = _concatenated(WorldTruth, self.truths)
         order = np.argsort(truth.visit, kind="stable")
         ordered = WorldTruth(**{name: column[order] for name, column in vars(truth).items()})

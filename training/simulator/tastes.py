@@ -1,7 +1,7 @@
 """Tastes of customers: taste types, and their click and purchase probabilities."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from training.simulator.sales import Sales
 
 # Chosen: docs/world.md, "Tastes", gives the model and all values.
 _YEAR_DAYS = 365.25
+_MONTH_DAYS = 30.0
 _N_LIFESTYLES = 5  # so that tastes are correlated, and the events of others are worth something
 _SHARED = 0.9
 _MEAN_TASTE = {"price": -0.08, "discount": 0.08, "season": 0.15}
@@ -33,11 +34,28 @@ class Tastes:
             ``type * n_regimes + regime`` is a type in a regime.
         n_regimes: Regimes of every type.
         transition: Probability of the next visit's regime, shape ``(n_regimes, n_regimes)``.
+        phases: When each scene is liked most, in months from the epoch, shape ``(n_scenes,)``.
     """
 
     weights: NDArray[np.float64]
     n_regimes: int
     transition: NDArray[np.float64]
+    phases: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
+
+    def on_day(self, day_us: int, *, drift_sd: float) -> NDArray[np.float64]:
+        """Return the weights of a day, ``drift_sd sqrt(2) cos(2 pi (months - phase))`` added.
+
+        Args:
+            day_us: Midnight (UTC) that begins the day, microseconds.
+            drift_sd: See `training.simulator.parameters.Parameters`.
+        """
+        if not drift_sd:
+            return self.weights
+        moved = self.weights.copy()
+        angle = 2.0 * np.pi * (day_us / DAY_US / _MONTH_DAYS - self.phases)
+        # The weights of scenes come first.
+        moved[:, : len(self.phases)] += drift_sd * np.sqrt(2.0) * np.cos(angle)
+        return moved
 
 
 def draw_tastes(
@@ -76,7 +94,12 @@ def draw_tastes(
     transition = np.full((regimes, regimes), move) + np.eye(regimes) * (
         parameters.regime_stay - move
     )
-    return Tastes(weights=mean + spread * deviation, n_regimes=regimes, transition=transition)
+    return Tastes(
+        weights=mean + spread * deviation,
+        n_regimes=regimes,
+        transition=transition,
+        phases=rng.random(n_scenes),
+    )
 
 
 def _regime_normals(
@@ -159,7 +182,7 @@ class SaleFeatures:
         angle = 2.0 * np.pi * (day_us / DAY_US - self._peak[rows]) / _YEAR_DAYS
         ones = np.ones(len(rows))
         features = np.column_stack([self._fixed[rows], np.cos(angle), ones])
-        liking = tastes.weights @ features.T
+        liking = tastes.on_day(day_us, drift_sd=parameters.drift_sd) @ features.T
         first_day = sales.opens_us[rows] >= day_us
         last_day = sales.closes_us[rows] < day_us + DAY_US
         click = parameters.click_intercept + sales.appeal[rows, 0] + _FIRST_DAY * first_day

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.ranker.ranker import Calibration
-from training.ranker.calibration import SLOPE_PRIOR, fit_calibration, recentred
+from training.ranker.calibration import SLOPE_PRIOR, fit_calibration, out_of_fold, recentred
 
 
 def simulated(
@@ -98,9 +98,9 @@ def test_weights_stand_for_repeated_rows(rng: np.random.Generator) -> None:
 
 def test_with_few_purchases_the_slope_stays_near_one(rng: np.random.Generator) -> None:
     """The prior weighs as much as its precision: the information of few rows is far less."""
-    scores, labels = simulated(rng, 60, slope=3.0, intercept=0.0)
+    scores, labels = simulated(rng, 30, slope=3.0, intercept=0.0)
     assert 0 < labels.sum() < SLOPE_PRIOR
-    assert 60 * 0.25 * scores.var() < SLOPE_PRIOR
+    assert 30 * 0.25 * scores.var() < SLOPE_PRIOR
 
     assert 0.5 < fitted(scores, labels).slope < 2.0
 
@@ -123,6 +123,46 @@ def test_a_slope_is_kept_and_as_many_successes_are_expected_as_there_were(
     assert line.intercept == pytest.approx(-0.7, abs=0.05)
     expected = float((weights * p_examined * line.apply(log_odds)).sum())
     assert expected == pytest.approx(float(weights @ labels), rel=1e-6)
+
+
+def test_the_recent_rate_is_believed_as_far_as_it_is_known() -> None:
+    """Closed form where all scores are alike and rare: the logarithm of the rate's change.
+
+    With a precision of 25 and ``n`` expected purchases that became ``2 n``, the change solves
+    ``n e^x + 25 x = 2 n``: nearly log 2 for many, little for few.
+    """
+    line = Calibration(1.0, 0.0)
+    for n_rows, n_bought in [(2_000_000, 400), (20_000, 4)]:
+        log_odds, weights = np.full(2, math.log(1e-4)), np.array([n_rows - n_bought, n_bought])
+
+        recent = recentred(
+            line,
+            log_odds,
+            p_examined=np.ones(2),
+            labels=np.array([0.0, 1.0]),
+            weights=weights.astype(np.float64),
+            precision=25.0,
+        )
+
+        n_expected = n_rows * 1e-4
+        moved = recent.intercept
+        assert n_expected * math.exp(moved) + 25 * moved == pytest.approx(n_bought, rel=1e-3)
+        assert recent.slope == 1.0
+    assert moved < 0.1
+
+
+def test_each_half_of_the_customers_is_calibrated_by_the_other(rng: np.random.Generator) -> None:
+    """Customers 2, 6, 10 and so on buy by other rules, which calibrate only 4, 8, 12 and so on."""
+    scores, labels = simulated(rng, 40_000, slope=1.0, intercept=0.0)
+    customers = 2 * (1 + np.arange(40_000) % 50)
+    odd = customers // 2 % 2 == 1
+    labels[odd] = (rng.random(int(odd.sum())) < 0.5).astype(np.float64)
+    ones = np.ones(40_000)
+
+    found = out_of_fold(scores, ones, labels=labels, weights=ones, customers=customers)
+
+    np.testing.assert_allclose(found[~odd], fitted(scores[odd], labels[odd]).apply(scores[~odd]))
+    np.testing.assert_allclose(found[odd], fitted(scores[~odd], labels[~odd]).apply(scores[odd]))
 
 
 @pytest.mark.parametrize("label", [0.0, 1.0])

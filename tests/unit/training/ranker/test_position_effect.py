@@ -7,8 +7,8 @@ from models.catalogue.attributes import AttributeColumns
 from models.features.attributes import AttributeFeatures
 from models.features.schema import FeatureSchema
 from models.ranker.ranker import POSITION
-from training.ranker.fit_offset import fit_offset
-from training.ranker.position_bias import position_effect
+from training.ranker.fit_offset import examination, fit_offset
+from training.ranker.position_bias import ShownExamples, position_effect
 from training.ranker.training_rows import TrainingRows
 
 CHANCES = np.array([1.0, 0.6, 0.4])
@@ -24,7 +24,7 @@ def test_better_sales_that_stand_higher_do_not_make_positions_matter_more(
     positions = 1 + np.clip((sales + rng.integers(-2, 3, size=n)) // 2, 0, 2)
     labels = (rng.random(n) < quality[sales] * CHANCES[positions - 1]).astype(np.float64)
 
-    effect = position_effect(positions, sales, labels=labels, weights=np.ones(n))
+    effect = position_effect(ShownExamples(positions, sales, labels, np.ones(n)))
 
     seen = np.array([labels[positions == place].mean() for place in (1, 2, 3)])
     assert seen[2] / seen[0] < 0.3
@@ -38,7 +38,7 @@ def test_positions_without_a_success_have_a_small_chance_and_never_a_larger_one(
     labels = np.array([1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], dtype=np.float64)
 
     effect = position_effect(
-        positions, np.zeros(12, dtype=np.int64), labels=labels, weights=np.ones(12)
+        ShownExamples(positions, np.zeros(12, dtype=np.int64), labels, np.ones(12))
     )
 
     # With a success more each: 3, 1 and 2 of equally many, so 1, 1/3 and 2/3: pooled, 1/2.
@@ -48,13 +48,19 @@ def test_positions_without_a_success_have_a_small_chance_and_never_a_larger_one(
 def test_weights_stand_for_repeated_rows(rng: np.random.Generator) -> None:
     positions, sales = rng.integers(1, 4, size=300), rng.integers(6, size=300)
     labels, counts = (rng.random(300) < 0.3).astype(np.float64), rng.integers(1, 4, size=300)
+    relevance = rng.normal(size=300)
 
-    weighted = position_effect(positions, sales, labels=labels, weights=counts.astype(np.float64))
+    weighted = position_effect(
+        ShownExamples(positions, sales, labels, counts.astype(np.float64)), relevance
+    )
     repeated = position_effect(
-        np.repeat(positions, counts),
-        np.repeat(sales, counts),
-        labels=np.repeat(labels, counts),
-        weights=np.ones(int(counts.sum())),
+        ShownExamples(
+            np.repeat(positions, counts),
+            np.repeat(sales, counts),
+            np.repeat(labels, counts),
+            np.ones(int(counts.sum())),
+        ),
+        np.repeat(relevance, counts),
     )
 
     np.testing.assert_allclose(weighted, repeated, rtol=1e-9)
@@ -76,12 +82,13 @@ def test_unknown_positions_teach_no_effect_and_count_as_the_first(
         np.concatenate([matrix, unplaced]), np.concatenate([labels, np.ones(n)]), np.ones(2 * n)
     )
 
-    known = fit_offset(rows, groups, schema=schema, seed=0)
-    mixed = fit_offset(both, np.tile(groups, 2), schema=schema, seed=0)
+    known = examination(rows, groups, schema=schema, seed=0)
+    mixed = examination(both, np.tile(groups, 2), schema=schema, seed=0)
 
-    np.testing.assert_allclose(mixed.position_effect, known.position_effect)
-    assert known.position_effect[2] < 0.6
-    assert (mixed.p_examined(unplaced) == 1).all()
+    np.testing.assert_allclose(mixed, known)
+    assert known[2] < 0.6
+    offset = fit_offset(both, mixed, schema=schema, seed=0)
+    assert (offset.p_examined(unplaced) == 1).all()
 
 
 def test_a_column_of_customers_needs_more_outcomes_than_one_of_sales() -> None:
@@ -99,7 +106,7 @@ def test_a_column_of_customers_needs_more_outcomes_than_one_of_sales() -> None:
     bought = np.repeat([[1, 0], [0, 1]], [60, 40], axis=0).ravel().astype(np.float64)
     rows = TrainingRows(matrix, np.tile(bought, 2), np.ones(400))
 
-    offset = fit_offset(rows, np.zeros(400, dtype=np.int64), schema=schema, seed=0)
+    offset = fit_offset(rows, np.ones(1), schema=schema, seed=0)
 
     # Standardised, a column that is 0 in half of the rows has a scale of sqrt(1/2).
     found = offset.regression.weights[[of_sale, of_customer]] * np.sqrt(2)

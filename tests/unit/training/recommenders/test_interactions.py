@@ -57,15 +57,17 @@ def test_of_what_was_shown_a_share_was_opened() -> None:
     assert Interactions.from_events(event_table([Row(kind="click")]), SHOP).opened_share() == 0.0
 
 
-def test_an_impression_counts_by_the_root_of_its_position() -> None:
+def test_an_impression_counts_by_the_curve_of_examination() -> None:
     log = [
         Row(kind="impression", sale="s1", position=4),
         Row(kind="impression", sale="s1", position=1, customer="c2"),
         Row(kind="click", sale="s2"),
     ]
 
-    exposure = Interactions.from_events(event_table(log), SHOP).exposure()
+    examined = np.array([1.0, 0.8, 0.5])
+    exposure = Interactions.from_events(event_table(log), SHOP, examined).exposure()
 
+    # Places beyond the curve have its last value.
     assert exposure[SHOP.row_for("s1")] == pytest.approx(1.5)
     assert exposure.sum() == pytest.approx(1.5)
 

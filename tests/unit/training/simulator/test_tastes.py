@@ -1,8 +1,9 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
-from training.simulator.parameters import WORLDS
+from training.simulator.parameters import DAY_US, WORLDS
 from training.simulator.tastes import draw_tastes, standardised
 
 
@@ -35,3 +36,17 @@ def test_constant_columns_are_standardised_to_zero() -> None:
     values = np.array([[1.0, 5.0], [3.0, 5.0]])
 
     assert standardised(values).tolist() == [[-1.0, 0.0], [1.0, 0.0]]
+
+
+def test_scenes_come_into_fashion_and_go_out_once_a_month(rng: np.random.Generator) -> None:
+    """In a month the mean change is 0 and its standard deviation 0.4, the same for all types."""
+    tastes = draw_tastes(WORLDS["standard"], n_scenes=4, n_countries=3, rng=rng)
+
+    days = [tastes.on_day(day * DAY_US, drift_sd=0.4) - tastes.weights for day in range(30)]
+
+    assert np.ptp(np.array(days), axis=1).max() == pytest.approx(0.0, abs=1e-12)
+    scenes = np.array(days)[:, 0, :4]
+    np.testing.assert_allclose(scenes.mean(axis=0), 0.0, atol=1e-9)
+    np.testing.assert_allclose(scenes.std(axis=0), 0.4, rtol=1e-9)
+    assert not np.array(days)[:, :, 4:].any()
+    assert tastes.on_day(DAY_US, drift_sd=0.0) is tastes.weights
