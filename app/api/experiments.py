@@ -18,12 +18,13 @@ from app.recommend.currency import mixed_currencies
 from app.resources import Resources
 from app.stores.plan import PlanChange, StoredPlan
 from models.dataset.faults import DatasetError
-from models.experiments.analysis.interleaving import InterleavingResults
+from models.experiments.analysis.interleaving import INTERLEAVING_RULES, InterleavingResults
 from models.experiments.analysis.results import Results
 from models.experiments.exposure import ExposureError
 from models.experiments.plan.experiment import Experiment, Kind
 from models.experiments.plan.plan import AUDIT, Plan
 from models.experiments.plan.plan_edit import ExperimentTerms, PlanDraft
+from models.promotion.canary_plan import LAYER as PROMOTIONS
 from models.slate.slate_policy import Name
 
 _log = get_logger(__name__)
@@ -107,10 +108,14 @@ async def get_results(
     experiment = find_experiment(plan, name)
     units = {layer.name: layer.unit for layer in plan.layers}
     unit, results = units[experiment.layer], resources.results
+    # What a promotion decides by is what it shows.
+    is_promotions = experiment.layer == PROMOTIONS
+    rules = await resources.promotion_editor.reading_rules(name) if is_promotions else None
     try:
         if experiment.kind is Kind.INTERLEAVING:
-            return await results.for_interleaving(experiment, unit)
-        return await results.for_experiment(experiment, unit)
+            read_by = rules or INTERLEAVING_RULES
+            return await results.for_interleaving(experiment, unit, rules=read_by)
+        return await results.for_experiment(experiment, unit, rules=rules)
     except (DatasetError, ExposureError) as exc:
         raise NoResultsError(str(exc)) from exc
 

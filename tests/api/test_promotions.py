@@ -293,7 +293,9 @@ async def test_customers_who_see_both_orders_stop_the_worse_one_before_any_canar
     # The serving bundle answers, in every slate and after the end.
     assert set(shop.bundles.values()) == {shelf["serving"].name}
     assert found.status_code == 200, found.text
-    assert (found.json()["first"], found.json()["second"]) == ("serving", "candidate")
+    # Read as the promotion reads it, not by windows of a week.
+    assert found.json()["rules"]["window_hours"] == SHARED["window_hours"]
+    assert found.json()["verdict"].startswith("Customers prefer serving to candidate: of ")
     after = await shop.ask("c1")
     assert (after["assignments"], after["degraded"]) == ([], None)
     assert (await wanted(shop.client))["active"] == shelf["serving"].name

@@ -246,6 +246,14 @@ def test_the_interleaving_shares_slates_of_its_share_and_ends_with_the_canary() 
     assert [one.name for one in following.experiments] == ["promotion-2-interleaving"]
 
 
+def test_each_experiment_is_read_by_the_rules_of_its_stage() -> None:
+    promotion = begun(7)
+
+    read_by = [promotion.reading_rules(one) for one in ("promotion-7-interleaving", "promotion-7")]
+    assert read_by == [RULES.interleaving.results, RULES.canary.results]
+    assert promotion.reading_rules("promotion-6") is None
+
+
 def test_nothing_follows_what_is_over() -> None:
     stopped = begun().stopped("enough", at=START, who="key k1")
 
