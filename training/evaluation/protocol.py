@@ -279,7 +279,8 @@ def _evaluated(one: RankedSlate) -> EvaluatedSlate:
             | (varied(query.catalogue, chosen[name]) if are_varied else {})
             for name, ranking in rankings.items()
         },
-        now_us=query.context.now_us,
+        # A query knows what came before its slate: its moment is a microsecond earlier.
+        now_us=query.context.now_us + 1,
         before=tuple(
             PastEvent(int(row), KINDS[int(kind)], float(age_s))
             for row, kind, age_s in zip(rows, kinds, ages_s, strict=True)

@@ -192,6 +192,18 @@ def test_figures_say_how_many_slates_of_how_many_customers_they_mean(tmp_path: P
     assert (mrr.value, mrr.low, mrr.high, mrr.n) == (0.75, 0.5, 1.0, 2)
 
 
+def test_the_period_is_from_the_first_list_to_the_last_as_they_were_shown(tmp_path: Path) -> None:
+    log = [
+        *BOUGHT,
+        *impressions(2 * HOUR, "s1", "s2", session="v2", exposure="x2"),
+        Row(kind="purchase", at=2 * HOUR + 1, sale="s1", session="v2"),
+    ]
+
+    extent = evaluation_of(log, tmp_path).protocols["shown"].extent
+
+    assert (extent.first_us, extent.last_us) == (NOON, NOON + 2 * HOUR)
+
+
 def test_only_what_was_shown_from_the_start_on_is_judged(tmp_path: Path) -> None:
     log = [
         *BOUGHT,
