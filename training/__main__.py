@@ -15,6 +15,7 @@ from training.pipeline.train_command import train_command
 from training.scenes.command import app as scenes
 from training.simulator.command import simulate
 from training.studies.ablation_command import ablate_command
+from training.studies.closed_loop_command import simulate_loop_command
 from training.studies.cold_start_command import cold_start_command
 from training.studies.exploration_cost_command import slate_cost_command
 from training.studies.hyperparameters_command import tune_command
@@ -26,6 +27,7 @@ app = typer.Typer(
     help="Make models: see each command's help.",
 )
 app.command()(simulate)
+app.command("simulate-loop")(simulate_loop_command)
 app.command()(validate)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)

@@ -16,7 +16,7 @@ from training.statistics.newton import newton
 # About a hundred weights need no more: 300,000 brought 0.0003 expected purchases@10, which is not
 # worth their memory (decision 0026).
 MAX_ROWS: Final = 100_000
-"""Maximum number of examples of either label."""
+"""Usual maximum number of examples of either label."""
 
 _SKEWED: Final = 2.0  # skewness of an exponential variable
 _TOLERANCE: Final = 1e-6  # of weights: far below their own errors
@@ -30,10 +30,11 @@ def fit_logistic(
     p_examined: NDArray[np.float64] | None = None,
     ridge: float | NDArray[np.float64] = 1.0,
     excluded_features: Sequence[int] = (),
+    max_rows: int = MAX_ROWS,
 ) -> LogisticRanker:
     """Fit P(success) by maximum likelihood with a ridge penalty.
 
-    Of more than `MAX_ROWS` examples of either label a sample is kept, weighted by the inverse of
+    Of more than ``max_rows`` examples of either label a sample is kept, weighted by the inverse of
     its share.
 
     Args:
@@ -44,8 +45,9 @@ def fit_logistic(
         ridge: Precision of the prior that a weight is 0, positive; of all, or one a feature, shape
             ``(n_features,)``.
         excluded_features: Features whose weight is 0.
+        max_rows: Maximum number of examples of either label.
     """
-    chosen, weights = _sample(rows, np.random.default_rng(seed))
+    chosen, weights = _sample(rows, np.random.default_rng(seed), max_rows=max_rows)
     matrix = rows.matrix[chosen]
     known = np.ones(len(rows.labels)) if p_examined is None else p_examined
     scale = _scale(matrix)
@@ -80,7 +82,7 @@ def fit_shrunk_towards(
         seed: Draws a sample, as for `fit_logistic`.
         excluded_features: Features whose weight is 0 in both regressions.
     """
-    chosen, weights = _sample(rows, np.random.default_rng(seed))
+    chosen, weights = _sample(rows, np.random.default_rng(seed), max_rows=MAX_ROWS)
     design, kept = _design(rows.matrix[chosen], first.scale, excluded_features=excluded_features)
     shared = np.concatenate([first.weights, first.unknown_weights, [0.0]])
     leaning = design @ shared[kept]
@@ -186,13 +188,13 @@ def _maximised(examples: _Examples, ridge: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _sample(
-    rows: TrainingRows, rng: np.random.Generator
+    rows: TrainingRows, rng: np.random.Generator, *, max_rows: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Return which examples to fit on, and their weights."""
-    if len(rows.labels) <= MAX_ROWS:
+    if len(rows.labels) <= max_rows:
         return np.arange(len(rows.labels)), rows.weights
     every = [np.flatnonzero(rows.labels == 0), np.flatnonzero(rows.labels != 0)]
-    drawn = [rng.choice(one, size=min(len(one), MAX_ROWS), replace=False) for one in every]
+    drawn = [rng.choice(one, size=min(len(one), max_rows), replace=False) for one in every]
     # Those that are left stand for all, so that the intercept stays that of the data.
     shares = [len(all_of) / max(len(part), 1) for all_of, part in zip(every, drawn, strict=True)]
     chosen = np.concatenate(drawn)
