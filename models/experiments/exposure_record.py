@@ -163,14 +163,16 @@ class ExposureRecord:
             ValueError: If its exploration is none of this software.
         """
         given = self.exploration
-        exploration = None if given is None else _EXPLORATION.validate_json(given)
+        exploration = None if given is None else EXPLORATION.validate_json(given)
         return SlatePolicy(
             order_by=self.order_by, diversity=self.diversity, exploration=exploration
         )
 
 
+EXPLORATION: Final[TypeAdapter[Exploration]] = TypeAdapter(Exploration)
+"""Reads the exploration of a record from its JSON."""
+
 _RECORD: Final = TypeAdapter(ExposureRecord)
-_EXPLORATION: Final[TypeAdapter[Exploration]] = TypeAdapter(Exploration)
 _DTYPES: Final[Mapping[type, type[pl.DataType]]] = {
     bool: pl.Boolean,
     int: pl.Int64,

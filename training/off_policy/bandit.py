@@ -23,6 +23,9 @@ from training.statistics.bootstrap import Interval, wilson_interval
 _EVEN = "random"
 # Chosen, not measured: an item with more impressions is predicted by its own rate rather.
 _PRIOR_IMPRESSIONS = 200.0
+# These logs hold 46 to 69 clicks, worth 16 and more. The other log shows how far off an estimate
+# is, so that few clicks are no reason to refuse one.
+_MIN_REWARDED = 2.0
 _FOLDS = 2  # the fewest that leave an item's own click out
 # With one position these are ips, snips and dr under other names.
 _OF_SLATES = ("rips", "cascade-dr")
@@ -91,7 +94,7 @@ def _cross(
     target = np.full(shape, 1 / n_items) if is_even else shares
     rounds = bandit_rounds(log, target)
     try:
-        valuation = value_policy(rounds, seed=seed)
+        valuation = value_policy(rounds, seed=seed, min_rewarded=_MIN_REWARDED)
     except RefusedError as exc:
         return None, str(exc)
     # Rows of one position: an estimator of independent positions in place of those of slates.

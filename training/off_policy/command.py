@@ -2,14 +2,15 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import polars as pl
 import typer
+from pydantic import JsonValue
 
-from models.dataset import read_dataset
+from models.dataset import EventTable, read_dataset
 from models.domain.units import HOUR_US
 from models.experiments.exposure import known_until_us, read_exposures
 from models.scoring.bundle import read_bundle
@@ -24,18 +25,20 @@ from training.off_policy.document import (
     VALUE,
     crossing_json,
     document,
+    places_json,
     rows_for,
-    valuation_json,
+    titled,
 )
 from training.off_policy.logged_answers import (
     LoggedAnswers,
     Setting,
+    at_own_temperature,
     judged,
     rounds_of,
 )
-from training.off_policy.policy_value import Valuation, value_policy
+from training.off_policy.policy_value import PlaceValues, Valuation, value_places
 from training.off_policy.reward import Reward
-from training.off_policy.support import MIN_EFFECTIVE, RefusedError
+from training.off_policy.support import MIN_REWARDED, RefusedError
 from training.off_policy.target import TargetPolicy
 from training.report.page import page
 from training.report.terminal import print_table
@@ -45,7 +48,7 @@ from training.report.terminal import print_table
 class _Limits:
     positions: int | None
     clip: float | None
-    min_effective: float
+    min_rewarded: float
 
 
 def off_policy_command(
@@ -54,7 +57,8 @@ def off_policy_command(
     snapshots: Annotated[Path, typer.Option(help="The service's snapshots.", exists=True)],
     order_by: Annotated[str, typer.Option(help="Policy of the bundle.")] = META,
     temperature: Annotated[
-        float | None, typer.Option(min=0.01, max=10, help="Of Plackett-Luce slates; else no chance")
+        float | None,
+        typer.Option(min=0, max=10, help="Of Plackett-Luce slates; default: the log's; 0: none."),
     ] = None,
     diversity: Annotated[float, typer.Option(min=0, max=0.99, help="As in policies.")] = 0.0,
     reward: Annotated[Reward, typer.Option(help="What slates bring.")] = Reward.PURCHASES,
@@ -64,9 +68,9 @@ def off_policy_command(
     clip: Annotated[
         float | None, typer.Option(min=1, help="Cut weights here; default: root of the answers.")
     ] = None,
-    min_effective: Annotated[
-        float, typer.Option(min=2, help="Refuse a log that is worth fewer answers.")
-    ] = MIN_EFFECTIVE,
+    min_rewarded: Annotated[
+        float, typer.Option(min=2, help="Refuse a log that is worth fewer rewarded answers.")
+    ] = MIN_REWARDED,
     seed: Annotated[int, typer.Option(min=0, help="Of draws and resamples.")] = 0,
     report: Report = None,
     as_json: Json = False,
@@ -74,27 +78,34 @@ def off_policy_command(
     """Estimate from exported answers what another bundle or policy would have brought."""
     with exit_on_user_error(), bars() as progress:
         scorer = Scorer.load(read_bundle(bundle))
-        explores = None if temperature is None else PlackettLuce(temperature=temperature)
-        policy = SlatePolicy(order_by=order_by, diversity=diversity, exploration=explores)
-        target = TargetPolicy(scorer, policy, by_price=reward is Reward.REVENUE)
-        setting = Setting(target, snapshots, reward, round(window_hours * HOUR_US), seed)
-        limits = _Limits(positions, clip, min_effective)
+        log = _Log.read(data, reward, round(window_hours * HOUR_US), variant=variant)
         with _refusals_reported(scorer.bundle_id, as_json=as_json):
-            chosen, valuation = _value(data, setting, limits, variant=variant, progress=progress)
+            if temperature is None:
+                log, temperature = log.at_own_temperature()
+            explores = PlackettLuce(temperature=temperature) if temperature else None
+            policy = SlatePolicy(order_by=order_by, diversity=diversity, exploration=explores)
+            target = TargetPolicy(scorer, policy, by_price=reward is Reward.REVENUE)
+            setting = Setting(target, snapshots, reward, log.window_us, seed)
+            limits = _Limits(positions, clip, min_rewarded)
+            found = _value(log, setting, limits, progress=progress)
         if report is not None:
             asked = {
                 "target": f"{scorer.bundle_id}: {policy.model_dump_json(exclude_defaults=True)}",
                 "log": f"{data}, {'every variant' if variant is None else f'only {variant}'}",
                 "reward": f"{reward.value} within {window_hours:g} hours",
             }
-            blocks = document(valuation, question=asked, left_out=chosen.left_out)
+            blocks = document(found, question=asked, left_out=log.chosen.left_out)
             report.write_text(page("Off-policy estimate", blocks), encoding="utf-8")
     if as_json:
-        found = valuation_json(valuation)
-        print_json({"bundle": scorer.bundle_id, **found, "left_out": {**chosen.left_out}})
+        left_out: dict[str, JsonValue] = {**log.chosen.left_out}
+        print_json({"bundle": scorer.bundle_id, **places_json(found), "left_out": left_out})
     else:
-        print_table(interval_table(f"{reward.value} a slate", rows_for(valuation)))
-        typer.echo(f"left out: {chosen.left_out}", err=True)
+        for title, one in titled(found).items():
+            if isinstance(one, Valuation):
+                print_table(interval_table(f"{reward.value} a slate, {title}", rows_for(one)))
+            else:
+                typer.echo(f"{title}: {one}", err=True)
+        typer.echo(f"left out: {log.chosen.left_out}", err=True)
 
 
 @contextmanager
@@ -108,25 +119,39 @@ def _refusals_reported(bundle_id: str, *, as_json: bool) -> Generator[None]:
         raise
 
 
-def _value(
-    data: Path, setting: Setting, limits: _Limits, *, variant: str | None, progress: Progress
-) -> tuple[LoggedAnswers, Valuation]:
-    dataset = read_dataset(data)
-    if setting.reward is Reward.REVENUE:
-        dataset.require_trainable()
-    exposures = read_exposures(data)
-    if variant is not None:
-        # An answer has an assignment a layer; one of them is enough.
-        names = pl.element().struct.field("variant")
-        exposures = exposures.filter(pl.col("assignments").list.eval(names).list.contains(variant))
-    until_us = known_until_us(exposures, dataset.events)
-    chosen = judged(exposures, until_us=until_us, window_us=setting.window_us)
-    progress.stage("answers", chosen.answers.height)
-    rounds = rounds_of(chosen.answers, dataset.events, setting=setting, progress=progress)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Log:
+    chosen: LoggedAnswers
+    events: EventTable
+    window_us: int
+
+    @classmethod
+    def read(cls, data: Path, reward: Reward, window_us: int, *, variant: str | None) -> Self:
+        dataset = read_dataset(data)
+        if reward is Reward.REVENUE:
+            dataset.require_trainable()
+        exposures = read_exposures(data)
+        if variant is not None:
+            # An answer has an assignment a layer; one of them is enough.
+            names = pl.element().struct.field("variant")
+            of_variant = pl.col("assignments").list.eval(names).list.contains(variant)
+            exposures = exposures.filter(of_variant)
+        until_us = known_until_us(exposures, dataset.events)
+        chosen = judged(exposures, until_us=until_us, window_us=window_us)
+        return cls(chosen, dataset.events, window_us)
+
+    def at_own_temperature(self) -> tuple[Self, float]:
+        chosen, temperature = at_own_temperature(self.chosen)
+        return replace(self, chosen=chosen), temperature
+
+
+def _value(log: _Log, setting: Setting, limits: _Limits, *, progress: Progress) -> PlaceValues:
+    progress.stage("answers", log.chosen.answers.height)
+    rounds = rounds_of(log.chosen.answers, log.events, setting=setting, progress=progress)
     if limits.positions is not None:
         rounds = rounds.top(min(limits.positions, rounds.rewards.shape[1]))
-    return chosen, value_policy(
-        rounds, seed=setting.seed, clip=limits.clip, min_effective=limits.min_effective
+    return value_places(
+        rounds, seed=setting.seed, clip=limits.clip, min_rewarded=limits.min_rewarded
     )
 
 

@@ -8,7 +8,8 @@ from pydantic import JsonValue
 
 from training.evaluation.document import interval_table
 from training.off_policy.bandit import Crossing
-from training.off_policy.policy_value import Valuation
+from training.off_policy.policy_value import FIRST_PLACES, PlaceValues, Valuation
+from training.off_policy.support import RefusedError
 from training.report.block import Bar, BarPlot, Block, Heading, Paragraph, Table
 from training.statistics.bootstrap import Interval
 
@@ -49,6 +50,23 @@ def valuation_json(valuation: Valuation) -> dict[str, JsonValue]:
     }
 
 
+def titled(found: PlaceValues) -> dict[str, Valuation | RefusedError]:
+    """Return the values, or refusals, by the places that they are of."""
+    first = {} if found.first is None else {f"first {FIRST_PLACES} places": found.first}
+    return {"all places": found.whole, **first}
+
+
+def places_json(found: PlaceValues) -> dict[str, JsonValue]:
+    """Return all figures of whole slates, and those of the first places below a name."""
+    if found.first is None:
+        return _judged_json(found.whole)
+    return {**_judged_json(found.whole), f"first_{FIRST_PLACES}": _judged_json(found.first)}
+
+
+def _judged_json(one: Valuation | RefusedError) -> dict[str, JsonValue]:
+    return valuation_json(one) if isinstance(one, Valuation) else {"refusal": str(one)}
+
+
 def crossing_json(crossing: Crossing) -> dict[str, JsonValue]:
     """Return all figures of a policy valued from the other's log."""
     return {
@@ -67,15 +85,26 @@ def _plain(interval: Interval) -> dict[str, JsonValue]:
 
 
 def document(
-    valuation: Valuation, *, question: Mapping[str, str], left_out: Mapping[str, int]
+    found: PlaceValues, *, question: Mapping[str, str], left_out: Mapping[str, int]
 ) -> list[Block]:
     """Return the blocks of a report.
 
     Args:
-        valuation: What was found.
+        found: What was found.
         question: What was asked, by name.
         left_out: Number of answers that were not judged, by the reason.
     """
+    blocks: list[Block] = [
+        Table("What is asked", ["", ""], [list(row) for row in question.items()], of_words=True)
+    ]
+    for title, one in titled(found).items():
+        blocks.append(Heading(f"What the policies bring a slate: {title}"))
+        blocks += _valued(one) if isinstance(one, Valuation) else [Paragraph(f"Refused: {one}")]
+    rows = [[reason, str(n)] for reason, n in left_out.items()]
+    return [*blocks, Paragraph(_READING), Table("Answers left out", ["reason", "answers"], rows)]
+
+
+def _valued(valuation: Valuation) -> list[Block]:
     values = {LOGGED: valuation.logged} | valuation.target
     bars = [
         Bar(name, max(one.value, 0.0), max(one.low, 0.0), max(one.high, 0.0))
@@ -86,6 +115,7 @@ def document(
         "answers judged": f"{support.n_rounds:,}",
         "customers": f"{support.n_units:,}",
         "worth of the target's, by position": ", ".join(f"{n:,.0f}" for n in support.effective),
+        "worth of the target's with a reward": f"{support.effective_rewarded:,.0f}",
         "mean weight (1 but for chance)": f"{support.mean_weight:.3g}",
         "largest weight": f"{support.largest_weight:.3g}",
         "weights were cut at": f"{support.clip:.3g}",
@@ -93,14 +123,7 @@ def document(
         "weight that was cut off": f"{support.clipped_mass:.2%}",
     }
     return [
-        Table("What is asked", ["", ""], [list(row) for row in question.items()], of_words=True),
-        Heading("What the policies bring a slate"),
         BarPlot("Value a slate", bars),
         interval_table("Estimates", rows_for(valuation), first="estimator"),
-        Paragraph(_READING),
-        Heading("How much the log says"),
         Table("Support", ["", ""], [list(row) for row in measured.items()]),
-        Table(
-            "Answers left out", ["reason", "answers"], [[k, str(n)] for k, n in left_out.items()]
-        ),
     ]

@@ -17,12 +17,19 @@ from models.dataset.events import keys_for
 from models.domain.customer import Window
 from models.domain.errors import UserError
 from models.domain.profile import Profile
-from models.experiments.exposure_record import FILE_COLUMNS, ExposureRecord, read_records
+from models.experiments.exposure_record import (
+    EXPLORATION,
+    FILE_COLUMNS,
+    ExposureRecord,
+    read_records,
+)
 from models.query.candidates import candidate_query
 from models.query.query import Query
+from models.slate.slate_policy import PlackettLuce
 from training.console import Progress
 from training.off_policy.reward import Reward, rewards_of
 from training.off_policy.rounds import Rounds
+from training.off_policy.support import NoTemperatureError
 from training.off_policy.target import TargetPolicy, View
 
 
@@ -74,6 +81,32 @@ def judged(exposures: pl.DataFrame, *, until_us: int, window_us: int) -> LoggedA
         rest = kept
     # By snapshot: one catalogue is in memory at a time.
     return LoggedAnswers(rest.sort("snapshot_id", "now_us", "recommendation_id"), left_out)
+
+
+def at_own_temperature(chosen: LoggedAnswers) -> tuple[LoggedAnswers, float]:
+    """Keep the answers of policies that draw by Plackett-Luce, and return their temperature.
+
+    A target of that temperature differs from the log by its scores alone; one without chance
+    needs logs in which chance made its very slates.
+
+    Raises:
+        NoTemperatureError: If no answer is of such a policy, or they are of several temperatures.
+        ValueError: If an exploration is none of this software.
+    """
+    texts = chosen.answers["exploration"].unique().drop_nulls().sort().to_list()
+    known = {text: EXPLORATION.validate_json(text) for text in texts}
+    found = {text: one.temperature for text, one in known.items() if isinstance(one, PlackettLuce)}
+    temperatures = sorted(set(found.values()))
+    if len(temperatures) != 1:
+        listed = ", ".join(f"{one:g}" for one in temperatures) or "none"
+        msg = (
+            "the temperature of the log's own Plackett-Luce slates is needed, and answers have "
+            f"{listed}: give --temperature, select a --variant, or explore first"
+        )
+        raise NoTemperatureError(msg)
+    kept = chosen.answers.filter(pl.col("exploration").is_in(list(found)))
+    left_out = chosen.left_out | {"not_drawn": chosen.answers.height - kept.height}
+    return LoggedAnswers(kept, left_out), temperatures[0]
 
 
 @dataclass(frozen=True, slots=True)

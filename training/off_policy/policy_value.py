@@ -3,14 +3,18 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.off_policy.estimator import ESTIMATORS, Terms, clipped, logged_value
 from training.off_policy.rounds import Rounds
-from training.off_policy.support import MIN_EFFECTIVE, Support, require_support
+from training.off_policy.support import MIN_REWARDED, RefusedError, Support, require_support
 from training.statistics.bootstrap import Interval, percentile_interval, resample
+
+# Chosen: what a phone shows without scrolling.
+FIRST_PLACES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ def value_policy(
     *,
     seed: int,
     clip: float | None = None,
-    min_effective: float = MIN_EFFECTIVE,
+    min_rewarded: float = MIN_REWARDED,
 ) -> Valuation:
     """Estimate what the target policy of a log would have brought.
 
@@ -43,19 +47,58 @@ def value_policy(
         rounds: The log.
         seed: Seed of the resamples.
         clip: Where weights are cut; the square root of the number of rounds if None.
-        min_effective: Rounds that the log must be worth.
+        min_rewarded: Rewarded rounds that the log must be worth.
 
     Raises:
         RefusedError: If the log says too little about the target policy.
     """
     limit = math.sqrt(len(rounds)) if clip is None else clip
     weights = clipped(rounds.weights, limit)
-    support = require_support(rounds, weights, clip=limit, min_effective=min_effective)
+    support = require_support(rounds, weights, clip=limit, min_rewarded=min_rewarded)
     terms = {name: estimate(rounds, weights) for name, estimate in ESTIMATORS.items()}
     logged, target, difference = intervals(
         logged_value(rounds), terms, units=rounds.units, seed=seed
     )
     return Valuation(logged, target, difference, support)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceValues:
+    """Values of whole slates and of their first places; a refusal where the log says too little.
+
+    Attributes:
+        whole: Of all places.
+        first: Of the first `FIRST_PLACES`; None where slates have no more.
+    """
+
+    whole: Valuation | RefusedError
+    first: Valuation | RefusedError | None
+
+
+def value_places(
+    rounds: Rounds, *, seed: int, clip: float | None, min_rewarded: float
+) -> PlaceValues:
+    """Estimate the value of whole slates and of their first places; see `value_policy`.
+
+    Weights of whole slates multiply over all places, those of the first places over few: the
+    same log often says enough of these, where customers look most.
+
+    Raises:
+        RefusedError: If the log says too little of either.
+    """
+
+    def estimate(judged: Rounds) -> Valuation | RefusedError:
+        try:
+            return value_policy(judged, seed=seed, clip=clip, min_rewarded=min_rewarded)
+        except RefusedError as exc:
+            return exc
+
+    whole = estimate(rounds)
+    has_more = rounds.rewards.shape[1] > FIRST_PLACES
+    first = estimate(rounds.top(FIRST_PLACES)) if has_more else None
+    if isinstance(whole, RefusedError) and not isinstance(first, Valuation):
+        raise whole
+    return PlaceValues(whole, first)
 
 
 def intervals(

@@ -33,6 +33,7 @@ def rewards_of(
 ) -> NDArray[np.float64]:
     """Credit each event once: to the answer that it names, else to the last that showed it.
 
+    An event that names an answer is of no other, also where that answer is none of the rows.
     Without a name it is the last answer that showed this sale to this customer before.
 
     Args:
@@ -75,9 +76,7 @@ def _happened(events: EventTable, reward: Reward) -> pl.DataFrame:
 
 
 def _unnamed(rows: pl.DataFrame, happened: pl.DataFrame) -> pl.DataFrame:
-    # An event that names another answer, such as one of another shop, counts as one without a name.
-    known = rows.select("recommendation_id", "sale_id").unique()
-    others = happened.join(known, on=["recommendation_id", "sale_id"], how="anti").sort("at_us")
+    others = happened.filter(pl.col("recommendation_id").is_null()).sort("at_us")
     own = rows.filter(pl.col("customer_id").is_not_null()).select(
         "row", "customer_id", "sale_id", "now_us"
     )

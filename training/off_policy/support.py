@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from models.domain.errors import UserError
 from training.off_policy.rounds import Rounds
 
-# Rounds that a log must be worth, below which nothing is estimated. Chosen: a rate of 10% then has
-# a standard error of 3 points.
-MIN_EFFECTIVE: Final = 100.0
+# Rewarded rounds that a log must be worth, below which nothing is estimated: of rare rewards these
+# decide how wide and how true an interval is (tests/unit/training/off_policy/test_coverage.py).
+MIN_REWARDED: Final = 30.0
 _TOLERANCE: Final = 1e-9  # rounding of products of probabilities
 # One log in 16,000 goes beyond by chance; a heavy tail of weights also does, and should.
 _STANDARD_ERRORS: Final = 4.0
@@ -23,6 +23,10 @@ class RefusedError(UserError):
 
 class NoSupportError(RefusedError):
     """A target policy that shows sales which the logging policy never shows."""
+
+
+class NoTemperatureError(RefusedError):
+    """A log that has no temperature of its own, or several."""
 
 
 class TooFewRoundsError(RefusedError):
@@ -38,6 +42,7 @@ class Support:
         n_units: Units that they belong to.
         effective: Rounds of the target policy that the log is worth, by position down to
             which slates are judged: ``sum(w)^2 / sum(w^2)``.
+        effective_rewarded: The same of rounds with a reward, for whole slates.
         mean_weight: Mean weight of whole slates before clipping; 1 but for chance.
         largest_weight: Largest of them.
         clip: Where weights were cut.
@@ -48,6 +53,7 @@ class Support:
     n_rounds: int
     n_units: int
     effective: tuple[float, ...]
+    effective_rewarded: float
     mean_weight: float
     largest_weight: float
     clip: float
@@ -76,7 +82,7 @@ def effective_size(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def require_support(
-    rounds: Rounds, weights: NDArray[np.float64], *, clip: float, min_effective: float
+    rounds: Rounds, weights: NDArray[np.float64], *, clip: float, min_rewarded: float
 ) -> Support:
     """Measure the support of a target policy in a log, and refuse where it is missing.
 
@@ -84,22 +90,25 @@ def require_support(
         rounds: The log.
         weights: The clipped weights that estimates will use.
         clip: Where they were cut.
-        min_effective: Rounds that the log must be worth.
+        min_rewarded: Rewarded rounds that the log must be worth.
 
     Raises:
         NoSupportError: If the log was made without chance where the target policy does
             otherwise, or the weights do not average 1: the target policy shows what the
             logging policy never did, or logged propensities are not those it acted by.
-        TooFewRoundsError: If the log is worth too few rounds.
+        TooFewRoundsError: If the log is worth too few rewarded rounds.
     """
     _require_chance(rounds)
     effective = effective_size(weights).tolist()
-    if not effective or effective[-1] < min_effective:
+    is_rewarded = (rounds.rewards != 0).any(axis=1)
+    rewarded = float(effective_size(weights[is_rewarded, -1:]).sum())
+    if rewarded < min_rewarded:
         by_position = ", ".join(f"{size:.0f}" for size in effective)
         msg = (
-            f"{len(rounds)} logged slates are worth too few of the target policy's: "
-            f"{by_position} down to each position, {min_effective:g} wanted at the last; judge "
-            f"fewer positions, log more, or explore nearer to the target policy"
+            f"{len(rounds)} logged slates, {int(is_rewarded.sum())} with a reward, are worth too "
+            f"few of the target policy's: {rewarded:.3g} with a reward, {min_rewarded:g} wanted, "
+            f"of {by_position} down to each position; judge fewer positions, log more, value a "
+            f"more frequent reward, or explore nearer to the target policy"
         )
         raise TooFewRoundsError(msg)
     _require_mean_of_one(rounds)
@@ -108,6 +117,7 @@ def require_support(
         n_rounds=len(rounds),
         n_units=len(np.unique(rounds.units)),
         effective=tuple(effective),
+        effective_rewarded=rewarded,
         mean_weight=float(whole.mean()),
         largest_weight=float(whole.max()),
         clip=clip,

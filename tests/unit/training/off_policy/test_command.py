@@ -138,9 +138,10 @@ def test_the_logging_policy_has_the_value_that_was_logged(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "logged slates are worth too few of the target policy's"),
-        (("--order-by", "nobody"), "no policy 'nobody'"),
-        (("--variant", "other"), "0 logged slates"),
+        (("--temperature", "0"), "are worth too few of the target policy's"),
+        ((), "answers have none: give --temperature"),
+        (("--order-by", "nobody", "--temperature", "1"), "no policy 'nobody'"),
+        (("--variant", "other", "--temperature", "1"), "0 logged slates"),
     ],
 )
 def test_what_cannot_be_told_is_refused(

@@ -12,16 +12,22 @@ from models.catalogue.event_counts import SaleCounts
 from models.catalogue.snapshot import Snapshot, content_file, counts_file
 from models.domain.event import from_us
 from models.experiments.exposure_record import FILE_COLUMNS
-from models.slate.slate_policy import NewSaleSlots, PlackettLuce, SlatePolicy
+from models.slate.slate_policy import Exploration, NewSaleSlots, PlackettLuce, SlatePolicy
 from tests import shop
 from tests.logs import HOUR, NOON, Row, event_table
 from tests.trials import RECORDED
 from tests.worlds import Silent
-from training.off_policy.logged_answers import AnswersError, Setting, judged, rounds_of
+from training.off_policy.logged_answers import (
+    AnswersError,
+    Setting,
+    at_own_temperature,
+    judged,
+    rounds_of,
+)
 from training.off_policy.policy_value import value_policy
 from training.off_policy.reward import Reward, rewards_of
 from training.off_policy.rounds import Rounds
-from training.off_policy.support import NoSupportError
+from training.off_policy.support import NoSupportError, NoTemperatureError
 from training.off_policy.target import TargetError, TargetPolicy
 
 SALES = [shop.sale(f"s{number}", now_us=NOON, price=100.0 * number) for number in range(1, 4)]
@@ -145,6 +151,36 @@ def test_answers_made_without_chance_say_nothing_of_a_policy_that_draws(snapshot
         value_policy(log_of(answers, snapshots), seed=0)
 
 
+def explored(number: int, exploration: Exploration | None) -> dict[str, object]:
+    text = None if exploration is None else exploration.model_dump_json()
+    return {**answer(f"c{number}", "s1"), "exploration": text}
+
+
+def test_a_target_has_the_temperature_of_the_log() -> None:
+    drawn = PlackettLuce(temperature=0.3, share=0.02)
+    explorations = (drawn, drawn, None, NewSaleSlots(), PlackettLuce(temperature=0.3))
+    answers = [explored(number, one) for number, one in enumerate(explorations)]
+    log = judged(pl.DataFrame(answers, schema=FILE_COLUMNS), until_us=NOON + 48 * HOUR, window_us=0)
+
+    chosen, temperature = at_own_temperature(log)
+
+    assert temperature == 0.3
+    assert chosen.answers.height == 3
+    assert chosen.left_out["not_drawn"] == 2
+
+
+@pytest.mark.parametrize(("temperatures", "listed"), [((), "none"), ((1.0, 0.1), "0.1, 1")])
+def test_a_log_of_no_or_of_several_temperatures_asks_for_one(
+    temperatures: tuple[float, ...], listed: str
+) -> None:
+    drawn = [PlackettLuce(temperature=one) for one in temperatures]
+    answers = [explored(number, one) for number, one in enumerate([None, *drawn])]
+    log = judged(pl.DataFrame(answers, schema=FILE_COLUMNS), until_us=NOON + 48 * HOUR, window_us=0)
+
+    with pytest.raises(NoTemperatureError, match=f"answers have {listed}: give --temperature"):
+        at_own_temperature(log)
+
+
 def test_answers_that_cannot_be_judged_are_counted_by_reason() -> None:
     answers = [
         answer("kept", "s1"),
@@ -213,6 +249,8 @@ SHOWN = pl.DataFrame(
     [
         pytest.param([click("s1", "c1", at=3 * HOUR, exposure="a")], [1, 0, 0], id="named"),
         pytest.param([click("s1", "c1", at=3 * HOUR)], [0, 0, 1], id="last that showed it"),
+        pytest.param([click("s1", "c1", at=3 * HOUR, exposure="x")], [0, 0, 0], id="of another"),
+        pytest.param([click("s2", "c1", at=3 * HOUR, exposure="b")], [0, 0, 0], id="not in it"),
         pytest.param([click("s1", "c1", at=HOUR)], [1, 0, 0], id="not one that came later"),
         pytest.param([click("s2", "c1", at=3 * HOUR)], [0, 1, 0], id="only what was shown"),
         pytest.param([click("s1", "c2", at=3 * HOUR)], [0, 0, 0], id="another customer"),

@@ -1,5 +1,7 @@
 """Requirements of a log for off-policy estimates."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,11 +17,11 @@ from training.off_policy.support import (
 
 
 def log(logging: list[float], target: list[float], *, copies: int = 100) -> Rounds:
-    """Slates of one position without rewards, each so many times."""
+    """Slates of one position, each with a reward, so many times."""
     shown = np.repeat(np.array([logging, target]), copies, axis=1)[:, :, None]
     none = np.zeros_like(shown[0])
     return Rounds(
-        rewards=none,
+        rewards=none + 1.0,
         logging=shown[0],
         target=shown[1],
         predicted=none,
@@ -29,9 +31,9 @@ def log(logging: list[float], target: list[float], *, copies: int = 100) -> Roun
     )
 
 
-def support(rounds: Rounds, *, clip: float = np.inf, min_effective: float = 100.0) -> Support:
+def support(rounds: Rounds, *, clip: float = np.inf, min_rewarded: float = 30.0) -> Support:
     weights = np.minimum(rounds.weights, clip)
-    return require_support(rounds, weights, clip=clip, min_effective=min_effective)
+    return require_support(rounds, weights, clip=clip, min_rewarded=min_rewarded)
 
 
 def test_effective_size_is_the_squared_sum_over_the_sum_of_squares() -> None:
@@ -59,7 +61,7 @@ def test_nothing_is_asked_below_a_slate_that_the_target_never_shows() -> None:
     two = np.array([[0.5, 1.0]] * 200)
     target = np.array([[0.0, 0.5], [1.0, 1.0]] * 100)
     none = np.zeros_like(two)
-    rounds = Rounds(none, two, target, none, none, none, np.arange(200))
+    rounds = Rounds(none + 1.0, two, target, none, none, none, np.arange(200))
 
     assert support(rounds).mean_weight == 1.0
 
@@ -76,13 +78,27 @@ def test_propensities_that_the_log_was_not_made_by_are_refused() -> None:
         support(log([0.1, 0.1], [0.5, 0.5]))
 
 
-def test_a_log_worth_too_few_rounds_is_refused_and_says_of_how_many() -> None:
-    """100 slates of weight 2 and 100 of weight 0 are worth 100."""
-    rounds = log([0.5, 0.5], [1.0, 0.0])
+def test_a_log_worth_too_few_rewarded_rounds_is_refused_and_says_of_how_many() -> None:
+    """40 slates of weight 2 and 40 of weight 0 are worth 40."""
+    rounds = log([0.5, 0.5], [1.0, 0.0], copies=40)
 
-    assert support(rounds, min_effective=100).effective == (100.0,)
-    with pytest.raises(TooFewRoundsError, match=r"200 logged slates .*: 100 down to each"):
-        support(rounds, min_effective=101)
+    assert support(rounds, min_rewarded=40).effective_rewarded == 40.0
+    with pytest.raises(TooFewRoundsError, match=r"80 logged slates, 80 with .*: 40 with a reward"):
+        support(rounds, min_rewarded=41)
+
+
+def test_rounds_without_a_reward_do_not_support_a_value() -> None:
+    """Of 1,000 slates 20 bring something: weights 1 and 3 in turn, so (10 + 30)² / (10 + 90)."""
+    rounds = log([0.5, 0.5], [0.5, 0.5], copies=500)
+    rewards = np.zeros_like(rounds.rewards)
+    rewards[:20] = 1.0
+    target = np.full_like(rounds.target, 0.5)
+    target[:10], target[10:20] = 0.25, 0.75
+    rare = replace(rounds, rewards=rewards, target=target)
+
+    assert support(rare, min_rewarded=16).effective_rewarded == pytest.approx(16.0)
+    with pytest.raises(TooFewRoundsError, match="1000 logged slates, 20 with a reward"):
+        support(rare)
 
 
 def test_an_empty_log_is_refused() -> None:
@@ -91,7 +107,7 @@ def test_an_empty_log_is_refused() -> None:
 
 
 def test_a_log_without_a_single_slate_of_the_target_is_refused() -> None:
-    with pytest.raises(TooFewRoundsError, match=r"200 logged slates .*: 0 down to each"):
+    with pytest.raises(TooFewRoundsError, match=r"200 logged slates.*: 0 with a reward"):
         support(log([0.5, 0.5], [0.0, 0.0]))
 
 
