@@ -163,15 +163,13 @@ class ExposureRecord:
             ValueError: If its exploration is none of this software.
         """
         given = self.exploration
-        exploration = None if given is None else EXPLORATION.validate_json(given)
+        exploration = None if given is None else _EXPLORATION.validate_json(given)
         return SlatePolicy(
             order_by=self.order_by, diversity=self.diversity, exploration=exploration
         )
 
 
-EXPLORATION: Final[TypeAdapter[Exploration]] = TypeAdapter(Exploration)
-"""Reads the exploration of a record from its JSON."""
-
+_EXPLORATION: Final[TypeAdapter[Exploration]] = TypeAdapter(Exploration)
 _RECORD: Final = TypeAdapter(ExposureRecord)
 _DTYPES: Final[Mapping[type, type[pl.DataType]]] = {
     bool: pl.Boolean,
@@ -206,6 +204,19 @@ FILE_COLUMNS: Final[Columns] = {
     for name, hint in get_type_hints(ExposureRecord).items()
 }
 """Columns of ``exposures.parquet``: the fields of `ExposureRecord`, ``now_us`` as a time."""
+
+
+def read_exploration(text: str) -> Exploration:
+    """Read the exploration of a record.
+
+    Raises:
+        ExposureError: If it is none of this software.
+    """
+    try:
+        return _EXPLORATION.validate_json(text)
+    except ValidationError as exc:
+        msg = f"exploration {text} is none of this software"
+        raise ExposureError(msg) from exc
 
 
 def from_json(records: pl.DataFrame) -> pl.DataFrame:

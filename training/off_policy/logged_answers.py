@@ -18,9 +18,9 @@ from models.domain.customer import Window
 from models.domain.errors import UserError
 from models.domain.profile import Profile
 from models.experiments.exposure_record import (
-    EXPLORATION,
     FILE_COLUMNS,
     ExposureRecord,
+    read_exploration,
     read_records,
 )
 from models.query.candidates import candidate_query
@@ -91,10 +91,10 @@ def at_own_temperature(chosen: LoggedAnswers) -> tuple[LoggedAnswers, float]:
 
     Raises:
         NoTemperatureError: If no answer is of such a policy, or they are of several temperatures.
-        ValueError: If an exploration is none of this software.
+        ExposureError: If an exploration is none of this software.
     """
     texts = chosen.answers["exploration"].unique().drop_nulls().sort().to_list()
-    known = {text: EXPLORATION.validate_json(text) for text in texts}
+    known = {text: read_exploration(text) for text in texts}
     found = {text: one.temperature for text, one in known.items() if isinstance(one, PlackettLuce)}
     temperatures = sorted(set(found.values()))
     if len(temperatures) != 1:
