@@ -4,12 +4,17 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from secrets import token_hex
+from typing import Final
 
 from app.stores.promotion import CountBatch
 from models.experiments.exposure_record import ExposureRecord
 from models.experiments.plan.experiment import INTERLEAVED
 from models.promotion.count import ArmCounts, ShadowCounts
 from models.promotion.promotion import Promotion
+
+FAULTS: Final = frozenset({"rival_not_ranked", "bundle_not_loaded"})
+"""Causes by which a candidate is to blame for a slate that it does not share: not a store that
+failed, or a machine without time, which meet every bundle."""
 
 
 class AnswerCounter:
@@ -33,7 +38,7 @@ class AnswerCounter:
     def record(self, record: ExposureRecord) -> None:
         """Count an answer of the promotion's experiments, under its variant.
 
-        A slate that the candidate should have shared and did not counts as degraded.
+        Of slates to be shared, those count as degraded that the candidate is to blame for.
         """
         # Read once, without the lock: another promotion may begin while this answer is counted.
         promotion = self._promotion
@@ -43,8 +48,7 @@ class AnswerCounter:
             if one.experiment in promotion.experiments and not one.is_forced:
                 is_degraded = record.degraded is not None
                 if one.variant == INTERLEAVED:
-                    # Without features no model ranked, which is not the candidate's fault.
-                    is_degraded = record.interleaving is None and bool(record.feature_hash)
+                    is_degraded = record.interleaving is None and record.cause in FAULTS
                 counts = ArmCounts.one(took_us=record.took_us, is_degraded=is_degraded)
                 self._add(counts.named(one.variant))
 

@@ -83,8 +83,14 @@ ORDER_MISSING: Final = Cause(
 RIVAL_NOT_RANKED: Final = Cause(
     DegradationLevel.VARIANT,
     "rival_not_ranked",
-    "the second variant of their interleaving failed, or had no time: the control answered alone",
+    "the second variant of their interleaving failed: the control answered alone",
     "see the error of its model in the log and `vitrine_model_errors`, and end the experiment",
+)
+RIVAL_TOO_SLOW: Final = Cause(
+    DegradationLevel.VARIANT,
+    "rival_too_slow",
+    "no time was left for the second variant of their interleaving: the control answered alone",
+    _MORE_TIME,
 )
 NOTHING_OPEN: Final = Cause(
     DegradationLevel.EMPTY,

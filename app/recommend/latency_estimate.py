@@ -47,9 +47,18 @@ class LatencyEstimate:
     did not rank `REMEMBERED` times are always allowed. A slow bundle does not speak for another.
     """
 
-    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
-        """Begin without any measurement; the clock counts seconds, from any beginning."""
+    def __init__(
+        self, clock: Callable[[], float] = perf_counter, *, fewest_doublings: int = 0
+    ) -> None:
+        """Begin without any measurement.
+
+        Args:
+            clock: Counts seconds, from any beginning.
+            fewest_doublings: With `MAX_DOUBLINGS`, a model that seems too slow is asked again as
+                rarely as can be from the first time on.
+        """
         self._clock = clock
+        self._fewest_doublings = fewest_doublings
         self._latest: defaultdict[tuple[str, int], _Latest] = defaultdict(_Latest)
 
     def allows(self, bundle_id: str, n_candidates: int, *, within_s: float) -> bool:
@@ -58,7 +67,7 @@ class LatencyEstimate:
         if len(latest.took_s) < REMEMBERED or min(latest.took_s) <= within_s:
             latest.n_spared = latest.doublings = 0
             return True
-        now_s, rarer = self._clock(), 2**latest.doublings
+        now_s, rarer = self._clock(), 2 ** max(latest.doublings, self._fewest_doublings)
         if now_s - latest.asked_s < rarer * ASKED_AGAIN_S or latest.n_spared < rarer - 1:
             latest.n_spared += 1
             return False

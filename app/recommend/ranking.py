@@ -19,6 +19,7 @@ from app.recommend.degradation_level import (
     OF_CATALOGUE,
     ORDER_MISSING,
     RIVAL_NOT_RANKED,
+    RIVAL_TOO_SLOW,
     SHED,
     TOO_SLOW,
     Cause,
@@ -26,7 +27,7 @@ from app.recommend.degradation_level import (
     worse,
 )
 from app.recommend.drift import Drift
-from app.recommend.latency_estimate import LatencyEstimate
+from app.recommend.latency_estimate import MAX_DOUBLINGS, LatencyEstimate
 from app.recommend.request import RankingRequest, Rival
 from models.experiments.exposure_record import InterleavedRecord, ShownItem
 from models.query.candidates import candidate_query
@@ -41,6 +42,11 @@ from models.slate.slate_policy import SlatePolicy
 BY_POPULARITY: Final = SlatePolicy(order_by=Popularity.name)
 
 _log = get_logger(__name__)
+
+
+def _estimate_of_rivals() -> LatencyEstimate:
+    # Their late answers serve a comparison alone, so they are tried again as rarely as can be.
+    return LatencyEstimate(fewest_doublings=MAX_DOUBLINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +89,15 @@ class SlateRanker:
     Attributes:
         metrics: Count failures of the model.
         latency: How long the model takes on this machine.
+        rivals_latency: The same of second policies of interleaved slates, which may have the same
+            bundle.
         drift: Compares full answers with training; None for no comparison.
         clock: Counts seconds, from any beginning.
     """
 
     metrics: Metrics
     latency: LatencyEstimate = field(default_factory=LatencyEstimate)
+    rivals_latency: LatencyEstimate = field(default_factory=_estimate_of_rivals)
     drift: Drift | None = None
     clock: Callable[[], float] = perf_counter
 
@@ -110,15 +119,21 @@ class SlateRanker:
         if scorer is None:
             return _by_popularity(asked, query, NO_MODEL)
         started, policy = self.clock(), order_of(asked)
-        scores = self._scores(scorer, query, policy, within_s=within_s)
+        scores = self._scores(self.latency, scorer, query, policy, within_s=within_s)
         if not isinstance(scores, Scores):
             return _by_popularity(asked, query, scores)
+        if self.drift is not None and asked.cause is None and asked.request.choice.sale_ids is None:
+            # Training saw known customers and all that was open: others do not compare.
+            self.drift.compare(scorer, scores)
+        cause = asked.cause
+        if asked.rival is not None and policy is asked.policy:
+            left_s = (within_s or 0.0) - (self.clock() - started)
+            found = self._by_rival(asked, asked.rival, within_s=left_s)
+            if not isinstance(found, Cause):
+                return _shared(asked, asked.rival, query, scores, rivals=found)
+            cause = worse(cause, found)
         alone = self._by_model(asked, query, scores, scorer=scorer, policy=policy)
-        if asked.rival is None or policy is not asked.policy:
-            return alone
-        left_s = (within_s or 0.0) - (self.clock() - started)
-        found = self._by_rival(asked, asked.rival, within_s=left_s)
-        return _shared(asked, asked.rival, query, scores, alone=alone, rivals=found)
+        return replace(alone, cause=cause)
 
     def _by_model(
         self,
@@ -129,10 +144,6 @@ class SlateRanker:
         scorer: Scorer,
         policy: SlatePolicy,
     ) -> Ranking:
-        is_usual = asked.cause is None and asked.request.choice.sale_ids is None
-        if is_usual and self.drift is not None:
-            # Training saw known customers and all that was open: others do not compare.
-            self.drift.compare(scorer, scores)
         ranking = _with_model(asked, query, scores, scorer=scorer, policy=policy)
         cost = ranking.exploration_cost
         if cost is not None:
@@ -141,15 +152,26 @@ class SlateRanker:
 
     def _by_rival(
         self, asked: RankingRequest, rival: Rival, *, within_s: float
-    ) -> tuple[Query, Scores] | None:
-        if rival.served.scorer is None:
-            return None
+    ) -> tuple[Query, Scores] | Cause:
+        scorer = rival.served.scorer
+        if scorer is None:
+            return RIVAL_NOT_RANKED
+        if within_s <= 0:
+            return RIVAL_TOO_SLOW
         query = query_of(asked, rival.served)
-        scores = self._scores(rival.served.scorer, query, rival.policy, within_s=within_s)
-        return (query, scores) if isinstance(scores, Scores) else None
+        scores = self._scores(self.rivals_latency, scorer, query, rival.policy, within_s=within_s)
+        if isinstance(scores, Scores):
+            return query, scores
+        return RIVAL_TOO_SLOW if scores is TOO_SLOW else RIVAL_NOT_RANKED
 
     def _scores(
-        self, scorer: Scorer, query: Query, policy: SlatePolicy, *, within_s: float | None
+        self,
+        latency: LatencyEstimate,
+        scorer: Scorer,
+        query: Query,
+        policy: SlatePolicy,
+        *,
+        within_s: float | None,
     ) -> Scores | Cause:
         if within_s is None:
             return SHED
@@ -157,7 +179,7 @@ class SlateRanker:
             self.metrics.model_errors.labels("OrderMissing").inc()
             return ORDER_MISSING
         n_candidates = len(query.rows)
-        if not self.latency.allows(scorer.bundle_id, n_candidates, within_s=within_s):
+        if not latency.allows(scorer.bundle_id, n_candidates, within_s=within_s):
             self.metrics.model_errors.labels("TooSlow").inc()
             return TOO_SLOW
         started = self.clock()
@@ -168,7 +190,7 @@ class SlateRanker:
             self.metrics.model_errors.labels(error).inc()
             _log.error("the model failed", error=error, reason=str(exc))
             return MODEL_FAILED
-        self.latency.record(scorer.bundle_id, n_candidates, took_s=self.clock() - started)
+        latency.record(scorer.bundle_id, n_candidates, took_s=self.clock() - started)
         return scores
 
 
@@ -241,15 +263,9 @@ def _shared(
     query: Query,
     scores: Scores,
     *,
-    alone: Ranking,
-    rivals: tuple[Query, Scores] | None,
+    rivals: tuple[Query, Scores],
 ) -> Ranking:
-    """Interleave both slates; probabilities are the first policy's, so that they compare.
-
-    Where the rival could not rank, the slate is that of the first policy alone.
-    """
-    if rivals is None:
-        return replace(alone, cause=worse(asked.cause, RIVAL_NOT_RANKED))
+    """Interleave both slates; probabilities are the first policy's, so that they compare."""
     rivals_query, rivals_scores = rivals
     first = _slate(asked, query, scores, policy=asked.policy).picks
     second = _slate(asked, *rivals, policy=rival.policy).picks

@@ -56,7 +56,7 @@ def _failed(rules: InterleavingRules, counts: ArmCounts) -> Finding:
         found=failed,
         limit=rules.max_failed,
         state=State.BREACHED if failed > rules.max_failed else State.HELD,
-        said=f"{counts.degraded} of {of} slates are not shared, at most {rules.max_failed:.1%} may",
+        said=f"it failed in {counts.degraded} of {of} slates, at most {rules.max_failed:.1%} may",
     )
 
 

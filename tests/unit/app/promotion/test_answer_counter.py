@@ -3,6 +3,14 @@
 from dataclasses import replace
 
 from app.promotion.answer_counter import AnswerCounter
+from app.recommend.degradation_level import (
+    CAUSES,
+    RIVAL_NOT_RANKED,
+    RIVAL_TOO_SLOW,
+    TOO_SLOW,
+    Cause,
+    DegradationLevel,
+)
 from models.experiments.exposure_record import ExposureRecord, InterleavedRecord
 from models.experiments.plan.experiment import INTERLEAVED, Unit
 from models.experiments.plan.plan import Assignment
@@ -30,16 +38,33 @@ def counted(*records: ExposureRecord) -> dict[str, int]:
     return dict(batch.counts) if batch else {}
 
 
-def test_slates_that_the_candidate_did_not_share_count_as_degraded() -> None:
-    """But not those that no model ranked, whoever is to blame for it."""
+def alone(cause: Cause, *, feature_hash: str = "ff") -> ExposureRecord:
+    """An answer of the serving bundle to a customer of the interleaving."""
+    named = {"degraded": cause.level.value, "cause": cause.name}
+    return interleaved(interleaving=None, feature_hash=feature_hash, **named)
+
+
+def test_slates_that_the_candidate_failed_to_share_count_as_degraded() -> None:
     found = counted(
         interleaved(),
-        interleaved(degraded="anonymous"),
-        interleaved(interleaving=None, degraded="variant"),
-        interleaved(interleaving=None, degraded="popularity", feature_hash=""),
+        interleaved(degraded="anonymous", cause="customer_not_read"),
+        alone(RIVAL_NOT_RANKED),
+        alone(CAUSES[DegradationLevel.VARIANT]),
     )
 
-    assert (found["interleaved.answers"], found["interleaved.degraded"]) == (4, 1)
+    assert (found["interleaved.answers"], found["interleaved.degraded"]) == (4, 2)
+
+
+def test_faults_of_the_store_and_a_lack_of_time_are_not_the_candidates() -> None:
+    """A snapshot is ordered by the scorer's popularity, and has a hash of features."""
+    found = counted(
+        alone(CAUSES[DegradationLevel.SNAPSHOT]),
+        alone(RIVAL_TOO_SLOW),
+        alone(TOO_SLOW, feature_hash=""),
+    )
+
+    assert found["interleaved.answers"] == 3
+    assert "interleaved.degraded" not in found
 
 
 def test_sides_of_a_canary_count_for_themselves_and_other_experiments_not_at_all() -> None:

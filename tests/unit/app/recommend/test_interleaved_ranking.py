@@ -9,9 +9,15 @@ import pytest
 
 from app.catalogue.catalogue_version import CatalogueVersion, Source
 from app.observability import Metrics
-from app.recommend.degradation_level import CAUSES, RIVAL_NOT_RANKED, Cause, DegradationLevel
+from app.recommend.degradation_level import (
+    CAUSES,
+    RIVAL_NOT_RANKED,
+    RIVAL_TOO_SLOW,
+    Cause,
+    DegradationLevel,
+)
 from app.recommend.latency_estimate import REMEMBERED
-from app.recommend.ranking import Ranking, SlateRanker
+from app.recommend.ranking import Ranking, SlateRanker, rank_with
 from app.recommend.request import RankingRequest, RecommendationRequest, Rival
 from app.stores.customer import CustomerState
 from models.catalogue.event_counts import SaleCounts
@@ -79,6 +85,7 @@ def test_places_are_those_of_both_rankings_in_the_order_of_the_answers_coins(ans
     served = version("a0")
     request = asked(served, answer=answer)
     own = list(alone(replace(request, request=RecommendationRequest(limit=8))).sale_ids)
+    by_popularity = SlatePolicy(order_by="popularity")
     by_clicks = [name for _, name in sorted(zip(CLICKS, NAMES, strict=True), reverse=True)]
 
     found = ranked(request)
@@ -104,7 +111,7 @@ def test_places_are_those_of_both_rankings_in_the_order_of_the_answers_coins(ans
         bundle_id="by-hand",
         order_by="popularity",
         diversity=0.0,
-        feature_hash=found.interleaving.feature_hash if found.interleaving else "",
+        feature_hash=rank_with(replace(request, policy=by_popularity), served)[1].feature_hash,
     )
     assert [one.rank for one in found.slate] == [1, 2, 3, 4, 5]
     assert found.cause is None
@@ -153,10 +160,34 @@ def test_a_second_policy_for_which_no_time_is_left_is_not_asked() -> None:
     request = asked(version())
     ranker = SlateRanker(Metrics(), clock=map(float, count()).__next__)
 
-    found = [ranker.rank(request, within_s=3.5).cause for _ in range(REMEMBERED)]
+    found = [ranker.rank(request, within_s=3.5).cause for _ in range(REMEMBERED + 1)]
 
     assert found[0] is None
-    assert found[-1] is RIVAL_NOT_RANKED
+    assert found[-1] is RIVAL_TOO_SLOW
+
+
+def test_a_second_policy_is_not_asked_past_the_deadline_however_little_is_known_of_it() -> None:
+    """Each reading of the clock is a second later: the first policy takes all three."""
+    request = asked(version())
+    ranker = SlateRanker(Metrics(), clock=map(float, count()).__next__)
+
+    found = ranker.rank(request, within_s=3.0)
+
+    assert (found.cause, found.interleaving) == (RIVAL_TOO_SLOW, None)
+    assert found.slate == alone(request).slate
+
+
+def test_what_the_second_policy_takes_says_nothing_of_the_first_of_the_same_bundle() -> None:
+    """The first takes two seconds, the second none."""
+    readings = [0.0, 0.0, 2.0, 2.0, 2.0, 2.0] * REMEMBERED
+    ranker = SlateRanker(Metrics(), clock=iter(readings).__next__)
+
+    for _ in range(REMEMBERED):
+        assert ranker.rank(asked(version()), within_s=10.0).cause is None
+
+    n_sales = len(NAMES)
+    assert not ranker.latency.allows("by-hand", n_sales, within_s=1.0)
+    assert ranker.rivals_latency.allows("by-hand", n_sales, within_s=1.0)
 
 
 @pytest.mark.parametrize("level", [DegradationLevel.SNAPSHOT, DegradationLevel.ANONYMOUS])

@@ -2,7 +2,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.recommend.latency_estimate import ASKED_AGAIN_S, REMEMBERED, LatencyEstimate
+from app.recommend.latency_estimate import (
+    ASKED_AGAIN_S,
+    MAX_DOUBLINGS,
+    REMEMBERED,
+    LatencyEstimate,
+)
 
 SERVING, CANDIDATE = "serving", "candidate"
 
@@ -129,3 +134,13 @@ def test_a_model_that_fails_when_it_is_asked_again_is_not_asked_by_all() -> None
     clock.now_s += ASKED_AGAIN_S
 
     assert [pace.allows(SERVING, 100, within_s=0.05) for _ in range(3)] == [True, False, False]
+
+
+def test_a_model_may_be_asked_again_as_rarely_as_can_be_from_the_first_time_on() -> None:
+    """After 32 seconds and 32 rankings."""
+    clock = Clock()
+    pace = LatencyEstimate(clock, fewest_doublings=MAX_DOUBLINGS)
+    for _ in range(REMEMBERED):
+        pace.record(SERVING, 100, took_s=3.0)
+
+    assert asked_at(pace, clock, every_s=1.0, for_s=70.0) == [32.0, 64.0]

@@ -209,7 +209,7 @@ def test_a_candidate_that_cannot_share_slates_is_stopped_without_any_sale() -> N
     enough = {"interleaved.answers": 601, "interleaved.degraded": 6}
 
     stopped = stepped(shared, evidence(counts=failing))
-    assert stopped.decisions[-1].reason == "6 of 500 slates are not shared, at most 1.0% may"
+    assert stopped.decisions[-1].reason == "it failed in 6 of 500 slates, at most 1.0% may"
     assert shared.stepped(evidence(counts=enough), now=shared.since + 2 * HOUR, who="w1") is None
 
 
