@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from models.experiments.analysis.design import Design
-from models.experiments.analysis.estimate import LEVEL
 from models.experiments.analysis.guardrail import Guardrail, State
 from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import METRICS
@@ -116,13 +115,13 @@ def design_document(plan: Design) -> list[Block]:
 def _interleaved(plan: Design) -> str:
     size = plan.interleaving
     if size.required_units is None:
-        return "Interleaved: nothing was clicked or bought that could be credited."
+        return "Interleaved: no click or purchase names an answer, so none could be credited."
     days = size.minimum_days or f"more than {len(plan.units_by_day)}"
     return (
         f"Interleaved: at most {size.required_units} units in {days} days for "
         f"{plan.wanted_lift:+.0%} of clicks and purchases, a preference of {size.preference:+.1%} "
-        f"among the {size.deciding_share:.1%} of units that click or buy. Fewer, where both show "
-        "mostly the same sales."
+        f"among the {size.deciding_share:.1%} of units that click or buy in an answer. "
+        "Fewer, where both show mostly the same sales."
     )
 
 
@@ -143,8 +142,8 @@ def _conclusions(results: Results) -> Iterator[Conclusion]:
             continue
         mark = Mark("cannot tell", Tone.OPEN)
         text = f"The effect of {one.variant} on {one.metric} may be chance so far"
-        if one.safe_p_value < LEVEL and lift.value is not None:
-            mark = _BELOW if lift.value < 0 else _ABOVE
+        if lift.sign:
+            mark = _BELOW if lift.sign < 0 else _ABOVE
             text = f"The {one.metric} of {one.variant} is {mark.word} that of {results.control}"
         names = ", ".join(rail.name for rail in breached if rail.variant == one.variant)
         guards = f"; breached guardrails: {names}" if names else "; no guardrail is breached"

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from models.experiments.analysis.estimate import LEVEL
 from models.experiments.analysis.interleaving import OVERALL, InterleavingResults
 from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.preference import Preference
@@ -51,10 +50,12 @@ def interleaving_document(results: InterleavingResults) -> list[Block]:
 def _mark(overall: Preference, *, is_valid: bool) -> Mark:
     if not is_valid:
         return Mark("alarm", Tone.BAD)
-    found = overall.preference.value
-    if found is None or overall.safe_p_value > LEVEL:
-        return Mark("cannot tell", Tone.OPEN)
-    return Mark("preferred", Tone.GOOD) if found > 0 else Mark("not preferred", Tone.BAD)
+    marks = {
+        -1: Mark("not preferred", Tone.BAD),
+        0: Mark("cannot tell", Tone.OPEN),
+        1: Mark("preferred", Tone.GOOD),
+    }
+    return marks[overall.preference.sign]
 
 
 def _preference_table(results: InterleavingResults) -> Table:

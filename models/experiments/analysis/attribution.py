@@ -88,27 +88,18 @@ def attribute(
     Raises:
         ExposureError: If the exposures lack a column.
     """
-    last_us = to_us(experiment.ends_at) if experiment.ends_at else NEVER_US
     window_us = round(rules.window_hours * HOUR_US)
     left_out: dict[str, int] = {}
     # The order of the conditions is the order in which units and answers are counted as left out.
-    end_us = min(to_us(until), last_us)
+    end_us = min(to_us(until), last_us(experiment))
     routed = routed_answers(exposures, experiment, left_out=left_out, end_us=end_us)
-    known = kept_by_reason(
-        _units(routed, experiment), left_out, units_under_other_shares="is_settled"
-    )
-    exposed = kept_by_reason(
-        known,
-        left_out,
-        units_in_two_variants=pl.col("n_variants") == 1,
-        units_never_shown_a_sale=pl.col("first_us").is_not_null(),
-    )
+    known, exposed = _exposed(_units(routed, experiment), left_out=left_out)
     ends_us = pl.col("first_us") + window_us
     # Entry closes a window before the end: after it a unit sees its variant no longer.
     analysed = kept_by_reason(
         exposed,
         left_out,
-        units_too_late_for_a_whole_window=ends_us <= last_us,
+        units_too_late_for_a_whole_window=ends_us <= last_us(experiment),
         units_with_an_open_window=ends_us <= to_us(until),
     )
     units = with_outcomes(
@@ -118,6 +109,11 @@ def attribute(
         before_us=round(rules.before_days * DAY_US),
     )
     return Attributed(routed, units, _by_variant(known), _by_variant(exposed), left_out)
+
+
+def last_us(experiment: Experiment) -> int:
+    """Return the end of an experiment in microseconds since the epoch, `NEVER_US` without one."""
+    return to_us(experiment.ends_at) if experiment.ends_at else NEVER_US
 
 
 def routed_answers(
@@ -173,6 +169,18 @@ def _units(routed: pl.DataFrame, experiment: Experiment) -> pl.DataFrame:
     shares = {variant.name: variant.share_bp for variant in experiment.variants}
     now = pl.col("variant").replace_strict(shares, default=None, return_dtype=pl.Int64)
     return units.with_columns(is_settled=pl.col("share_bp").eq_missing(now))
+
+
+def _exposed(units: pl.DataFrame, *, left_out: dict[str, int]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the units under the present shares, and those of them that were shown a sale."""
+    known = kept_by_reason(units, left_out, units_under_other_shares="is_settled")
+    exposed = kept_by_reason(
+        known,
+        left_out,
+        units_in_two_variants=pl.col("n_variants") == 1,
+        units_never_shown_a_sale=pl.col("first_us").is_not_null(),
+    )
+    return known, exposed
 
 
 def _by_variant(units: pl.DataFrame) -> dict[str, int]:

@@ -9,9 +9,10 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.dataset.events import EventTable
-from models.domain.event import to_us
+from models.domain.event import from_us, to_us
 from models.domain.units import DAY_US, HOUR_US
 from models.experiments.analysis.attribution import Rules
+from models.experiments.analysis.distribution import normal_quantile
 from models.experiments.analysis.estimate import COVARIATE, NUMERATOR, adjustment
 from models.experiments.analysis.metric import METRICS, Metric
 from models.experiments.analysis.moments import Moments
@@ -23,6 +24,7 @@ from models.experiments.analysis.power import (
     required_units,
     standard_error,
 )
+from models.experiments.analysis.sequential_test import sequential_width
 from models.experiments.plan.bucketing import BUCKETS, share_bp
 from models.experiments.plan.experiment import Experiment, Kind, Unit
 
@@ -66,8 +68,13 @@ class InterleavingSize(BaseModel):
     model_config = _FROZEN
 
     preference: float = Field(description="Of the wanted lift: `lift / (2 + lift)`.")
-    deciding_share: float = Field(description="Share of units that click or buy in a window.")
-    required_units: int | None = Field(description="At most; null: nothing was clicked or bought.")
+    deciding_share: float = Field(
+        description="Share of units with a click or purchase in a window that names an answer."
+    )
+    required_units: int | None = Field(
+        description="At most, if `planned_units` is the deciding share of them; null: no click or "
+        "purchase names an answer."
+    )
     minimum_days: int | None = Field(
         description="Whole weeks in days; null: more than the baseline."
     )
@@ -131,15 +138,13 @@ def design(
         for metric in METRICS
         if metric.denominator is None
     ]
-    moments = pl.Series([start_us, start_us + BASELINE_DAYS * DAY_US])
-    first, last = moments.cast(pl.Datetime("us", "UTC")).to_list()
     return Design(
         experiment=experiment.name,
         unit=unit,
         power=POWER,
         wanted_lift=wanted_lift,
-        baseline_from=first,
-        baseline_until=last,
+        baseline_from=from_us(start_us),
+        baseline_until=from_us(start_us + BASELINE_DAYS * DAY_US),
         window_hours=read_by.window_hours,
         units_by_day=by_day,
         sizes=tuple(sizes),
@@ -191,7 +196,9 @@ def _baseline(
     before_us = round(rules.before_days * DAY_US)
     found = with_outcomes(units, did, window_us=window_us, before_us=before_us)
     since = pl.col("at_us") - pl.col("first_us")
-    deciding = did.join(units, on="unit_id", how="inner").filter((since >= 0) & (since < window_us))
+    # Others may be credited too, by the place at which a sale was shown: that is not known here.
+    named = did.filter(pl.col("recommendation_id").is_not_null()).join(units, on="unit_id")
+    deciding = named.filter((since >= 0) & (since < window_us))
     return found.with_columns(
         decides=pl.col("unit_id").is_in(deciding["unit_id"].unique().implode())
     ), start_us
@@ -244,8 +251,9 @@ def _interleaving_size(
 ) -> InterleavingSize:
     share = int(units["decides"].sum()) / units.height
     preference = wanted_lift / (2 + wanted_lift)
-    # Signs of variance 1, so that the detectable preference of n is that of a mean of n.
-    deciding = (minimum_detectable_effect(1.0) / preference) ** 2
+    # Signs of variance 1, judged at every look; at the planned number all have the same width.
+    width = sequential_width(1, planned_units=1)
+    deciding = ((width + normal_quantile(POWER)) / preference) ** 2
     wanted = math.ceil(deciding / share) if share else None
     enough = None if wanted is None else minimum_days(by_day, wanted)
     return InterleavingSize(

@@ -18,16 +18,16 @@ from models.dataset.events import EventTable
 from models.domain.event import from_us, to_us
 from models.domain.units import HOUR_US
 from models.experiments.analysis.attribution import (
-    NEVER_US,
     Rules,
     kept_by_reason,
+    last_us,
     routed_answers,
 )
 from models.experiments.analysis.comparison import Calendar
-from models.experiments.analysis.estimate import LEVEL
 from models.experiments.analysis.outcome import outcomes
 from models.experiments.analysis.preference import Preference, preference
-from models.experiments.analysis.sample_ratio import Mismatch, sample_ratio
+from models.experiments.analysis.sample_ratio import ALARM, Mismatch, sample_ratio
+from models.experiments.analysis.sequential_test import fair_coin_p
 from models.experiments.exposure import known_until_us, places
 from models.experiments.plan.bucketing import BUCKETS
 from models.experiments.plan.experiment import Experiment, Unit
@@ -78,8 +78,8 @@ class InterleavingResults(BaseModel):
     )
     teams: tuple[TeamResult, TeamResult]
     coins: Mismatch = Field(
-        description="Pairs in which each variant stands above: with an alarm, they were not drawn "
-        "by chance, and results are not valid."
+        description="Pairs in which each variant stands above, with a p-value that is valid at "
+        "every look: with an alarm, they were not drawn by chance, and results are not valid."
     )
     preferences: tuple[Preference, ...] = Field(
         description="`overall`: by purchases, and by clicks where purchases decide nothing."
@@ -111,16 +111,7 @@ def interleaving_results(
     known_us = 1 + max(known_until_us(exposures, events), to_us(experiment.starts_at))
     end = until or from_us(known_us)
     left_out: dict[str, int] = {}
-    shown = places(exposures, experiment.name)
-    end_us = min(to_us(end), _last_us(experiment))
-    routed = kept_by_reason(
-        routed_answers(exposures, experiment, left_out=left_out, end_us=end_us),
-        left_out,
-        answers_of_one_variant_alone=pl.col("recommendation_id").is_in(
-            shown["recommendation_id"].unique().implode()
-        ),
-    )
-    shown = shown.join(routed.select("recommendation_id"), on="recommendation_id", how="semi")
+    routed, shown = _shared(exposures, experiment, until=end, left_out=left_out)
     units = _units(routed, experiment, until=end, rules=rules, left_out=left_out)
     did = outcomes(events, routed, unit=unit)
     credited = _credited(shown, did, units=units, window_us=_window_us(rules))
@@ -147,12 +138,25 @@ def interleaving_results(
     )
 
 
+def _shared(
+    exposures: pl.DataFrame, experiment: Experiment, *, until: datetime, left_out: dict[str, int]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the interleaved answers, and their places."""
+    shown = places(exposures, experiment.name)
+    end_us = min(to_us(until), last_us(experiment))
+    routed = kept_by_reason(
+        routed_answers(exposures, experiment, left_out=left_out, end_us=end_us),
+        left_out,
+        answers_of_one_variant_alone=pl.col("recommendation_id").is_in(
+            shown["recommendation_id"].unique().implode()
+        ),
+    )
+    own = routed.select("recommendation_id")
+    return routed, shown.join(own, on="recommendation_id", how="semi")
+
+
 def _window_us(rules: Rules) -> int:
     return round(rules.window_hours * HOUR_US)
-
-
-def _last_us(experiment: Experiment) -> int:
-    return to_us(experiment.ends_at) if experiment.ends_at else NEVER_US
 
 
 def _units(
@@ -168,7 +172,7 @@ def _units(
     return kept_by_reason(
         routed.group_by("unit_id", maintain_order=True).agg(first_us),
         left_out,
-        units_too_late_for_a_whole_window=ends_us <= _last_us(experiment),
+        units_too_late_for_a_whole_window=ends_us <= last_us(experiment),
         units_with_an_open_window=ends_us <= to_us(until),
     )
 
@@ -243,7 +247,10 @@ def _coins(shown: pl.DataFrame, *, first: str, second: str) -> Mismatch:
         .explode("team")
     )
     led = dict(above.group_by("team").len().iter_rows())
-    return sample_ratio(led, {first: BUCKETS // 2, second: BUCKETS // 2})
+    fixed = sample_ratio(led, {first: BUCKETS // 2, second: BUCKETS // 2})
+    # Looked at after each export, where the p-value of one look gives false alarms.
+    p = fair_coin_p(fixed.observed[first], fixed.observed[second])
+    return fixed.model_copy(update={"p_value": p, "alarm": p < ALARM})
 
 
 def _team(name: str, shown: pl.DataFrame, credited: pl.DataFrame) -> TeamResult:
@@ -262,14 +269,15 @@ def _verdict(overall: Preference, coins: Mismatch, *, first: str, second: str) -
     if coins.alarm:
         return (
             f"Not valid: {first} stands above in {coins.observed[first]} pairs and {second} in "
-            f"{coins.observed[second]}, which chance does in fewer than one of two thousand tests."
+            f"{coins.observed[second]}, which chance does in fewer than one of two thousand tests, "
+            "however often one looks."
         )
     n, found = overall.for_second + overall.for_first, overall.preference
     if not n or found.value is None or found.low is None or found.high is None:
         return f"No customer has preferred {second} or {first} so far."
     interval = f"{found.value:+.1%} [{found.low:+.1%}, {found.high:+.1%}], safe at every look"
     counted = f"of {n} who credited one more, {overall.for_second} credited {second}"
-    if overall.safe_p_value > LEVEL:
+    if not found.sign:
         return f"Cannot tell yet: {counted}; preference {interval}."
-    better, worse = (second, first) if found.value > 0 else (first, second)
+    better, worse = (second, first) if found.sign > 0 else (first, second)
     return f"Customers prefer {better} to {worse}: {counted}; preference for {second} {interval}."

@@ -17,7 +17,9 @@ DAYS = 28
 PER_DAY = 50
 
 
-def history(rng: np.random.Generator, *, share: float = 0.2) -> EventTable:
+def history(
+    rng: np.random.Generator, *, share: float = 0.2, exposure: str | None = None
+) -> EventTable:
     """Fifty new customers view something on each of 30 days; some buy a minute later."""
     did: list[Did] = []
     for day in range(-30, 0):
@@ -25,7 +27,8 @@ def history(rng: np.random.Generator, *, share: float = 0.2) -> EventTable:
             unit, at = f"c{day}-{number}", day * DAY_US + 1_000
             did.append(Did(unit=unit, kind="view", at=at))
             if rng.random() < share:
-                did.append(Did(unit=unit, at=at + 60_000_000, revenue=100.0))
+                bought_at = at + 60_000_000
+                did.append(Did(unit=unit, at=bought_at, revenue=100.0, exposure=exposure))
     return events([*did, Did(unit="late", kind="view", at=0)])
 
 
@@ -76,15 +79,31 @@ def test_where_nothing_was_bought_nothing_can_be_planned(rng: np.random.Generato
 
 
 def test_an_interleaving_needs_units_who_click_or_buy(rng: np.random.Generator) -> None:
-    """A lift of a half is a preference of 0.5 / 2.5, which 196.2 deciding customers show."""
-    found = planned(history(rng))
+    """A lift of a half is a preference of 0.5 / 2.5, which 375.7 deciding customers show.
+
+    The boundary lies at 3.0354 standard errors where it is tightest, and 0.8416 more give 80%.
+    """
+    found = planned(history(rng, exposure="x1"))
 
     share = found.sizes[0].mean  # those who buy, as there are no clicks
+    twice = 2 * math.log(20)
+    v = twice + math.log(twice) + 1
+    boundary = math.sqrt(2 * (v + 1) / v * math.log(20 * math.sqrt(v + 1)))
+    assert boundary == pytest.approx(3.0354, abs=5e-5)
     assert found.interleaving.preference == 0.2
     assert found.interleaving.deciding_share == pytest.approx(share)
-    wanted = math.ceil((2.801585 / 0.2) ** 2 / share)
+    wanted = math.ceil(((boundary + 0.841621) / 0.2) ** 2 / share)
     assert found.interleaving.required_units == wanted
-    assert found.interleaving.minimum_days == math.ceil(wanted / PER_DAY / 7) * 7
+    assert found.interleaving.minimum_days is None  # more than 28 days of 50 units
+
+
+def test_a_click_or_purchase_that_names_no_answer_decides_no_interleaving(
+    rng: np.random.Generator,
+) -> None:
+    """Whether an answer showed what was bought is not known before the experiment."""
+    found = planned(history(rng)).interleaving
+
+    assert (found.deciding_share, found.required_units, found.minimum_days) == (0.0, None, None)
 
 
 def test_clicks_decide_an_interleaving_too_within_the_window() -> None:
@@ -96,7 +115,7 @@ def test_clicks_decide_an_interleaving_too_within_the_window() -> None:
     ]
     after = {0: 1, 1: 1, 2: 1, 3: 1, 4: 1, 5: DAY_US}
     did += [
-        Did(unit=f"c{day}-{n}", kind="click", at=day * DAY_US + later)
+        Did(unit=f"c{day}-{n}", kind="click", at=day * DAY_US + later, exposure="x1")
         for day in range(-29, 0)
         for n, later in after.items()
     ]
@@ -106,7 +125,7 @@ def test_clicks_decide_an_interleaving_too_within_the_window() -> None:
 
 
 def test_an_interleaving_is_planned_beside_an_even_test(rng: np.random.Generator) -> None:
-    known = history(rng)
+    known = history(rng, exposure="x1")
     teams = [{"name": "control"}, {"name": "treatment"}]
 
     found = planned(known, kind="interleaving", variants=teams)

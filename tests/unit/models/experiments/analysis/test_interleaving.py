@@ -254,6 +254,37 @@ def test_coins_that_are_no_chance_are_an_alarm_before_any_verdict() -> None:
     assert results.verdict.startswith("Not valid: old stands above in 20 pairs and new in 0")
 
 
+def test_coins_are_judged_at_every_look() -> None:
+    """22 of 25: one fixed test says 0.00014, which is an alarm; 26 C(25, 22) / 2^25 is not."""
+    teams = [(OLD, NEW, None)] * 22 + [(NEW, OLD, None)] * 3
+    shared = [Shared(unit=f"c{number}", teams=one) for number, one in enumerate(teams)]
+
+    coins = found(shared, []).coins
+
+    assert coins.chi_square == pytest.approx(19**2 / 25)
+    assert coins.p_value == pytest.approx(26 * 2_300 / 2**25)
+    assert not coins.alarm
+
+
+def test_the_verdict_is_that_of_the_latest_look() -> None:
+    """Forty customers for the new one on the first day stay in the p-value; then 40 differ."""
+    teams = [(OLD, NEW, None), (NEW, OLD, None)]
+    shared = [Shared(unit=f"c{n}", teams=teams[n % 2], at=n // 40 * DAY_US) for n in range(80)]
+    did = [
+        # Both teams stand above in every second slate.
+        click("s2" if (n < 40) == (n % 2 == 0) else "s1", unit=f"c{n}", exposure=f"x{n}", at=at + 1)
+        for n, at in enumerate(one.at for one in shared)
+    ]
+
+    first_day, both = found(shared[:40], did[:40]), found(shared, did)
+
+    assert first_day.verdict.startswith("Customers prefer new to old: of 40")
+    assert both.preferences[0].safe_p_value < 1e-6
+    assert both.verdict.startswith(
+        "Cannot tell yet: of 80 who credited one more, 40 credited new; preference +0.0% ["
+    )
+
+
 def test_the_verdict_is_in_words() -> None:
     """Thirty customers for the new one: 1 - 3.170 / sqrt(30) is 42.1%."""
     pairs = [((OLD, NEW, None), "s2"), ((NEW, OLD, None), "s1")]

@@ -16,7 +16,11 @@ from models.experiments.analysis.power import (
     standard_error,
 )
 from models.experiments.analysis.sample_ratio import sample_ratio
-from models.experiments.analysis.sequential_test import always_valid_p, sequential_width
+from models.experiments.analysis.sequential_test import (
+    always_valid_p,
+    fair_coin_p,
+    sequential_width,
+)
 from tests import reference
 
 Columns = NDArray[np.float64]
@@ -128,6 +132,26 @@ def test_the_safe_p_value_is_the_level_where_the_safe_interval_ends(n_units: int
 
     assert always_valid_p(width, n_units, planned_units=1_000) == pytest.approx(LEVEL)
     assert always_valid_p(0.0, n_units, planned_units=1_000) == 1.0
+
+
+def test_fair_coins_are_seldom_suspected_at_any_of_two_hundred_looks() -> None:
+    """Exactly, over all sequences: the chance of a p-value below the level at any look."""
+    level, going_on, stopped = 0.05, {0: 1.0}, 0.0
+    for n in range(1, 201):
+        after: dict[int, float] = {}
+        for heads, chance in going_on.items():
+            for now in (heads, heads + 1):
+                after[now] = after.get(now, 0.0) + chance / 2
+        going_on = {h: p for h, p in after.items() if fair_coin_p(h, n - h) >= level}
+        stopped += sum(after.values()) - sum(going_on.values())
+
+    assert 0.01 < stopped <= level
+
+
+def test_twenty_coins_on_one_side_are_no_chance() -> None:
+    assert fair_coin_p(20, 0) == pytest.approx(21 / 2**20)
+    assert fair_coin_p(0, 0) == fair_coin_p(10, 10) == 1.0
+    assert fair_coin_p(60_000, 50_000) == pytest.approx(fair_coin_p(50_000, 60_000))
 
 
 def test_the_safe_p_value_is_one_over_a_likelihood_ratio() -> None:
