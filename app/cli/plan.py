@@ -22,7 +22,7 @@ from app.stores.plan import StoredPlan
 from app.stores.store import Stores
 from models.experiments.plan.difference import changes
 from models.experiments.plan.plan_file import read_draft
-from models.promotion.canary_plan import with_its_canary
+from models.promotion.canary_plan import with_its_experiments
 
 UNCHANGED: Final = "nothing to change"
 
@@ -75,7 +75,7 @@ def apply_plan(
     async def apply(stores: Stores) -> tuple[StoredPlan, StoredPlan]:
         editor = plan_editor(stores, settings)
         before = await editor.current()
-        whole = with_its_canary(draft, before.plan)
+        whole = with_its_experiments(draft, before.plan)
         if dry_run:
             return before, StoredPlan(before.version, await editor.preview(whole, before.plan))
         return before, await editor.put_plan(

@@ -21,7 +21,8 @@ from models.experiments.plan.experiment import Experiment, Unit
 
 _FILES: Final = ("events.parquet", "erasures.parquet", "exposures.parquet")
 
-_Key = tuple[str, Unit, Rules, tuple[tuple[int, int], ...]]
+# The experiment by its terms, its unit, and the state of each file.
+_Key = tuple[str, Unit, tuple[tuple[int, int], ...]]
 
 Found = TypeVar("Found")
 FoundCo = TypeVar("FoundCo", covariant=True)
@@ -51,8 +52,8 @@ class ExportedResults:
         self._rules = rules
         self._pool = pool
         self._alone = asyncio.Lock()
-        self._by_shares: dict[str, tuple[_Key, Results]] = {}
-        self._interleaved: dict[str, tuple[_Key, InterleavingResults]] = {}
+        self._by_shares: dict[tuple[str, Rules], tuple[_Key, Results]] = {}
+        self._interleaved: dict[tuple[str, Rules], tuple[_Key, InterleavingResults]] = {}
 
     async def for_experiment(
         self, experiment: Experiment, unit: Unit, *, rules: Rules | None = None
@@ -80,15 +81,15 @@ class ExportedResults:
         analyse: Analysis[Found],
         *,
         rules: Rules,
-        known: dict[str, tuple[_Key, Found]],
+        known: dict[tuple[str, Rules], tuple[_Key, Found]],
     ) -> Found:
         # Alone: an analysis takes seconds and much memory, and two callers mostly ask the same.
         async with self._alone:
             # An export replaces its files, so that no two of its runs leave the same times.
             paths = [path for name in _FILES if (path := self._directory / name).is_file()]
             states = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
-            key = experiment.model_dump_json(), unit, rules, states
-            before = known.get(experiment.name)
+            key = experiment.model_dump_json(), unit, states
+            before = known.get((experiment.name, rules))
             if before is not None and before[0] == key:
                 return before[1]
             loop = asyncio.get_running_loop()
@@ -102,5 +103,5 @@ class ExportedResults:
                     rules=rules,
                 ),
             )
-            known[experiment.name] = key, found
+            known[experiment.name, rules] = key, found
             return found

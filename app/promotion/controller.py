@@ -188,8 +188,13 @@ class PromotionController:
         except (BundleRefusedError, UnknownBundleError, PlanRefusedError) as exc:
             if promotion.stage is Stage.STOPPED:
                 raise  # it cannot be stopped again: the next poll goes on
+            has_no_room = promotion.stage is Stage.INTERLEAVING and isinstance(
+                exc, PlanRefusedError
+            )
+            # The canary can judge alone, and stops a plan that has no room for it either.
+            follow = promotion.without_interleaving if has_no_room else promotion.stopped
             now = await self.editor.server.now()
-            await self._put(stored, promotion.stopped(str(exc), at=now, who=self.active.name))
+            await self._put(stored, follow(str(exc), at=now, who=self.active.name))
         else:
             await self._put(stored, promotion.settled())
 

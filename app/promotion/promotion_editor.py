@@ -18,7 +18,7 @@ from app.experiments.plan_editor import THE_PLAN, PlanEditor
 from app.stores.promotion import KEPT_PROMOTIONS, PromotionStore, StoredPromotion
 from models.domain.errors import reason_for
 from models.experiments.analysis.attribution import Rules
-from models.promotion.canary_plan import with_canary, with_interleaving
+from models.promotion.canary_plan import with_canary
 from models.promotion.estimate import OffPolicyEstimate
 from models.promotion.promotion import Promotion
 from models.promotion.rule import PromotionRules
@@ -65,10 +65,9 @@ class PromotionEditor:
             at=await self.editor.server.now(),
             who=who,
         )
-        # Room for its experiments now: later it would stop a promotion that went well.
+        # Room for its canary now: later it would stop a promotion that went well.
         plan, now = (await self.editor.current()).plan, await self.editor.server.now()
         try:
-            with_interleaving(plan, promotion, now=now)
             with_canary(plan, promotion, share_bp=rules.canary.shares_bp[-1], now=now)
         except ValueError as exc:
             raise PlanRefusedError(THE_PLAN, reason_for(exc)) from exc

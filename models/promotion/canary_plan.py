@@ -86,7 +86,7 @@ def _with(plan: Plan, promotion: Promotion, terms: Mapping[str, object], *, now:
         raise ValueError(msg)
     name = terms["name"]
     for experiment in plan.experiments:
-        if not _is_canary(experiment) or experiment.name == name:
+        if not _is_promotions(experiment) or experiment.name == name:
             continue
         # Results of its own interleaving stay readable while it is in canary.
         plan = (
@@ -107,12 +107,12 @@ def _with(plan: Plan, promotion: Promotion, terms: Mapping[str, object], *, now:
     return with_experiment(_with_layer(plan, promotion.experiment), draft)
 
 
-def with_its_canary(draft: PlanDraft, before: Plan) -> PlanDraft:
+def with_its_experiments(draft: PlanDraft, before: Plan) -> PlanDraft:
     """Return a draft with the promotion's experiments of the previous plan, but those it has.
 
     Otherwise uploading a plan from a file would end the running promotion.
     """
-    kept = [one for one in before.experiments if _is_canary(one)]
+    kept = [one for one in before.experiments if _is_promotions(one)]
     named = {one.name for one in draft.experiments}
     kept = [one for one in kept if one.name not in named]
     if not kept:
@@ -130,7 +130,7 @@ def with_its_canary(draft: PlanDraft, before: Plan) -> PlanDraft:
     )
 
 
-def _is_canary(experiment: Experiment) -> bool:
+def _is_promotions(experiment: Experiment) -> bool:
     return experiment.layer == LAYER and experiment.name.startswith(_PREFIX)
 
 

@@ -63,17 +63,15 @@ def _failed(rules: InterleavingRules, counts: ArmCounts) -> Finding:
 def _preferred(rules: InterleavingRules, results: InterleavingResults, *, is_late: bool) -> Finding:
     one = next(each for each in results.preferences if each.metric == rules.metric)
     found, n = one.preference, one.for_first + one.for_second
-    state = State.OPEN
-    if found.high is not None and found.high < 0:
-        state = State.BREACHED
+    state, limit, bound = State.OPEN, -rules.margin, f"it goes on above {-rules.margin:.1%}"
+    if found.sign < 0:
+        state, limit, bound = State.BREACHED, 0.0, "it is stopped below 0%"
     elif (found.low is not None and found.low >= -rules.margin) or is_late:
         state = State.HELD
     said = f"{one.for_second} of {n} customers prefer it by {rules.metric}"
     if found.value is not None and found.low is not None and found.high is not None:
         said += f": {found.value:+.1%} ({found.low:+.1%} to {found.high:+.1%})"
-    said += f", and it must not be below {-rules.margin:.1%}"
+    said += f", and {bound} for certain"
     if is_late:
         said += f"; undecided after {rules.max_days:g} days, the canary decides"
-    return Finding(
-        rule=rules.metric, found=found.value, limit=-rules.margin, state=state, said=said
-    )
+    return Finding(rule=rules.metric, found=found.value, limit=limit, state=state, said=said)

@@ -26,7 +26,7 @@ _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
 
 class Stage(StrEnum):
-    """Stage of a candidate: shadow, interleaving, canary, active for all, or stopped."""
+    """Stage: shadow, off-policy estimate, interleaving, canary, active for all, or stopped."""
 
     SHADOW = "shadow"
     ESTIMATE = "estimate"
@@ -178,6 +178,12 @@ class Promotion(BaseModel):
     ) -> Self:
         """Return it stopped."""
         return self._moved(Stage.STOPPED, 0, at=at, who=who, why=why, findings=findings)
+
+    def without_interleaving(self, why: str, *, at: datetime, who: str) -> Self:
+        """Return it in canary at the first share, where its interleaving has no room."""
+        stage, share_bp = Stage.CANARY, self.rules.canary.shares_bp[0]
+        said = f"no interleaving: {why}"
+        return self._moved(stage, share_bp, at=at, who=who, why=said, findings=())
 
     def findings(self, evidence: Evidence, now: datetime) -> tuple[Finding, ...]:
         """Check the evidence against the rules of its stage; empty after its end."""

@@ -60,7 +60,7 @@ class EstimateRules(BaseModel):
 
 
 class InterleavingRules(BaseModel):
-    """Conditions on a candidate that shares slates with the serving bundle."""
+    """Conditions on a candidate that shares slates; without room in the plan, canary follows."""
 
     model_config = _FROZEN
 
@@ -72,7 +72,9 @@ class InterleavingRules(BaseModel):
     )
     metric: Literal["overall", "purchases", "clicks"] = "overall"
     margin: Share = Field(
-        default=0.1, description="Preferred less by so much at most, for certain, before a canary."
+        default=0.1,
+        description="Preferred less by so much at most, for certain, before a canary; one that is "
+        "preferred less for certain, by however little, is stopped.",
     )
     min_hours: float = Field(default=24.0, ge=0, description="Shared for so long at least.")
     max_days: float = Field(

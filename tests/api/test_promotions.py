@@ -48,6 +48,7 @@ PATIENT = BLIND | {
     "interleaving": {"share_bp": 10_000, "min_hours": 0.0, "max_days": 1.0, "results": SHARED}
 }
 """What customers have to decide who see sales of both."""
+EXPLORED = {"kind": "plackett_luce", "temperature": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -332,7 +333,7 @@ async def test_an_exposure_names_the_side_of_the_canary(shop: Shop, shelf: dict[
 async def test_an_estimate_is_waited_for_where_answers_are_drawn(
     shop: Shop, shelf: dict[str, Path]
 ) -> None:
-    explored = {"default": {"exploration": {"kind": "plackett_luce", "temperature": 0.1}}}
+    explored = {"default": {"exploration": EXPLORED}}
     assert (await shop.client.put(PLAN, json=explored)).status_code == 200
     blind = BLIND | {"estimate": {"estimator": "dr", "margin": 0.1}}
     await begun(shop.client, shelf["good"], blind)
@@ -396,6 +397,30 @@ async def test_an_experiment_on_bundles_leaves_no_room_for_a_canary(
 
     assert (answer.status_code, answer.json()["code"]) == (409, "plan_refused")
     assert "put them into one layer" in answer.json()["detail"]
+
+
+async def test_where_an_interleaving_has_no_room_the_canary_follows(
+    shop: Shop, shelf: dict[str, Path]
+) -> None:
+    """An experiment on exploration excludes an interleaving, and no canary."""
+    arms = [
+        {"name": "certain", "share_bp": 5_000, "policy": {"exploration": None}},
+        {"name": "drawn", "share_bp": 5_000, "policy": {"exploration": EXPLORED}},
+    ]
+    await shop.client.put(PLAN, json={"layers": [LAYER]})
+    exploring = await shop.client.put(
+        "/v1/experiments/draws", json=terms(control="certain", variants=arms)
+    )
+    assert exploring.status_code == 200, exploring.text
+
+    await begun(shop.client, shelf["good"], PATIENT)
+    promotion = await shop.comes_to("canary", 3_000)
+
+    assert [one["stage"] for one in promotion["decisions"]][-2:] == ["interleaving", "canary"]
+    assert last(promotion)["reason"].startswith("no interleaving: ")
+    assert "draws" in last(promotion)["reason"]
+    plan = (await shop.client.get(PLAN)).json()
+    assert [one["name"] for one in plan["experiments"]] == ["draws", "promotion-1"]
 
 
 async def test_another_activation_by_hand_stops_a_promotion(

@@ -56,6 +56,19 @@ async def test_unchanged_files_are_not_read_again(exported: ExportedResults) -> 
     assert await exported.for_experiment(two_arms(), Unit.CUSTOMER) is first
 
 
+async def test_readers_with_other_rules_do_not_make_each_other_wait(
+    exported: ExportedResults,
+) -> None:
+    """A promotion and a caller may ask in turn, each by their own rules."""
+    rules = [Rules(window_hours=hours) for hours in (24, 48)]
+    first = [await exported.for_experiment(two_arms(), Unit.CUSTOMER, rules=one) for one in rules]
+
+    again = [await exported.for_experiment(two_arms(), Unit.CUSTOMER, rules=one) for one in rules]
+
+    assert [one.rules.window_hours for one in again] == [24, 48]
+    assert all(one is before for one, before in zip(again, first, strict=True))
+
+
 async def test_the_next_export_is_read(exported: ExportedResults, tmp_path: Path) -> None:
     await exported.for_experiment(two_arms(), Unit.CUSTOMER)
     write_exposures(tmp_path, n=5)

@@ -14,7 +14,7 @@ from models.experiments.plan.bucketing import bucket
 from models.experiments.plan.experiment import Unit
 from models.experiments.plan.plan import Plan, Visit
 from models.experiments.plan.plan_edit import ExperimentDraft, PlanDraft, with_experiment
-from models.promotion.canary_plan import LAYER, with_canary, with_interleaving, with_its_canary
+from models.promotion.canary_plan import LAYER, with_canary, with_interleaving, with_its_experiments
 from models.promotion.count import CANDIDATE, SERVING, ShadowCounts
 from models.promotion.estimate import OffPolicyEstimate
 from models.promotion.promotion import Evidence, Promotion, Stage
@@ -191,7 +191,7 @@ def test_a_preference_is_waited_for_at_least_and_at_most() -> None:
     assert late.stage is Stage.CANARY
     said = {one.rule: one.said for one in late.decisions[-1].findings}["overall"]
     assert said == (
-        "0 of 0 customers prefer it by overall, and it must not be below -20.0%; "
+        "0 of 0 customers prefer it by overall, and it goes on above -20.0% for certain; "
         "undecided after 2 days, the canary decides"
     )
 
@@ -200,6 +200,25 @@ def test_a_worse_candidate_is_stopped_however_late() -> None:
     worse = evidence(interleaved=preferred(150, 300))
 
     assert stepped(in_interleaving(), worse, hours=48.1).stage is Stage.STOPPED
+
+
+def test_a_candidate_that_is_a_little_worse_for_certain_is_stopped_by_the_rule_that_it_names() -> (
+    None
+):
+    """-5%, and 4.4 / sqrt(20,000) or 3.1 points on each side: all above -20%, and below 0."""
+    stopped = stepped(in_interleaving(), evidence(interleaved=preferred(9_500, 10_500)))
+
+    assert stopped.stage is Stage.STOPPED
+    finding = {one.rule: one for one in stopped.decisions[-1].findings}["overall"]
+    assert (finding.state, finding.limit) == ("breached", 0.0)
+    assert finding.said.endswith(", and it is stopped below 0% for certain")
+
+
+def test_without_room_for_an_interleaving_the_canary_begins_at_its_first_share() -> None:
+    followed = in_interleaving().without_interleaving("no room", at=START + HOUR, who="w1")
+
+    assert (followed.stage, followed.share_bp, followed.is_settled) == (Stage.CANARY, 100, False)
+    assert followed.decisions[-1].reason == "no interleaving: no room"
 
 
 def test_a_candidate_that_cannot_share_slates_is_stopped_without_any_sale() -> None:
@@ -388,9 +407,9 @@ def test_a_plan_from_a_file_keeps_the_canary_that_runs() -> None:
     home = {"name": "home", "salt": "home-1"}
     draft = PlanDraft.model_validate({"layers": [home], "experiments": [order]})
 
-    after = with_its_canary(draft, before).to_plan(before)
+    after = with_its_experiments(draft, before).to_plan(before)
 
     assert [one.name for one in after.experiments] == ["order", "promotion-1"]
     assert after.experiments[1] == before.experiments[0]
     assert who_sees(after) == who_sees(before)
-    assert with_its_canary(draft, Plan()) is draft
+    assert with_its_experiments(draft, Plan()) is draft
