@@ -12,6 +12,7 @@ from app.recommend.degradation_level import (
     NOTHING_OPEN,
     ORDER_MISSING,
     RIVAL_NOT_RANKED,
+    RIVAL_TOO_SLOW,
     SHED,
     TOO_SLOW,
     DegradationLevel,
@@ -37,7 +38,7 @@ def test_every_value_of_degraded_has_its_row() -> None:
 
 def test_every_cause_has_its_row_with_its_level() -> None:
     of_popularity = (SHED, TOO_SLOW, NO_MODEL, MODEL_FAILED, ORDER_MISSING)
-    others = (CATALOGUE_LATE, COUNTS_NOT_READ, RIVAL_NOT_RANKED, NOTHING_OPEN)
+    others = (CATALOGUE_LATE, COUNTS_NOT_READ, RIVAL_NOT_RANKED, RIVAL_TOO_SLOW, NOTHING_OPEN)
     causes = [*CAUSES.values(), *others, *of_popularity]
 
     text = section("Why was this answer degraded?")
