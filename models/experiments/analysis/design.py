@@ -195,13 +195,15 @@ def _baseline(
     did = outcomes(events, _NO_ANSWERS, unit=unit)
     before_us = round(rules.before_days * DAY_US)
     found = with_outcomes(units, did, window_us=window_us, before_us=before_us)
+    return found.with_columns(decides=_decides(units, did, window_us=window_us)), start_us
+
+
+def _decides(units: pl.DataFrame, did: pl.DataFrame, *, window_us: int) -> pl.Expr:
     since = pl.col("at_us") - pl.col("first_us")
     # Others may be credited too, by the place at which a sale was shown: that is not known here.
     named = did.filter(pl.col("recommendation_id").is_not_null()).join(units, on="unit_id")
     deciding = named.filter((since >= 0) & (since < window_us))
-    return found.with_columns(
-        decides=pl.col("unit_id").is_in(deciding["unit_id"].unique().implode())
-    ), start_us
+    return pl.col("unit_id").is_in(deciding["unit_id"].unique().implode())
 
 
 def _size(
