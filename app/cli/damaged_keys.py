@@ -6,6 +6,7 @@ from typing import Final, cast
 
 from app.cli.finding import Finding, Verdict
 from app.errors import MAX_NAMED, StoreUnavailableError
+from app.health.store_monitor import STORE_ADVICE
 from app.stores.connection import Command, Connection, is_of_another_type
 from app.stores.count import KEPT_HOURS
 from app.stores.keys import (
@@ -81,9 +82,9 @@ async def damaged_keys(stores: Stores) -> list[Finding]:
     """
     now_us = await stores.server.time_us()
     kinds = (*_of_shop(), *_of_partitions(), _history(now_us // HOUR_US))
-    found = [(kind, await _damaged(stores.connection, kind)) for kind in kinds]
-    found += [(_LIVE_COUNTS, await stores.counts.damaged(now_us=now_us))]
-    findings = [_finding(kind, damaged) for kind, damaged in found if damaged]
+    findings = [one for kind in kinds for one in await _of_kind(stores.connection, kind)]
+    if live := await stores.counts.damaged(now_us=now_us):
+        findings.append(_finding(_LIVE_COUNTS, live))
     findings += await _documents(stores)
     return findings or [Finding(SUBJECT, Verdict.OK, "all hold what the service stores there")]
 
@@ -160,8 +161,9 @@ async def _documents(stores: Stores) -> list[Finding]:
     ):
         try:
             await read()
-        except StoreUnavailableError:  # its kind reports it
-            continue
+        except StoreUnavailableError as exc:
+            if not _is_damage(exc):  # else its kind reports it
+                findings.append(_unread(exc))
         except ValueError as exc:
             findings.append(Finding(SUBJECT, Verdict.FAILURE, str(exc), advice))
     return [*findings, *await _promotion_counts(stores)]
@@ -177,27 +179,43 @@ async def _promotion_counts(stores: Stores) -> list[Finding]:
     name = promotion_counts(latest.promotion.number)
     try:
         await stores.promotions.counts(latest.promotion.number)
-    except StoreUnavailableError:
+    except StoreUnavailableError as exc:
+        if not _is_damage(exc):
+            return [_unread(exc)]
         advice = f"{_REMOVE}: the promotion counts from 0 again"
         return [_finding(KeyKind("counts of the promotion", advice), [name])]
     return []
 
 
-async def _damaged(connection: Connection, kind: KeyKind) -> list[str]:
+async def _of_kind(connection: Connection, kind: KeyKind) -> list[Finding]:
+    """Return one finding of all damaged keys, and one of the first that could not be read."""
     tried = [*kind.reads, *kind.numbers]
-    replies = await connection.execute_each(tried, doing="looking for damage")
+    replies = await connection.execute_each(tried, doing=f"looking for damage ({kind.name})")
     of_numbers = set(kind.numbers)
-    return sorted(
+    damaged = sorted(
         str(command[1])
         for command, reply in zip(tried, replies, strict=True)
         if is_of_another_type(reply) or (command in of_numbers and not _holds_numbers(reply))
     )
+    findings = [_finding(kind, damaged)] if damaged else []
+    failures = (one for one in replies if isinstance(one, StoreUnavailableError))
+    unread = next((one for one in failures if not _is_damage(one)), None)
+    return [*findings, _unread(unread)] if unread else findings
 
 
 def _holds_numbers(reply: object) -> bool:
     """Tell whether the reply to a read of whole numbers is one, or names another failure."""
     values = cast("list[object]", reply) if isinstance(reply, list) else [reply]
     return all(not isinstance(one, bytes) or one.isdigit() for one in values)
+
+
+def _is_damage(exc: StoreUnavailableError) -> bool:
+    """Tell whether what is stored failed a read, not a slow store or a missing right."""
+    return is_of_another_type(exc) or isinstance(exc.__cause__, ValueError)
+
+
+def _unread(exc: StoreUnavailableError) -> Finding:
+    return Finding(SUBJECT, Verdict.FAILURE, f"not checked: {exc}", STORE_ADVICE)
 
 
 def _finding(kind: KeyKind, damaged: Sequence[str]) -> Finding:

@@ -107,6 +107,13 @@ CATALOGUE_LATE: Final = Cause(
     " keeps this one busy",
 )
 
+CATALOGUE_UNREAD: Final = Cause(
+    DegradationLevel.REMEMBERED,
+    "catalogue_unread",
+    "the last reading of the catalogue failed, and the one before is older than a second",
+    "`/health/full` names the reason (`store` or `catalogue`)",
+)
+
 COUNTS_NOT_READ: Final = Cause(
     DegradationLevel.STALE_COUNTS,
     "counts_not_read",

@@ -20,6 +20,7 @@ from app.recommend.candidates import LeftOut, left_out
 from app.recommend.deadline import within
 from app.recommend.degradation_level import (
     CATALOGUE_LATE,
+    CATALOGUE_UNREAD,
     CAUSES,
     COUNTS_NOT_READ,
     Cause,
@@ -237,7 +238,7 @@ class Recommender:
         if self.live.lacking:
             return CAUSES[DegradationLevel.REMEMBERED]
         if self.live.is_late:
-            return CATALOGUE_LATE
+            return CATALOGUE_LATE if self.live.unread is None else CATALOGUE_UNREAD
         return None if is_read else CAUSES[DegradationLevel.ANONYMOUS]
 
     def _of_counts(self, served: CatalogueVersion, now_us: int) -> Cause | None:

@@ -4,9 +4,9 @@
 # redis-py annotates options as unknown.
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from ssl import SSLContext
+from ssl import SSLContext, get_default_verify_paths
 from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -49,27 +49,31 @@ class TlsConnection(SSLConnection):
     40 to 55 ms in which no answer is computed (Debian's 144 certificates, 2026-11-30).
     """
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of redis-py
-        super().__init__(**options)
+    def _connection_arguments(self) -> Mapping[str, Any]:
+        # At each connect, not once: a pool connects the same object again and again.
         self.ssl_context.context = _shared(self.ssl_context)
+        return super()._connection_arguments()
 
 
 class SentinelTlsConnection(SentinelManagedConnection, TlsConnection):
     """The same to the master that Sentinels name."""
 
 
-_contexts: Final[dict[tuple[object, ...], SSLContext]] = {}
+Changed = tuple[int, ...]
+_contexts: Final[dict[tuple[str, ...], tuple[Changed, SSLContext]]] = {}
 
 
 def _shared(own: RedisSSLContext) -> SSLContext:
-    files = (own.ca_certs, own.certfile, own.keyfile)
-    # A certificate that was replaced under its name is read anew.
-    changed = (Path(file).stat().st_mtime_ns for file in files if file)
-    options = (own.ca_data, own.ca_path, own.min_version, own.ciphers, own.password)
-    key = (*files, *options, own.cert_reqs, own.check_hostname, *changed)
-    if key not in _contexts:
-        _contexts[key] = own.get()
-    return _contexts[key]
+    """Return the context of these options, made anew once a file that it read was replaced."""
+    trusted = get_default_verify_paths()
+    places = (own.ca_certs, own.certfile, own.keyfile, own.ca_path, trusted.cafile, trusted.capath)
+    changed = tuple(Path(place).stat().st_mtime_ns for place in places if place)
+    options = (getattr(own, name) for name in own.__slots__ if name != "context")
+    key = tuple(map(repr, options))
+    if key not in _contexts or _contexts[key][0] != changed:
+        own.context = None
+        _contexts[key] = (changed, own.get())
+    return _contexts[key][1]
 
 
 def uncovered(exc: BaseException | None) -> str | None:

@@ -37,9 +37,9 @@ def redis_server(binary: str, folder: Path) -> Generator[str]:
 
 
 @contextmanager
-def tls_server(binary: str, folder: Path) -> Generator[str]:
-    """Have a Redis run that speaks TLS only, by an authority of its own."""
-    port = free_port()
+def tls_server(binary: str, folder: Path, *, port: int = 0) -> Generator[str]:
+    """Have a Redis run that speaks TLS only, by an authority of its own; port 0: any free one."""
+    port = port or free_port()
     _certify(folder)
     tls = ["--tls-port", str(port), "--tls-auth-clients", "no"]
     for name in ("cert", "key", "ca-cert"):

@@ -1,6 +1,7 @@
 """Offline rows from exported files equal the online rows of real answers, bit for bit."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -133,6 +134,21 @@ def test_a_now_off_by_a_millisecond_is_noticed(served: Served, tmp_path: Path) -
     result = parity(served, data)
 
     assert len(result["differing"]) == served.n_answers  # pyright: ignore[reportArgumentType] - a list
+
+
+@pytest.mark.slow
+def test_data_without_the_loaded_history_comes_with_what_to_do(
+    served: Served, tmp_path: Path
+) -> None:
+    data = changed(served, tmp_path)
+    shutil.copy(served.data.parent / "export" / "events.parquet", data)
+    arguments = ["--data", str(data), "--bundle", str(served.bundle)]
+
+    done = run_here("training", "parity", *arguments, "--snapshots", str(served.snapshots))
+
+    assert done.exit_code == 1
+    assert f"0 answers equal, {served.n_answers} differing" in done.stdout
+    assert "join the events of that dataset and of all exports" in done.output
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import polars as pl
 import typer
@@ -20,8 +20,11 @@ from models.experiments.exposure_record import ExposureRecord, read_records
 from models.query.candidates import candidate_query
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
-from training.console import Progress, bars, exit_on_user_error, print_json
+from training.console import Progress, bars, exit_on_user_error, print_json, print_remarks
 from training.examples.replay import CountReplay, ProfileReplay, WindowReplay
+
+# Chosen: an error of the code shows in some answers, a history that is missing in almost each.
+NEARLY_ALL: Final = 0.9
 
 
 class ParityError(UserError):
@@ -41,6 +44,18 @@ class Parity:
     equal: tuple[str, ...]
     differing: tuple[str, ...]
     other_counts: tuple[str, ...]
+
+    @property
+    def remark(self) -> str | None:
+        """What to look at where nearly all answers differ; None where they do not."""
+        n_differing = len(self.differing)
+        if n_differing <= NEARLY_ALL * (n_differing + len(self.equal)):
+            return None
+        return (
+            f"{n_differing:,} answers differ, {len(self.other_counts):,} of them in their counts,"
+            " as where DIR lacks events that the service knew: if the store was filled by"
+            " `python -m app load`, join the events of that dataset and of all exports in DIR"
+        )
 
 
 def read_answers(data: Path, bundle_id: str) -> list[ExposureRecord]:
@@ -139,5 +154,6 @@ def parity_command(
         )
     else:
         typer.echo(f"{len(parity.equal)} answers equal, {len(parity.differing)} differing")
+    print_remarks([parity.remark] if parity.remark else [])
     if parity.differing or not parity.equal:
         raise typer.Exit(1)

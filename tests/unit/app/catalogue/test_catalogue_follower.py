@@ -480,15 +480,20 @@ async def test_a_change_that_takes_longer_than_a_second_to_build_makes_the_catal
     assert (in_time, too_late, live.is_late, known(live)) == (False, True, False, ["s1"])
 
 
-async def test_a_store_that_is_away_makes_no_catalogue_late(shop: Shop, power: Power) -> None:
+async def test_a_catalogue_is_late_until_the_store_is_read_again(shop: Shop, power: Power) -> None:
+    """A failed reading brings no change: an acknowledged one may still be missing."""
     power.on()
     elapsed = WallClock(0)
     live = shop.live(scorer(), StoreClock(shop.wall, elapsed))
     await live.refresh()
     power.off()
-    elapsed.now_us = LATE_AFTER_US + 1
-    before = live.is_late
+    elapsed.now_us = LATE_AFTER_US
     with pytest.raises(StoreUnavailableError):
         await live.refresh()
+    in_time = live.is_late
+    elapsed.now_us += 1
+    failed = live.is_late, live.is_stale
+    power.on()
+    await live.refresh()
 
-    assert (before, live.is_late, live.is_stale) == (True, False, False)
+    assert (in_time, failed, live.is_late) == (False, (True, False), False)

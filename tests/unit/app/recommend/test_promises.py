@@ -196,7 +196,7 @@ class Promises(RuleBasedStateMachine):
         unread_us = self.wall.now_us - self.confirmed_us
         if unread_us > STALE_US:
             return "snapshot"
-        if unread_us > LATE_AFTER_US:  # and no reading of the catalogue failed
+        if unread_us > LATE_AFTER_US:
             return "remembered"
         return "anonymous" if self.wire.is_cut and named else None
 

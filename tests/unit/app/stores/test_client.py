@@ -3,40 +3,92 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # redis-py annotates its clients' parts as unknown.
 
-import os
+import shutil
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
-from ssl import SSLContext
-from typing import cast
+from ssl import SSLContext, VerifyFlags
+from typing import Any, cast
 
 import pytest
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 
 from app.stores.client import Client, SentinelTlsConnection, TlsConnection, dialler
-from tests.contract.servers import redis_binary, tls_server
+from tests.contract.servers import free_port, redis_binary, tls_server
 
 
-def context(file: Path, *, checks_host: bool = True) -> SSLContext:
-    made = TlsConnection(ssl_ca_certs=str(file), ssl_check_hostname=checks_host)
-    return cast("SSLContext", made.ssl_context.get())
+def options(file: Path, kind: str) -> dict[str, Any]:
+    """How connections are given a certificate that they trust."""
+    return {
+        "file": {"ssl_ca_certs": str(file)},
+        "folder": {"ssl_ca_path": str(file.parent)},
+        "machine": {},
+    }[kind]
+
+
+def replace(trusted: Path, authority: Path) -> None:
+    """Have a folder hold this certificate alone, under the names that OpenSSL looks for."""
+    for file in trusted.iterdir():
+        file.unlink()
+    shutil.copy(authority, trusted / "ca.pem")
+    rehash: Sequence[str] = ["openssl", "rehash", str(trusted)]
+    subprocess.run(rehash, check=True)
 
 
 @pytest.mark.redis
-def test_connections_share_a_context_until_their_certificate_is_replaced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["file", "folder", "machine"])
+async def test_a_certificate_that_was_replaced_is_trusted_by_the_same_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Those of the machine are replaced by its updates, while workers run."""
     binary = redis_binary()
     if binary is None:
         pytest.skip("redis-server is not installed")
-    with tls_server(binary, tmp_path) as url:
-        file = Path(url.partition("=")[2])
-    first, second = context(file), context(file)
-    unchecked = context(file, checks_host=False)
-    os.utime(file, (1, 1))
-    replaced = context(file)
+    trusted, port = tmp_path / "trusted", free_port()
+    trusted.mkdir()
+    if kind == "machine":
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted / "ca.pem"))
+    connections = [
+        TlsConnection(host="localhost", port=port, **options(trusted / "ca.pem", kind))
+        for _ in range(2)
+    ]
+    for year in ("first", "second"):
+        (tmp_path / year).mkdir()
+        with tls_server(binary, tmp_path / year, port=port):
+            replace(trusted, tmp_path / year / "ca-cert.pem")
+            contexts = list[object]()
+            for one in connections:
+                await one.connect()
+                await one.disconnect()
+                contexts.append(cast("object", one.ssl_context.context))
 
-    assert first is second
-    assert (unchecked.check_hostname, first.check_hostname) == (False, True)
-    assert replaced is not first
-    assert replaced.cert_store_stats() == first.cert_store_stats()
+            assert contexts[0] is contexts[1]
+
+
+@pytest.mark.redis
+async def test_connections_with_other_options_have_another_context(tmp_path: Path) -> None:
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("redis-server is not installed")
+    made = list[SSLContext]()
+    with tls_server(binary, tmp_path) as url:
+        port, file = int(url.split(":")[2].split("/")[0]), url.partition("=")[2]
+        others: Sequence[dict[str, Any]] = (
+            {},
+            {"ssl_check_hostname": False},
+            {"ssl_exclude_verify_flags": [VerifyFlags.VERIFY_X509_TRUSTED_FIRST]},
+        )
+        for other in others:
+            one = TlsConnection(host="localhost", port=port, ssl_ca_certs=file, **other)
+            await one.connect()
+            await one.disconnect()
+            made.append(cast("SSLContext", one.ssl_context.context))
+
+    first, unchecked, flagged = made
+    assert (first.check_hostname, unchecked.check_hostname) == (True, False)
+    assert VerifyFlags.VERIFY_X509_TRUSTED_FIRST in first.verify_flags
+    assert VerifyFlags.VERIFY_X509_TRUSTED_FIRST not in flagged.verify_flags
 
 
 def pooled(client: Client) -> object:

@@ -37,7 +37,7 @@ from app.stores.keys import (
     promotion_counts,
 )
 from app.stores.picture import LabelledPicture
-from app.stores.promotion import StoredPromotion
+from app.stores.promotion import CountBatch, StoredPromotion
 from app.stores.sale import CHANGE_CATALOGUE
 from app.stores.store import Stores
 from models.catalogue.event_counts import grid_floor
@@ -438,6 +438,26 @@ async def test_damaged_counts_of_the_latest_promotion_are_named_by_doctor(
 
     assert promotion_counts(7) in found.seen
     assert "counts from 0 again" in found.advice
+
+
+@pytest.mark.parametrize("right", ["hgetall", "hmget", "xlen"])
+async def test_what_cannot_be_read_is_not_called_damage(
+    stores: Stores, connection: Connection, right: str
+) -> None:
+    """A key that is named as damaged is removed by hand, and a promotion's counts with it."""
+    await stores.promotions.change(StoredPromotion(1, begun(number=7)), before=0, begins=True)
+    await stores.promotions.count(CountBatch(7, {"answers": 3}, "w1", "b1"))
+    await connection.execute("ACL", "SETUSER", "default", f"-{right}", doing="changing rights")
+    try:
+        found = await found_damage(stores)
+    finally:
+        await connection.execute("ACL", "SETUSER", "default", f"+{right}", doing="changing rights")
+
+    assert found
+    for one in found:
+        assert one.seen.startswith("not checked: the store is unavailable while ")
+        assert f"'{right}'" in one.seen
+        assert "DEL" not in one.advice
 
 
 async def test_an_event_is_not_half_taken_where_purchases_of_its_hour_are_of_another_type(
