@@ -18,6 +18,7 @@ from typing import Final
 
 from app.errors import StoreUnavailableError
 from app.observability import get_logger
+from app.stores.keys import SALES
 from app.stores.picture import StoredPicture
 from app.stores.sale import Place, SaleChanges, SaleStore
 from models.catalogue.catalogue import closing_us
@@ -100,13 +101,15 @@ class Loss:
     Attributes:
         outdated: The store's state of these sales, by id; None for a sale that it lacks.
         is_known: Whether the newest states are known here; a worker that started later knows
-            only that other workers distrust the store.
+            only that other workers distrust the store, or that the records of all sales are gone.
         looked_us: Time of the last removal of sales that are over.
+        n_gone: Number of sales whose records are gone, see `SaleChanges.n_lost`.
     """
 
     outdated: dict[str, Sale | None] = field(default_factory=dict[str, Sale | None])
     is_known: bool = True
     looked_us: int = 0
+    n_gone: int = 0
 
     def mend(self, changes: SaleChanges, sales: Mapping[str, Sale], *, now_us: int) -> None:
         """Remove sales that were put or deleted since, and every 10 s those that are over."""
@@ -121,6 +124,11 @@ class Loss:
             }
 
     def __str__(self) -> str:
+        if self.n_gone:
+            return (
+                f"the store lost all sales ({SALES}): its log of changes names {self.n_gone} that"
+                " no call deleted, and none is known to this worker"
+            )
         if not self.is_known:
             return "the store lost sales that are not known to this worker"
         return (
@@ -181,8 +189,10 @@ class KnownCatalogue:
         is_same_server = changes.server == self._server
         if self.loss is None and is_same_server and self._continues(changes, sales):
             return self._take(changes, sales)
-        # Where the loss is not known here, only other workers can end the distrust.
-        is_mended = self.loss is not None and not self.loss.is_known and changes.generation != ""
+        # Where the loss is not known here, only other workers can end the distrust; where no worker
+        # knows it, the first sale that is put.
+        is_trusted = changes.generation != "" and changes.n_sales > 0
+        is_mended = self.loss is not None and not self.loss.is_known and is_trusted
         if changes.vouched > self.version or is_mended:
             return self._replace(await self._store.changes(0))
         if self.loss is not None and is_same_server:
@@ -259,7 +269,8 @@ class KnownCatalogue:
         self.unreadable, self.unreadable_pictures = {}, {}
         self._take(everything, _changed({}, everything))
         is_whole = everything.generation != "" or everything.version == 0
-        self.loss = None if is_whole else Loss(is_known=False)
+        is_lost = everything.n_lost > 0 or not is_whole
+        self.loss = Loss(is_known=False, n_gone=everything.n_lost) if is_lost else None
         if self.loss is not None:
             _log.warning(f"{self.loss}; {ADVICE}")
         return CatalogueUpdate(everything, is_replaced=True, has_new=True)
@@ -297,7 +308,9 @@ class KnownCatalogue:
             )
         # Other workers marked the store: they know sales that are not known here.
         is_marked = since.generation == "" and since.version > 0
-        return Loss(outdated, is_known=bool(outdated) or not is_marked)
+        n_gone = 0 if sales else everything.n_lost
+        is_known = bool(outdated) or not (is_marked or n_gone)
+        return Loss(outdated, is_known=is_known, n_gone=n_gone)
 
     def _take(self, changes: SaleChanges, sales: dict[str, Sale]) -> CatalogueUpdate:
         """Take over changes, and the sales with these changes applied."""

@@ -99,6 +99,13 @@ NOTHING_OPEN: Final = Cause(
     "load sales that are open",
 )
 
+ALL_LOST: Final = Cause(
+    DegradationLevel.EMPTY,
+    "sales_lost",
+    "the store lost sales, and of those that are known here nothing is open in their market",
+    "fill it by `python -m app load --data DIR`",
+)
+
 CATALOGUE_LATE: Final = Cause(
     DegradationLevel.REMEMBERED,
     "catalogue_late",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from app.catalogue.catalogue_version import CatalogueVersion
 from app.observability import Metrics, get_logger
 from app.recommend.degradation_level import (
+    ALL_LOST,
     CAUSES,
     MODEL_FAILED,
     NO_MODEL,
@@ -80,6 +81,7 @@ class Ranking:
 
 
 NOTHING: Final = Ranking((), "", NOTHING_OPEN)
+NOTHING_LEFT: Final = Ranking((), "", ALL_LOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ class SlateRanker:
             return NOTHING
         query, scorer = query_of(asked, asked.served), asked.served.scorer
         if not len(query.rows):
-            return NOTHING
+            is_lost = asked.cause is CAUSES[DegradationLevel.REMEMBERED]
+            return NOTHING_LEFT if is_lost else NOTHING
         if scorer is None:
             return _by_popularity(asked, query, NO_MODEL)
         started, policy = self.clock(), order_of(asked)

@@ -84,6 +84,8 @@ class SaleChanges:
         unreadable_pictures: The same of pictures.
         n_unlogged: Sales and pictures that the log of changes lacks, as where only the log was
             lost; a read of everything has them from their records.
+        n_lost: Sales that the log names and no call deleted, where the store has no sale at all:
+            their records alone were lost. Only a read of everything counts them.
     """
 
     generation: str
@@ -98,6 +100,7 @@ class SaleChanges:
     unreadable: Mapping[str, str]
     unreadable_pictures: Mapping[Place, str]
     n_unlogged: int
+    n_lost: int
 
 
 class SaleStore:
@@ -195,6 +198,7 @@ class SaleStore:
             if len(members) < PAGE:
                 n_stored = {SALES: int(n_sales), PICTURES: int(n_pictures)}
                 n_unlogged = 0 if since else await self._add_unlogged(latest, n_stored)
+                n_lost = 0 if since or n_stored[SALES] else _n_lost(latest)
                 sales = {name[1:]: v for name, v in latest.items() if name[:1] == _SALE}
                 pictures = {name[1:]: v for name, v in latest.items() if _is_picture(name)}
                 put = self._readable({i: v for i, v in sales.items() if v is not None})
@@ -212,6 +216,7 @@ class SaleStore:
                     unreadable=put.unreadable,
                     unreadable_pictures=unreadable_pictures,
                     n_unlogged=n_unlogged,
+                    n_lost=n_lost,
                 )
 
     async def _add_unlogged(
@@ -365,6 +370,13 @@ class _Changed:
 
 def _member(sale_id: str, number: int) -> str:
     return f"{_PICTURE}{number}{sale_id}"
+
+
+def _n_lost(latest: Mapping[str, bytes | None]) -> int:
+    """Return the number of logged sales that have no record, and that `delete` did not remove."""
+    # A deletion logs that the pictures are hidden before it removes the sale.
+    gone = (name[1:] for name, value in latest.items() if name[:1] == _SALE and value is None)
+    return sum(_member(sale_id, ALL_PICTURES) not in latest for sale_id in gone)
 
 
 def _is_picture(member: str) -> bool:

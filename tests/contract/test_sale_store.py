@@ -97,6 +97,24 @@ class SaleStoreContract:
         assert lines[0]["n_records"] == PAGE + 1
         assert logged.n_unlogged == 1
 
+    async def test_lost_records_of_all_sales_differ_from_sales_that_were_deleted(
+        self, store: SaleStore, connection: Connection
+    ) -> None:
+        await store.put([sale("s1"), sale("s2"), sale("s3")])
+        await store.put_pictures([LabelledPicture("s2", scores(1), "m", number=2)])
+        await store.delete("s3")
+        before = await store.changes(0)
+        await connection.execute("DEL", SALES, doing="losing the records")
+        lost, since = await store.changes(0), await store.changes(before.version)
+        await store.put([sale("s1"), sale("s2")])
+        put = await store.changes(0)
+        await store.delete("s1")
+        await store.delete("s2")
+        deleted = await store.changes(0)
+
+        assert [one.n_lost for one in (before, lost, since, put, deleted)] == [0, 2, 0, 0, 0]
+        assert (lost.n_sales, deleted.n_sales) == (0, 0)
+
     async def test_a_sale_comes_back_as_it_was_put(self, store: SaleStore) -> None:
         full = Sale(
             sale_id="s1",

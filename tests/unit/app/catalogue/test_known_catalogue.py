@@ -97,6 +97,40 @@ async def test_an_emptied_store_does_not_bring_back_what_sold_out_or_was_deleted
     assert (line["n_sales"], line["sales"]) == (2, ["s1", "s2"])
 
 
+async def test_a_worker_that_knows_none_of_the_sales_that_the_store_lost_names_their_loss(
+    shop: Shop, running: CatalogueFollower
+) -> None:
+    """The records alone were lost, while no worker ran: the log of changes is still there."""
+    assert running.lacking is None
+    await shop.stores.connection.execute("DEL", SALES, doing="losing the records")
+    started = shop.live(scorer(sale("seed")), archive=shop.archive_of_another_machine)
+
+    with capture_logs() as lines:
+        for _ in range(3):
+            await started.refresh()
+    lacking = started.lacking or ""
+    await shop.stores.sales.put([sale("s1")])
+    await started.refresh()
+
+    assert "the store lost all sales (s:{sales}:json): its log of changes names 3 that" in lacking
+    [line] = [one for one in lines if one["log_level"] == "warning"]
+    assert "run `python -m app load --data DIR`" in line["event"]
+    assert (started.lacking, open_now(started)) == (None, ["s1"])
+
+
+async def test_a_shop_that_deleted_all_its_sales_lost_none(
+    shop: Shop, running: CatalogueFollower
+) -> None:
+    for sale_id in ("s1", "s2", "out"):
+        await shop.stores.sales.delete(sale_id)
+    started = shop.live(scorer(sale("seed")), archive=shop.archive_of_another_machine)
+
+    for live in (running, started):
+        await live.refresh()
+
+        assert (open_now(live), live.lacking) == ([], None)
+
+
 async def test_a_worker_that_starts_while_the_store_is_empty_answers_what_its_machine_knew(
     shop: Shop, running: CatalogueFollower
 ) -> None:

@@ -86,6 +86,33 @@ def test_the_lowest_level_is_named(
     assert shown(sale("s1", now_us=NOW_US), by=by, level=missing) == (["s1"], named)
 
 
+@pytest.mark.parametrize(
+    ("level", "cause"),
+    [
+        (None, "nothing_open"),
+        (DegradationLevel.ANONYMOUS, "nothing_open"),
+        (DegradationLevel.REMEMBERED, "sales_lost"),
+    ],
+)
+def test_an_empty_answer_of_a_store_that_lost_sales_names_the_loss(
+    level: DegradationLevel | None, cause: str
+) -> None:
+    model = scorer(sale("closed", now_us=NOW_US, closes_at=NOW))
+    served = CatalogueVersion.from_content(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=model
+    )
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+    asked = RankingRequest(
+        RecommendationRequest("c1"), state, served, cause=CAUSES[level] if level else None
+    )
+
+    ranking = SlateRanker(Metrics()).rank(asked)
+
+    assert (ranking.sale_ids, ranking.degraded) == ((), DegradationLevel.EMPTY)
+    assert ranking.cause is not None
+    assert ranking.cause.name == cause
+
+
 def test_without_a_model_sales_are_ordered_by_events_of_weeks() -> None:
     """As by `popularity` of a shop without impressions: a sale of two weeks ago with 9 clicks."""
     model = scorer(*(sale(name, now_us=NOW_US) for name in ("new", "old", "unseen")))

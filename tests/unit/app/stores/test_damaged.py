@@ -42,6 +42,7 @@ from app.stores.sale import CHANGE_CATALOGUE
 from app.stores.store import Stores
 from models.catalogue.event_counts import grid_floor
 from models.domain.event import EventType, key
+from models.domain.sale import MAX_MARKETS
 from models.domain.units import HOUR_US, SECOND_US
 from tests.contract.test_lost_entries import ENTRY_BYTES
 from tests.contract.test_sale_store import sale, scores
@@ -174,12 +175,12 @@ async def test_an_unreadable_picture_is_deleted_by_its_bytes_only(
 
 
 async def test_a_refused_sale_keeps_its_unreadable_pictures(stores: Stores) -> None:
-    await stores.sales.put([sale("s1")])
+    most = [f"m{n}" for n in range(MAX_MARKETS)]
+    await stores.sales.put([sale("s1"), sale("s2", markets=most)])
     await store(stores, "HSET", PICTURES, "2s1", b"abc")
-    many = sale("s1", markets=[f"m{n}" for n in range(64)])
 
     with pytest.raises(TooManyMarketsError):
-        await stores.sales.put([many], without=[("s1", 2)])
+        await stores.sales.put([sale("s1", markets=["another"])], without=[("s1", 2)])
 
     assert await stores.connection.execute("HLEN", PICTURES, doing="counting") == 1
 
