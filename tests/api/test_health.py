@@ -22,7 +22,7 @@ from app.stores.keys import SALES as SALES_KEY
 from app.stores.picture import LabelledPicture
 from app.stores.plan import PlanStore
 from app.stores.store import Stores
-from models.domain.sale import PictureScores
+from models.domain.sale import MAX_MARKETS, PictureScores
 from models.domain.units import HOUR_US
 from models.neighbours.search import EMBEDDING_SIZE
 from tests.api.conftest import SALES
@@ -309,13 +309,13 @@ async def test_a_damaged_picture_is_named_and_a_put_of_its_sale_mends_it(
         change = ("ZADD", CHANGES, 2**52, f"p1{sale_id}")
         await stores.connection.execute(*change, doing="telling of it")
     await stores.connection.execute("SET", VERSION, 2**52, doing="telling of it")
-    await stores.sales.put([sale("new")])
+    await stores.sales.put([sale("new"), sale("other", markets=["fr"])])
 
     full = await answer_with(client, FULL, "unreadable")
     read = await client.get("/v1/sales/alps")
     answer = await client.get("/v1/recommendations")
     await answer_with(client, "/metrics", 'vitrine_unreadable_records{kind="pictures"} 2.0')
-    many = sale("rome", markets=[f"m{number}" for number in range(64)])
+    many = sale("rome", markets=[f"m{number}" for number in range(MAX_MARKETS)])
     refused = await client.post("/v1/sales", content=many.model_dump_json(exclude_defaults=True))
     kept = await stores.connection.execute("HEXISTS", PICTURES, "1rome", doing="looking for it")
     await client.put("/v1/sales/alps", json=json.loads(sale("alps").model_dump_json()))
