@@ -6,7 +6,8 @@ again: an operator loaded it, or every lost sale was put or deleted anew.
 
 Protocol: the store has a generation, made anew when it is filled from empty, and a version that
 rises with each change. Workers that know more than the store mark it as distrusted (empty
-generation), and vouch for it once it is complete.
+generation), and vouch for it once it is complete. A lost generation is no such mark: they compare
+all sales, and vouch for the store if it has them.
 """
 
 import asyncio

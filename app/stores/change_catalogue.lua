@@ -105,6 +105,6 @@ for i = 3, #ARGV, 2 do
 end
 if n_changes == 0 then return {stored, 0, unknown, refused.markets, refused.attributes} end
 redis.call('SET', version_key, string.format('%.0f', version))
--- A version without a generation marks an incomplete catalogue, see distrust_catalogue.lua.
+-- Only of an empty store: a generation that is lost, or distrusted, is made anew by who vouches.
 if stored == 0 then redis.call('SET', KEYS[5], string.format('%.0f', version)) end
 return {version, n_changes, unknown, refused.markets, refused.attributes}

@@ -4,7 +4,7 @@
 --
 -- KEYS  version, generation
 -- ARGV  1 the generation that the worker saw, 2 the version that it knows
-if generation_in(KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+if generation_in(KEYS[2], KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[2], DISTRUSTED) end
 if tonumber(version_in(KEYS[1])) < tonumber(ARGV[2]) then
   redis.call('SET', KEYS[1], ARGV[2])
 end

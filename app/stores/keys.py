@@ -32,7 +32,7 @@ windows, impressions and profiles is in their keys, so that another form is neve
 ``s:{sales}:markets``       hash: market → sales that name it
 ``s:{sales}:attributes``    hash: name of an attribute → sales that have it
 ``s:{sales}:version``       the catalogue's version
-``s:{sales}:generation``    its first version: another one where the store was emptied, none
+``s:{sales}:generation``    its first version: another one where the store was emptied, 0
                             where the catalogue is known to lack something
 ``s:{sales}:vouched``       version at which the catalogue was last said to be whole
 ``b:{bundles}:wanted``      hash: ``active``, ``previous`` and ``shadow`` → bundle id

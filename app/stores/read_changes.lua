@@ -21,7 +21,7 @@ local n_pictures = redis.pcall('HLEN', KEYS[2])
 if type(n_pictures) ~= 'number' then n_pictures = 0 end
 
 local reply = {
-  generation_in(KEYS[5]),
+  generation_in(KEYS[5], KEYS[4]),
   reached,
   version_in(KEYS[6]),
   redis.call('HLEN', KEYS[1]),

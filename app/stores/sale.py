@@ -70,7 +70,7 @@ class SaleChanges:
 
     Attributes:
         generation: Id of the store's content, new once the store was emptied; empty if the store
-            has no sales yet or its catalogue is marked as incomplete.
+            has no sales yet or its catalogue is marked as incomplete, "0" if it is lost or damaged.
         version: Pass it to the next call; the same if nothing changed, less if changes were lost.
         vouched: Version at which the catalogue was last marked as complete, 0 if never.
         n_sales: Sales in the store now.

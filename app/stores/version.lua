@@ -8,9 +8,15 @@ local function version_in(key)
   return is_version and text or '0'
 end
 
--- Returns the generation, '' if there is none. A damaged one is '0', which no worker knows: workers
--- compare all sales, and vouch for the catalogue if it is whole.
-local function generation_in(key)
-  return redis.call('EXISTS', key) == 1 and version_in(key) or ''
+-- Stored as the generation of an incomplete catalogue: no change has the version 0.
+local DISTRUSTED = '0'
+
+-- Returns the generation, '' if the catalogue is distrusted or has no version yet. A lost or damaged
+-- one is '0', which no worker knows: workers compare all sales, and vouch for the catalogue if it is
+-- whole.
+local function generation_in(key, version_key)
+  local text = redis.pcall('GET', key)
+  local is_new = not text and version_in(version_key) == '0'
+  return (text == DISTRUSTED or is_new) and '' or version_in(key)
 end
 

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.catalogue.catalogue_follower import CatalogueFollower
-from app.stores.keys import CHANGES, SALES, VERSION
+from app.stores.keys import CHANGES, GENERATION, SALES, VERSION
 from models.domain.event import to_us
 from models.domain.sale import Sale
 from tests.shop import sale, scorer
@@ -288,6 +288,23 @@ async def test_a_hash_of_sales_that_alone_is_lost_is_missed(
 
     assert [open_now(live) for live in (running, started)] == [["s1", "s2"]] * 2
     assert running.lacking is not None
+
+
+async def test_a_generation_that_alone_is_lost_is_no_loss_and_is_made_anew(
+    shop: Shop, running: CatalogueFollower
+) -> None:
+    await shop.stores.connection.execute("DEL", GENERATION, doing="evicting")
+    started = shop.live(scorer(sale("seed")), archive=shop.archive_of_another_machine)
+    await started.refresh()
+    at_once = open_now(started), started.lacking
+
+    for live in (running, running, started):
+        await live.refresh()
+
+    assert at_once == (["s1", "s2"], None)
+    assert [open_now(live) for live in (running, started)] == [["s1", "s2"]] * 2
+    assert [live.lacking for live in (running, started)] == [None, None]
+    assert int((await shop.stores.sales.changes(0)).generation) > 0
 
 
 async def test_a_worker_that_knows_nothing_says_that_others_know_more(

@@ -92,6 +92,20 @@ async def test_a_damaged_scalar_of_the_catalogue_is_written_anew(
     assert await found_damage(stores) == []
 
 
+async def test_a_lost_generation_is_no_mark_of_an_incomplete_catalogue(stores: Stores) -> None:
+    version = await stores.sales.put([sale("s1")])
+    await store(stores, "DEL", GENERATION)
+    lost = await stores.sales.changes(0)
+    await stores.sales.distrust(lost.generation, version)
+    marked = await stores.sales.changes(0)
+    await stores.sales.vouch()
+    whole = await stores.sales.changes(0)
+
+    assert (lost.generation, marked.generation) == ("0", "")
+    assert int(whole.generation) == whole.vouched > version
+    assert await found_damage(stores) == []
+
+
 @pytest.mark.parametrize("name", [VERSION, GENERATION, VOUCHED])
 async def test_a_scalar_of_the_catalogue_of_another_type_is_written_anew(
     stores: Stores, name: str
