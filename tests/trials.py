@@ -43,6 +43,19 @@ RECORDED: Final[Mapping[str, object]] = {
 }
 """A row of the file of exposures, but for the answer's id, time and slate."""
 
+INTERLEAVED: Final[Mapping[str, object]] = {
+    "experiment": "both",
+    "first": "control",
+    "second": "other",
+    "teams": ["control", "other"],
+    "snapshot_id": "c.n",
+    "bundle_id": "b2",
+    "order_by": "meta",
+    "diversity": 0.0,
+    "feature_hash": "",
+}
+"""The column of an interleaved slate of two sales."""
+
 
 def two_arms(salt: str = "salt", *, treatment_bp: int = 5_000, name: str = "trial") -> Experiment:
     """Return an experiment of two weeks with a control and a treatment."""

@@ -74,7 +74,7 @@ def served(
     rng = np.random.default_rng(8)
     sales = pl.read_parquet(world / "sales.parquet")["sale_id"].to_list()
     n_customers = max(5, round(N_CUSTOMERS * proof_share))
-    with serving(folder, "--bundle", str(bundle)) as service:
+    with serving(folder, "--bundle", str(bundle), VITRINE_EXPLORED_SHARE="0.02") as service:
         service.wait_until("/health/ready", status=200)
         for number in range(n_customers):
             visit(service, f"c{number:07d}" if number % 2 else f"new{number}", sales, rng)

@@ -121,6 +121,7 @@ def _valued(valuation: Valuation) -> list[Block]:
         "weights were cut at": f"{support.clip:.3g}",
         "answers with a cut weight": f"{support.clipped_rounds:.2%}",
         "weight that was cut off": f"{support.clipped_mass:.2%}",
+        "of the target's slates, never shown": f"{support.unsupported:.2%}",
     }
     return [
         BarPlot("Value a slate", bars),

@@ -54,7 +54,9 @@ def judged(exposures: pl.DataFrame, *, until_us: int, window_us: int) -> LoggedA
     """Choose the answers that can be judged, and count the others.
 
     Left out are answers that had to do without something (every policy would have), that
-    ranked the caller's own candidates, that showed nothing, and whose window is not over.
+    ranked the caller's own candidates, that interleaved two policies (their places are certain
+    but for coins between two sales, which is no support for a third policy), that showed
+    nothing, and whose window is not over.
 
     Args:
         exposures: Rows of the file of exposures.
@@ -73,6 +75,7 @@ def judged(exposures: pl.DataFrame, *, until_us: int, window_us: int) -> LoggedA
     for reason, keeps in (
         ("degraded", pl.col("degraded").is_null()),
         ("own_candidates", pl.col("candidates").is_null()),
+        ("interleaved", pl.col("interleaving").is_null()),
         ("empty", pl.col("slate").list.len() > 0),
         ("window_not_over", pl.col("now_us") + window_us <= until_us),
     ):
@@ -86,8 +89,8 @@ def judged(exposures: pl.DataFrame, *, until_us: int, window_us: int) -> LoggedA
 def at_own_temperature(chosen: LoggedAnswers) -> tuple[LoggedAnswers, float]:
     """Keep the answers of policies that draw by Plackett-Luce, and return their temperature.
 
-    A target of that temperature differs from the log by its scores alone; one without chance
-    needs logs in which chance made its very slates.
+    A target of that temperature differs from the drawn slates of the log by its scores alone;
+    one without chance needs logs in which chance made its very slates.
 
     Raises:
         NoTemperatureError: If no answer is of such a policy, or they are of several temperatures.

@@ -12,6 +12,9 @@ from training.off_policy.rounds import Rounds
 # Rewarded rounds that a log must be worth, below which nothing is estimated: of rare rewards these
 # decide how wide and how true an interval is (tests/unit/training/off_policy/test_coverage.py).
 MIN_REWARDED: Final = 30.0
+# Share of the target policy's slates that a log may lack. Chosen: a tenth of the margin that a
+# promotion's estimate may lose (`models.promotion.rule.EstimateRules`).
+MAX_UNSUPPORTED: Final = 0.01
 _TOLERANCE: Final = 1e-9  # rounding of products of probabilities
 # One log in 16,000 goes beyond by chance; a heavy tail of weights also does, and should.
 _STANDARD_ERRORS: Final = 4.0
@@ -48,6 +51,8 @@ class Support:
         clip: Where weights were cut.
         clipped_rounds: Share of rounds with a weight that was cut.
         clipped_mass: Share of the weights of whole slates that was cut off.
+        unsupported: Share of the target policy's slates that the log never shows, because it was
+            certain of another sale: what they bring is in no estimate.
     """
 
     n_rounds: int
@@ -59,6 +64,7 @@ class Support:
     clip: float
     clipped_rounds: float
     clipped_mass: float
+    unsupported: float
 
 
 def effective_size(weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -94,11 +100,12 @@ def require_support(
 
     Raises:
         NoSupportError: If the log was made without chance where the target policy does
-            otherwise, or the weights do not average 1: the target policy shows what the
-            logging policy never did, or logged propensities are not those it acted by.
+            otherwise in more than `MAX_UNSUPPORTED` of its slates, or the weights do not average
+            1: the target policy shows what the logging policy never did, or logged propensities
+            are not those it acted by.
         TooFewRoundsError: If the log is worth too few rewarded rounds.
     """
-    _require_chance(rounds)
+    unsupported = _require_chance(rounds)
     effective = effective_size(weights).tolist()
     is_rewarded = (rounds.rewards != 0).any(axis=1)
     rewarded = float(effective_size(weights[is_rewarded, -1:]).sum())
@@ -123,25 +130,31 @@ def require_support(
         clip=clip,
         clipped_rounds=float((rounds.weights > clip).any(axis=1).mean()),
         clipped_mass=1 - float(weights[:, -1].sum()) / float(whole.sum()),
+        unsupported=unsupported,
     )
 
 
-def _require_chance(rounds: Rounds) -> None:
-    """Refuse rounds whose logged sale was certain where the target may show another."""
-    missing = (rounds.logging > 1 - _TOLERANCE) & (rounds.target < 1 - _TOLERANCE)
-    # Below a slate that the target policy never shows, nothing is asked of the log.
+def _require_chance(rounds: Rounds) -> float:
+    """Refuse a log that was too often certain of another sale than the target policy's.
+
+    Returns the share of the target policy's slates that the log therefore never shows.
+    """
+    # How likely the target policy comes to each place of the log: deep in a certain slate of a
+    # mixture, a propensity rounds to 1 where that is as good as never.
     above = np.hstack([np.ones((len(rounds), 1)), rounds.weights[:, :-1]])
-    missing &= above > 0
-    n_missing = int(missing.any(axis=1).sum())
-    if n_missing:
+    lacking = np.where(rounds.logging == 1, above * (1 - rounds.target), 0.0)
+    unsupported = float(lacking.sum()) / max(len(rounds), 1)
+    if unsupported > MAX_UNSUPPORTED:
+        missing = lacking > _TOLERANCE
         # The chance that the target policy gives to what the log never tried.
         mass = float((1 - rounds.target[missing]).mean())
         msg = (
-            f"no support: {n_missing} of {len(rounds)} logged slates were made without chance "
-            f"(propensity 1) where the target policy shows another sale with probability "
-            f"{mass:.2g} on average; log with exploration first"
+            f"no support: {int(missing.any(axis=1).sum())} of {len(rounds)} logged slates were "
+            f"made without chance (propensity 1) where the target policy shows another sale with "
+            f"probability {mass:.2g} on average; explore first, or judge fewer positions"
         )
         raise NoSupportError(msg)
+    return unsupported
 
 
 def _require_mean_of_one(rounds: Rounds) -> None:

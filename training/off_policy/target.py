@@ -65,6 +65,12 @@ class TargetPolicy:
         ):
             msg = "a target policy explores by Plackett-Luce and without diversity, or not at all"
             raise TargetError(msg)
+        if explores is not None and explores.share < 1:
+            msg = (
+                f"a target policy draws all slates or none, not a share of {explores.share:g}: "
+                "leave the share out"
+            )
+            raise TargetError(msg)
 
     def view(self, query: Query, shown: NDArray[np.int64], *, rng: np.random.Generator) -> View:
         """Score a query and look at the slate that was logged for it.

@@ -1,7 +1,9 @@
 """The commands on files as a service exports them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,25 +22,26 @@ from models.query.query import Context, Query
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
 from models.slate.slate import make_slate
-from models.slate.slate_policy import PlackettLuce, SlatePolicy
-from tests.trials import RECORDED
+from models.slate.slate_policy import PlackettLuce, SlatePolicy, usual_exploration
+from tests.trials import INTERLEAVED, RECORDED
 from training.__main__ import app
 from training.simulator.parameters import DAY_US
 
 N_ANSWERS = 400
+N_USUAL = 3_000
 TEMPERATURE = 2.0
 
 
-def slates(scorer: Scorer, now_us: int) -> list[list[dict[str, object]]]:
+def slates(
+    scorer: Scorer, now_us: int, *, exploration: PlackettLuce, n: int
+) -> list[list[dict[str, Any]]]:
     """Slates of two, drawn from the bundle's own scores, with their propensities."""
     catalogue = scorer.seed_catalogue()
     rows = catalogue.eligible(None, now_us)
     query = Query(Window.empty(), Profile.empty(), catalogue, Context(now_us), rows)
     scores = scorer.score(query)
-    policy = SlatePolicy(exploration=PlackettLuce(temperature=TEMPERATURE))
-    drawn = [
-        make_slate(query, scores, policy=policy, limit=2, seed=seed) for seed in range(N_ANSWERS)
-    ]
+    policy = SlatePolicy(exploration=exploration)
+    drawn = [make_slate(query, scores, policy=policy, limit=2, seed=seed) for seed in range(n)]
     return [
         [
             {"sale_id": catalogue.sales[rows[pick]].sale_id, "rank": rank, "propensity": chance}
@@ -53,15 +56,33 @@ def slates(scorer: Scorer, now_us: int) -> list[list[dict[str, object]]]:
 @pytest.fixture(scope="module")
 def exported(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a service leaves behind that showed 400 visitors slates; 100 clicked the first sale."""
-    bundle, world = tiny_bundle
     folder = tmp_path_factory.mktemp("off-policy")
+    drawn = PlackettLuce(temperature=TEMPERATURE)
+
+    def shown(scorer: Scorer, now_us: int) -> list[dict[str, Any]]:
+        made = slates(scorer, now_us, exploration=drawn, n=N_ANSWERS)
+        return [{"slate": slate} for slate in made]
+
+    export(folder, tiny_bundle, shown, clicked=lambda number, _: number % 4 == 0)
+    return folder
+
+
+def export(
+    folder: Path,
+    tiny_bundle: tuple[Path, Path],
+    shown: Callable[[Scorer, int], list[dict[str, Any]]],
+    *,
+    clicked: Callable[[int, str], bool],
+) -> None:
+    """Write answers, and clicks at the first sale of those whose number and sale are clicked."""
+    bundle, world = tiny_bundle
     scorer = Scorer.load(read_bundle(bundle))
     events = pl.read_parquet(world / "events.parquet")
     end_us = int(events["at"].dt.epoch("us").to_numpy().max())
     now_us = end_us - 2 * DAY_US
     (folder / content_file("c")).write_bytes(scorer.snapshot.to_bytes())
     (folder / counts_file("n")).write_bytes(scorer.counts.to_bytes())
-    answers = [
+    answers: list[dict[str, Any]] = [
         {
             **RECORDED,
             "recommendation_id": f"r{number}",
@@ -77,9 +98,9 @@ def exported(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
                     "is_forced": False,
                 }
             ],
-            "slate": slate,
+            **columns,
         }
-        for number, slate in enumerate(slates(scorer, now_us))
+        for number, columns in enumerate(shown(scorer, now_us))
     ]
     pl.DataFrame(answers, schema=FILE_COLUMNS).write_parquet(folder / "exposures.parquet")
     clicks = pl.DataFrame(
@@ -88,16 +109,16 @@ def exported(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
                 "event_id": f"click{number}",
                 "customer_id": f"visitor{number}",
                 "type": "click",
-                "sale_id": answers[number]["slate"][0]["sale_id"],
+                "sale_id": one["slate"][0]["sale_id"],
                 "at": from_us(now_us + HOUR_US),
                 "exposure_id": f"r{number}",
             }
-            for number in np.arange(N_ANSWERS)[::4].tolist()
+            for number, one in enumerate(answers)
+            if clicked(number, one["slate"][0]["sale_id"])
         ]
     ).with_columns(pl.col("at").cast(events.schema["at"]))
     pl.concat([events, clicks], how="diagonal").write_parquet(folder / "events.parquet")
     (folder / "sales.parquet").write_bytes((world / "sales.parquet").read_bytes())
-    return folder
 
 
 def run(exported: Path, bundle: Path, *more: str) -> Result:
@@ -130,8 +151,57 @@ def test_the_logging_policy_has_the_value_that_was_logged(
     assert found["left_out"]["window_not_over"] == 0
     assert "cascade-dr" in page.read_text(encoding="utf-8")
     estimate = OffPolicyEstimate.model_validate(found)
-    rule = estimate_finding(EstimateRules(estimator="ips"), estimate, explores=True)
+    rule = estimate_finding(EstimateRules(estimator="ips"), estimate, drawn_share=1.0)
     assert (estimate.bundle, rule.found) == (tiny_bundle[0].name, pytest.approx(0.0))
+
+
+@pytest.mark.slow
+def test_a_log_of_the_default_share_values_the_drawn_slates(
+    tiny_bundle: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """All click at the first sale unless it is the model's best: 98% of slates bring nothing.
+
+    Slates that are always drawn bring a click with the probability that another sale is drawn
+    first, by the softmax of the log-odds over the temperature. What was drawn and begins with
+    another sale has the propensity ``0.02 * target``, so ips weighs each such click by 50.
+    """
+    exploration = usual_exploration(0.02)
+    assert exploration is not None
+    best: list[str] = []
+    truth: list[float] = []
+
+    def shown(scorer: Scorer, now_us: int) -> list[dict[str, Any]]:
+        catalogue = scorer.seed_catalogue()
+        rows = catalogue.eligible(None, now_us)
+        query = Query(Window.empty(), Profile.empty(), catalogue, Context(now_us), rows)
+        scores = scorer.score(query)
+        best.append(catalogue.sales[int(rows[np.argmax(scores.order)])].sale_id)
+        odds = np.exp(np.log(scores.probabilities / (1 - scores.probabilities)) / 0.3)
+        truth.append(1 - float(odds.max() / odds.sum()))
+        text = exploration.model_dump_json()
+        made = slates(scorer, now_us, exploration=exploration, n=N_USUAL)
+        usual = [{"slate": slate, "exploration": text} for slate in made]
+        certain = [
+            [{**one, "propensity": chance} for one, chance in zip(slate, (0.5, 1.0), strict=True)]
+            for slate in made[: N_USUAL // 50]
+        ]
+        both = [{"slate": slate, "interleaving": INTERLEAVED} for slate in certain]
+        return [*usual, *both]
+
+    export(tmp_path, tiny_bundle, shown, clicked=lambda _, sale_id: sale_id != best[0])
+
+    done = run(tmp_path, tiny_bundle[0], "--json")
+
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    n_clicks = round(found["logged"]["value"] * N_USUAL)
+    assert found["left_out"] | {"interleaved": N_USUAL // 50, "not_drawn": 0} == found["left_out"]
+    assert found["support"]["n_rounds"] == N_USUAL
+    assert found["support"]["unsupported"] == 0.0
+    assert found["target"]["ips"]["value"] == pytest.approx(50 * n_clicks / N_USUAL)
+    for name in ("ips", "snips", "rips"):
+        interval = found["target"][name]
+        assert interval["low"] < truth[0] < interval["high"], name
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from models.experiments.exposure_record import FILE_COLUMNS
 from models.slate.slate_policy import Exploration, NewSaleSlots, PlackettLuce, SlatePolicy
 from tests import shop
 from tests.logs import HOUR, NOON, Row, event_table
-from tests.trials import RECORDED
+from tests.trials import INTERLEAVED, RECORDED
 from tests.worlds import Silent
 from training.off_policy.logged_answers import (
     AnswersError,
@@ -151,6 +151,23 @@ def test_answers_made_without_chance_say_nothing_of_a_policy_that_draws(snapshot
         value_policy(log_of(answers, snapshots), seed=0)
 
 
+def test_interleaved_answers_do_not_refuse_the_log_of_the_others(snapshots: Path) -> None:
+    """The upper one of a pair has a coin, the lower one is certain; the rest drew evenly."""
+    answers = [answer(f"c{number}", "s1", "s3") for number in range(120)]
+    clicks = [click("s3", f"c{number}", exposure=f"c{number}") for number in range(30)]
+    both = [
+        answer(f"i{number}", "s1", "s2", propensities=[0.5, 1.0], interleaving=INTERLEAVED)
+        for number in range(12)
+    ]
+
+    rounds = log_of([*answers, *both], snapshots, *clicks)
+
+    assert len(rounds) == 120
+    valuation = value_policy(rounds, seed=0)
+    assert [one.value for one in valuation.target.values()] == pytest.approx([0.25] * 6)
+    assert valuation.support.unsupported == 0.0
+
+
 def explored(number: int, exploration: Exploration | None) -> dict[str, object]:
     text = None if exploration is None else exploration.model_dump_json()
     return {**answer(f"c{number}", "s1"), "exploration": text}
@@ -186,6 +203,7 @@ def test_answers_that_cannot_be_judged_are_counted_by_reason() -> None:
         answer("kept", "s1"),
         answer("low", "s1", degraded="popularity"),
         answer("own", "s1", candidates=["s1"]),
+        answer("both", "s1", "s2", interleaving=INTERLEAVED),
         answer("none"),
         answer("late", "s1", now=from_us(NOON + 25 * HOUR)),
     ]
@@ -197,6 +215,7 @@ def test_answers_that_cannot_be_judged_are_counted_by_reason() -> None:
     assert chosen.left_out == {
         "degraded": 1,
         "own_candidates": 1,
+        "interleaved": 1,
         "empty": 1,
         "window_not_over": 1,
     }
@@ -225,6 +244,7 @@ def test_a_missing_snapshot_is_named(tmp_path: Path) -> None:
         (SlatePolicy(order_by="nobody"), "no policy 'nobody'; this bundle has meta,"),
         (SlatePolicy(exploration=NewSaleSlots()), "explores by Plackett-Luce"),
         (SlatePolicy(diversity=0.5, exploration=PlackettLuce(temperature=1)), "without diversity"),
+        (SlatePolicy(exploration=PlackettLuce(temperature=1, share=0.02)), "not a share of 0.02"),
     ],
 )
 def test_a_policy_whose_probabilities_nobody_can_tell_is_refused(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.slate.exploration import plackett_luce, plackett_luce_propensities
 from training.off_policy.policy_value import value_policy
 from training.off_policy.rounds import Rounds
 from training.off_policy.support import (
@@ -54,6 +55,43 @@ def test_a_certain_log_says_everything_of_the_same_policy() -> None:
 
     assert found.effective == (100.0,)
     assert found.mean_weight == 1.0
+
+
+def test_what_few_certain_slates_leave_out_is_reported() -> None:
+    """One of 500 is certain of a sale that the target shows with 0.4."""
+    rounds = log([0.5, 1.0], [0.5, 0.4], copies=500)
+    few = np.array([*range(499), 500])
+    columns = {
+        name: getattr(rounds, name)[few]
+        for name in ("rewards", "logging", "target", "predicted", "expected", "direct", "units")
+    }
+
+    found = support(Rounds(**columns))
+
+    assert found.unsupported == pytest.approx(0.6 / 500)
+    assert support(log([0.5], [0.5])).unsupported == 0.0
+
+
+def test_a_place_that_only_rounding_makes_certain_is_not_called_one_without_chance() -> None:
+    """Of 100 equal sales ten in a given order are drawn once in 10^20 answers.
+
+    So of slates that are not drawn the last propensities are 1 in floating point. The target
+    draws from a reversed order, so that the log is worth little to it: that is what is wrong.
+    """
+    utilities = np.linspace(0.1, 0.0, num=100)
+    reversed_too = utilities[::-1]
+    ranking = np.arange(100)
+    slates = [
+        plackett_luce(ranking, utilities, limit=10, share=0.02, seed=seed) for seed in range(500)
+    ]
+    logging = np.array([slate.propensities for slate in slates])
+    target = np.array([plackett_luce_propensities(reversed_too, slate.picks) for slate in slates])
+    none = np.zeros_like(target)
+    rounds = Rounds(none + 1.0, logging, target, none, none, none, np.arange(500))
+
+    assert (logging == 1).any()
+    with pytest.raises(TooFewRoundsError, match="500 logged slates, 500 with a reward"):
+        support(rounds)
 
 
 def test_nothing_is_asked_below_a_slate_that_the_target_never_shows() -> None:
