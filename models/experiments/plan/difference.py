@@ -28,7 +28,8 @@ def changes(before: Plan, after: Plan) -> tuple[str, ...]:
 
 
 def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
-    yield "default", plan.default.model_dump_json()
+    # An unset field follows the service's settings, and an explicit null does not.
+    yield "default", plan.default.model_dump_json(exclude_unset=True)
     if plan.holdout is not None:
         yield "holdout", plan.holdout.model_dump_json()
     for layer in plan.layers:
