@@ -73,22 +73,23 @@ class ShadowMetrics:
 
 
 class ExplorationMetrics:
-    """Exploration metrics: answers that it changed, and its price in expected purchases."""
+    """Exploration metrics: answers that it changed, and its price in expected outcomes."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         new = _Factory(registry)
         self.answers = new.counter("explored_answers", "Answers that exploration changed.")
-        self.purchases = new.counter(
-            "exploration_purchases",
-            "Purchases that explored answers are expected to bring less, or more.",
+        self.outcomes = new.counter(
+            "exploration_outcomes",
+            "Purchases, or clicks of a bundle that learned these, that explored answers are "
+            "expected to bring less, or more.",
             labels="outcome",
         )
 
     def record(self, cost: float) -> None:
-        """Count an explored answer, and the purchases that it is expected to lose."""
+        """Count an explored answer, and the outcomes that it is expected to lose."""
         self.answers.inc()
         # Counters never fall, and an explored slate may be the better one.
-        self.purchases.labels("lost" if cost >= 0 else "gained").inc(abs(cost))
+        self.outcomes.labels("lost" if cost >= 0 else "gained").inc(abs(cost))
 
 
 class DriftMetrics:

@@ -234,6 +234,7 @@ def _promotion_controller(
         counter=AnswerCounter(),
         results=ExportedResults(exports, rules=Rules(), pool=pool) if exports else None,
         metrics=metrics,
+        usual=usual_exploration(settings.explored_share),
     )
 
 
@@ -253,9 +254,7 @@ def _recommender(
         clock=clock,
         ranker=SlateRanker(metrics, drift=Drift(metrics.drift)),
         exposures=ExposureQueue(stores.exposures, archive, pool=pool, metrics=metrics),
-        origin=Origin(
-            promotions.plan, scoring_versions(), usual_exploration(settings.explored_share)
-        ),
+        origin=Origin(promotions.plan, scoring_versions(), promotions.usual),
         degradation=Degradation(time.monotonic),
         shadow=Shadow(live, pool=pool, metrics=metrics.shadow, counter=counter),
         counts=AnswerCounts(metrics, counter),

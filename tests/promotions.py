@@ -24,7 +24,7 @@ def evidence(
     *,
     serving: str = "b1",
     counts: Mapping[str, int] | None = None,
-    explores: bool = False,
+    drawn_share: float = 0.0,
     undone: str = "",
     interleaved: InterleavingResults | None = None,
 ) -> Evidence:
@@ -33,7 +33,7 @@ def evidence(
         serving=serving,
         counts=counts or {},
         n_without=0,
-        explores=explores,
+        drawn_share=drawn_share,
         undone=undone,
         interleaved=interleaved,
     )

@@ -30,6 +30,7 @@ from models.experiments.plan.plan import Plan
 from models.promotion.canary_plan import with_canary, with_interleaving
 from models.promotion.check import Finding
 from models.promotion.promotion import Evidence, Promotion, Stage
+from models.slate.slate_policy import PlackettLuce
 
 # Ten polls; chosen, not measured. A deciding worker that dies is replaced after this time.
 LEASE_S: Final = 5.0
@@ -57,6 +58,7 @@ class PromotionController:
     counter: AnswerCounter
     results: ExportedResults | None  # a worker without exports never takes the lease
     metrics: Metrics
+    usual: PlackettLuce | None  # exploration of policies that do not say theirs
     _current: StoredPromotion | None = None
     _unreadable: int | None = None
     _unsent: CountBatch | None = None
@@ -141,7 +143,7 @@ class PromotionController:
         """Collect what the rules of a running promotion judge."""
         wanted = await self.active.store.wanted()
         reports = await self.active.store.reports()
-        known = _StageResults()
+        default, known = self.plan.current.plan.default, _StageResults()
         if promotion.stage in _UNSEEN:
             undone = "" if wanted.shadow == promotion.candidate else "its shadow was ended by hand"
         else:
@@ -155,7 +157,7 @@ class PromotionController:
             serving=wanted.active,
             counts=await self.store.counts(promotion.number),
             n_without=sum(report.shadow != promotion.candidate for report in reports),
-            explores=self.plan.current.plan.default.exploration is not None,
+            drawn_share=default.exploring(self.usual).drawn_share,
             undone=undone if promotion.is_settled else "",
             results=known.canary,
             interleaved=known.interleaved,

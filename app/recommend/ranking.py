@@ -58,7 +58,7 @@ class Ranking:
         slate: The sales shown, by rank.
         feature_hash: Hash of the feature matrix of all candidates; empty without a model.
         cause: Why the answer is degraded; None for a full answer.
-        exploration_cost: Purchases that exploration is expected to lose; None where it changed
+        exploration_cost: Outcomes that exploration is expected to lose; None where it changed
             nothing.
         interleaving: The second policy and the team of each place; None for a slate of one policy.
     """

@@ -12,8 +12,6 @@ from models.promotion.rule import EstimateRules
 
 RULE: Final = "estimate"
 
-_NO_CHANCE: Final = "the default policy of the plan is not randomised, so no estimate is awaited"
-
 
 class OffPolicyEstimate(BaseModel):
     """The part of the output of ``python -m training off-policy --json`` that the rule reads."""
@@ -33,19 +31,23 @@ class OffPolicyEstimate(BaseModel):
 
 
 def estimate_finding(
-    rules: EstimateRules, estimate: OffPolicyEstimate | None, *, explores: bool
+    rules: EstimateRules, estimate: OffPolicyEstimate | None, *, drawn_share: float
 ) -> Finding:
     """Check an estimate against its rule.
 
     Args:
         rules: The rule.
         estimate: The last one that was submitted; None without.
-        explores: Whether served answers are randomised; otherwise no estimate is awaited.
+        drawn_share: Share of answers that the default policy draws by Plackett-Luce.
     """
     if estimate is None:
-        if explores:
+        if drawn_share >= rules.min_drawn:
             return _found(State.OPEN, rules, said="no off-policy estimate was submitted yet")
-        return _unsupported(rules, _NO_CHANCE)
+        few = (
+            f"none was submitted, and none is awaited: {drawn_share:.1%} of answers are drawn by"
+            f" chance, below {rules.min_drawn:.1%}"
+        )
+        return _unsupported(rules, few)
     if estimate.refusal is not None:
         return _unsupported(rules, estimate.refusal)
     logged = estimate.logged.value

@@ -58,7 +58,8 @@ class Evidence:
         serving: The active bundle.
         counts: Sums of the workers' counts for this promotion.
         n_without: Workers that have not loaded the candidate.
-        explores: Whether served answers are randomised.
+        drawn_share: Share of answers that the plan's default policy draws by Plackett-Luce, by
+            the plan or else by the service's setting.
         undone: The part of the stage that was reverted by hand; empty if none.
         results: Of the canary's experiment; None where there are none.
         interleaved: Of the interleaving; None where there are none.
@@ -68,7 +69,7 @@ class Evidence:
     serving: str
     counts: Mapping[str, int]
     n_without: int
-    explores: bool
+    drawn_share: float
     undone: str = ""
     results: Results | None = None
     interleaved: InterleavingResults | None = None
@@ -204,7 +205,7 @@ class Promotion(BaseModel):
             limit = shadow.max_hours
         elif self.stage is Stage.ESTIMATE:
             rules = self.rules.estimate
-            found.append(estimate_finding(rules, self.estimate, explores=evidence.explores))
+            found.append(estimate_finding(rules, self.estimate, drawn_share=evidence.drawn_share))
             limit = rules.max_hours
         elif self.stage is Stage.INTERLEAVING:
             return (*found, *self._interleaving_findings(evidence, hours))

@@ -53,8 +53,14 @@ class EstimateRules(BaseModel):
     margin: Share = Field(
         default=0.1, description="Worse by so much of the logged value at most, for certain."
     )
+    min_drawn: Share = Field(
+        default=0.1,
+        description="Share of answers drawn by Plackett-Luce from which an estimate is awaited; of "
+        "fewer `without_support` decides at once, unless one was submitted.",
+    )
     without_support: Literal["canary", "stop"] = Field(
-        default="canary", description="What follows where the log says nothing of it."
+        default="canary",
+        description="What follows where no estimate is awaited, or the log supports none.",
     )
     max_hours: float = Field(default=168.0, gt=0, description="No estimate for longer: stopped.")
 

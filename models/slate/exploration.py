@@ -47,7 +47,7 @@ class Slate:
         return not np.array_equal(self.picks, self.unexplored)
 
     def cost(self, probabilities: NDArray[np.float64], p_examined: NDArray[np.float64]) -> float:
-        """Return the purchases that its exploration is expected to lose; below 0 for a gain.
+        """Return the outcomes that its exploration is expected to lose; below 0 for a gain.
 
         Args:
             probabilities: P(outcome at position 1) of every candidate, shape ``(n_candidates,)``.

@@ -65,6 +65,11 @@ class SlatePolicy(BaseModel):
             return self
         return self.model_copy(update={"exploration": usual})
 
+    @property
+    def drawn_share(self) -> float:
+        """Share of answers whose slates are drawn by Plackett-Luce."""
+        return self.exploration.share if isinstance(self.exploration, PlackettLuce) else 0.0
+
     def changed(self, change: "PolicyChange") -> Self:
         """Return the policy with what a variant changes of it."""
         return self.model_copy(update=change.fields())

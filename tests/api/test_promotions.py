@@ -41,6 +41,7 @@ RULES: dict[str, Any] = {
         "results": {"window_hours": 0.0005, "planned_units": 400},
     },
 }
+DRAWN: dict[str, Any] = {"kind": "plackett_luce", "temperature": 0.3}
 BLIND = RULES | {"shadow": RULES["shadow"] | {"min_overlap": 0.0}}
 """What nothing but customers who buy less can find."""
 SHARED = {"window_hours": 0.0005, "planned_units": 100}
@@ -68,10 +69,18 @@ def shelf(
 
 
 @pytest.fixture
-def settings(settings: Settings, shelf: dict[str, Path], tmp_path: Path) -> Settings:
+def explored_share() -> float:
+    """Most tests expect the order of the model."""
+    return 0.0
+
+
+@pytest.fixture
+def settings(
+    settings: Settings, shelf: dict[str, Path], tmp_path: Path, explored_share: float
+) -> Settings:
     serving = shelf["serving"]
     named = {"bundles": serving.parent, "bundle": serving.name, "exports": tmp_path / "out"}
-    return settings.model_copy(update=named)
+    return settings.model_copy(update={**named, "explored_share": explored_share})
 
 
 @pytest.fixture
@@ -192,9 +201,11 @@ def breached(promotion: dict[str, Any]) -> list[str]:
     return [one["rule"] for one in findings if one["state"] == "breached"]
 
 
+@pytest.mark.parametrize("explored_share", [0.02])
 async def test_a_good_candidate_reaches_everybody_step_by_step(
     shop: Shop, shelf: dict[str, Path]
 ) -> None:
+    """With the usual exploration: a share of 2% is none that an estimate is awaited for."""
     good, serving = shelf["good"].name, shelf["serving"].name
     await begun(shop.client, shelf["good"])
 
@@ -216,6 +227,11 @@ async def test_a_good_candidate_reaches_everybody_step_by_step(
         ("canary", 5_000),
         ("full", 0),
     ]
+    (estimate,) = [
+        one for one in promotion["decisions"][2]["findings"] if one["rule"] == "estimate"
+    ]
+    assert estimate["state"] == "held"
+    assert "2.0% of answers are drawn by chance, below 10.0%" in estimate["said"]
     for bundles, p in zip(seen, (0.3, 0.5), strict=True):
         n = sum(bundle == good for bundle in bundles.values())
         assert abs(n - N_CUSTOMERS * p) < 5 * math.sqrt(N_CUSTOMERS * p * (1 - p))
@@ -228,6 +244,23 @@ async def test_a_good_candidate_reaches_everybody_step_by_step(
     assert (now["active"], now["previous"], now["shadow"]) == (good, serving, None)
     assert (await shop.ask("visitor"))["bundle"] == good
     assert (await shop.ask("c1"))["assignments"] == []
+
+
+@pytest.mark.parametrize(
+    ("explored_share", "default"), [(1.0, {}), (0.0, {"exploration": {**DRAWN, "share": 0.5}})]
+)
+async def test_an_estimate_is_waited_for_where_the_service_or_the_plan_draws_enough_answers(
+    shop: Shop, shelf: dict[str, Path], default: dict[str, Any]
+) -> None:
+    put = await shop.client.put(PLAN, json={"default": default})
+    assert put.is_success, put.text
+    await begun(shop.client, shelf["good"])
+
+    await shop.comes_to("estimate")
+    found = (await shop.client.get(f"{URL}/1")).json()["findings"]
+
+    said = {one["rule"]: (one["state"], one["said"]) for one in found}
+    assert said["estimate"] == ("open", "no off-policy estimate was submitted yet")
 
 
 async def test_a_reversed_order_is_stopped_in_shadow(shop: Shop, shelf: dict[str, Path]) -> None:

@@ -118,7 +118,7 @@ def test_a_share_is_kept_for_its_hours() -> None:
 
 
 def test_with_chance_in_the_answers_an_estimate_is_waited_for() -> None:
-    known = evidence(counts=GOOD_SHADOW, explores=True)
+    known = evidence(counts=GOOD_SHADOW, drawn_share=1.0)
     waiting = stepped(begun(), known)
     refused = OffPolicyEstimate(bundle="b2", refusal="too few")
 

@@ -113,16 +113,35 @@ def estimated(low: float, high: float) -> OffPolicyEstimate:
 def test_an_estimate_must_lie_above_the_margin_with_all_of_its_interval(
     low: float, high: float, state: State
 ) -> None:
-    found = estimate_finding(EstimateRules(margin=0.1), estimated(low, high), explores=True)
+    found = estimate_finding(EstimateRules(margin=0.1), estimated(low, high), drawn_share=1.0)
 
     assert (found.state, found.found) == (state, pytest.approx(low / 0.2))
 
 
-def test_an_estimate_is_waited_for_only_where_the_log_can_say_something() -> None:
-    rules = EstimateRules()
+@pytest.mark.parametrize(
+    ("drawn_share", "state"), [(1.0, State.OPEN), (0.1, State.OPEN), (0.02, State.HELD)]
+)
+def test_an_estimate_is_waited_for_only_where_enough_answers_are_drawn(
+    drawn_share: float, state: State
+) -> None:
+    found = estimate_finding(EstimateRules(min_drawn=0.1), None, drawn_share=drawn_share)
 
-    assert estimate_finding(rules, None, explores=True).state is State.OPEN
-    assert estimate_finding(rules, None, explores=False).state is State.HELD
+    assert found.state is state
+
+
+def test_what_is_not_waited_for_says_how_many_answers_are_drawn() -> None:
+    rules = EstimateRules(without_support="stop")
+
+    found = estimate_finding(rules, None, drawn_share=0.02)
+
+    assert found.state is State.BREACHED
+    assert "none is awaited: 2.0% of answers are drawn by chance, below 10.0%" in found.said
+
+
+def test_an_estimate_that_was_submitted_is_judged_though_few_answers_are_drawn() -> None:
+    found = estimate_finding(EstimateRules(), estimated(-0.2, -0.1), drawn_share=0.02)
+
+    assert found.state is State.BREACHED
 
 
 @pytest.mark.parametrize(
@@ -135,8 +154,8 @@ def test_an_estimate_is_waited_for_only_where_the_log_can_say_something() -> Non
 def test_a_log_that_says_nothing_is_a_rule_of_its_own(estimate: OffPolicyEstimate) -> None:
     lenient, strict = EstimateRules(), EstimateRules(without_support="stop")
 
-    assert estimate_finding(lenient, estimate, explores=True).state is State.HELD
-    assert estimate_finding(strict, estimate, explores=True).state is State.BREACHED
+    assert estimate_finding(lenient, estimate, drawn_share=1.0).state is State.HELD
+    assert estimate_finding(strict, estimate, drawn_share=1.0).state is State.BREACHED
 
 
 def arm(name: str, *, degraded: int, times_ms: tuple[int, ...]) -> dict[str, int]:
