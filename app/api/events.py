@@ -34,7 +34,6 @@ _MINUTE_US: Final = 60 * SECOND_US
 _DAY_US: Final = 24 * 60 * _MINUTE_US
 _DETAILS: Final = {
     "future": f"at: more than {MAX_AHEAD_US // _MINUTE_US} minutes after the store's clock",
-    "store_unavailable": "its customer's part of the store is away: send the event again",
     "too_old": f"at: more than {MAX_AGE_US // _DAY_US} days before the store's clock",
 }
 
@@ -95,6 +94,12 @@ def _readable_id(fields: dict[str, object]) -> str | None:
         return None
 
 
+def _detail(outcome: EventOutcome) -> str | None:
+    if outcome.status is EventStatus.UNAVAILABLE:
+        return f"{outcome.detail}; send the event again"
+    return _DETAILS.get(outcome.reason or "")
+
+
 class EventResult(BaseModel, frozen=True):
     """The result of one event."""
 
@@ -108,8 +113,8 @@ class EventResult(BaseModel, frozen=True):
         "event: `store_unavailable`; send it again."
     )
     detail: str | None = Field(
-        description="What is wrong with a rejected event: its time, or which fields and how; what "
-        "to do about one that was not taken."
+        description="What is wrong with a rejected event: its time, or which fields and how; why "
+        "one was not taken, and what to do."
     )
 
 
@@ -141,7 +146,7 @@ class EventBatch(BaseModel):
                     event_id=entry.event_id,
                     status=outcome.status,
                     reason=outcome.reason,
-                    detail=_DETAILS.get(outcome.reason or "") if is_event else entry.detail,
+                    detail=_detail(outcome) if is_event else entry.detail,
                 )
             )
         return results
@@ -187,7 +192,8 @@ class EventBatchAnswer(BaseModel):
     )
     unavailable: int = Field(
         ge=0,
-        description="Events whose customers' part of the store is away: not kept; send again.",
+        description="Events whose customers' part of the store is away or damaged: not kept; send "
+        "again.",
     )
     unknown_sales: list[str] = Field(
         description="Sales of accepted events that the catalogue does not know (yet). The events "

@@ -132,18 +132,17 @@ class EventOutcome:
     """The store's answer to one event.
 
     A rejection has a reason, a stable word of `Refusal`; an accepted refund may have `NO_PURCHASE`.
-    An unavailable event was not taken: to send it again is safe, and needed.
+    An unavailable event was not taken, and its detail says why: to send it again is safe, and
+    needed.
     """
 
     status: EventStatus
     reason: str | None = None
+    detail: str | None = None
 
 
 NO_PURCHASE: Final = "no_purchase"
 """Reason given with an accepted refund that found no purchase in its customer's window."""
-
-UNAVAILABLE: Final = EventOutcome(EventStatus.UNAVAILABLE, "store_unavailable")
-"""Outcome of an event whose customer's part of the store is away."""
 
 # By the codes of `append_events.lua`: the order is part of the script.
 OUTCOMES: Final = (
@@ -239,7 +238,8 @@ class CustomerStore:
         outcomes: dict[int, EventOutcome] = {}
         for group, reply in zip(positions.values(), replies, strict=True):
             if isinstance(reply, StoreUnavailableError):
-                outcomes.update(dict.fromkeys(group, UNAVAILABLE))
+                away = EventOutcome(EventStatus.UNAVAILABLE, reply.code, str(reply))
+                outcomes.update(dict.fromkeys(group, away))
             else:
                 codes = cast("list[int]", reply)
                 outcomes.update(zip(group, (OUTCOMES[code] for code in codes), strict=True))

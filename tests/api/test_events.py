@@ -7,7 +7,7 @@ import httpx
 import orjson
 import pytest
 
-from app.stores.keys import CustomerKeys
+from app.stores.keys import FORM, CustomerKeys, partition
 from app.stores.store import Stores
 
 URL = "/v1/events"
@@ -74,7 +74,6 @@ async def test_events_of_a_customer_whose_part_of_the_store_is_away_are_to_be_se
     window = CustomerKeys.for_customer("c1").window
     await stores.connection.execute("SET", window, "of another type", doing="breaking it")
     batch = [event("e1"), event("e2", customer_id="c2"), event("e3", type="like")]
-    detail = "its customer's part of the store is away: send the event again"
 
     mixed = await client.post(URL, json={"events": batch})
     alone = await client.post(URL, json={"events": batch[:1]})
@@ -82,6 +81,8 @@ async def test_events_of_a_customer_whose_part_of_the_store_is_away_are_to_be_se
     again = await client.post(URL, json={"events": batch[:2]})
 
     body = mixed.json()
+    detail = f"{alone.json()['detail']}; send the event again"
+    assert f"c:{FORM}:{{{partition('c1')}}}:…" in detail
     assert (mixed.status_code, body["accepted"], body["unavailable"]) == (200, 1, 1)
     assert body["results"][0] == result(
         0, "e1", "unavailable", reason="store_unavailable", detail=detail
