@@ -75,6 +75,21 @@ def better_part(
     return names[max(above, key=lambda i: means[i])] if above else None
 
 
+def is_below(
+    slates: Slates, order: NDArray[np.float64], *, than: NDArray[np.float64], seed: int
+) -> bool:
+    """Return whether the mean reciprocal rank of an order is lower than that of another.
+
+    Args:
+        slates: Slates with an outcome each.
+        order: Order values, higher first, NaN last, shape ``(n_entries,)``.
+        than: The same of the other order.
+        seed: Of ties.
+    """
+    own, its = (_reciprocal_ranks(slates, one, seed=seed) for one in (order, than))
+    return bool(own.mean() < its.mean())
+
+
 def _reciprocal_ranks(
     slates: Slates, order: NDArray[np.float64], *, seed: int
 ) -> NDArray[np.float64]:

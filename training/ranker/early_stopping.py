@@ -13,7 +13,8 @@ from models.ranker.ranker import LightGbmRanker, sigmoid
 from models.ranker.two_stage import UNCALIBRATED, TwoStageRanker
 from training.configuration import RunConfig, TreeConfig
 from training.examples.slates import Slates
-from training.ranker.better_part import better_part, judged_slates, parts_of
+from training.ranker.better_part import better_part, is_below, judged_slates, parts_of
+from training.ranker.fit_logistic import fit_logistic
 from training.ranker.fit_offset import (
     examination,
     fit_buying_offset,
@@ -127,8 +128,8 @@ class RankerTraining:
     def fit_early(self) -> EarlyFit:
         """Fit on the earlier slates; the later ones choose numbers of trees, ridge and part.
 
-        A part that orders the later slates better than the ranker is the ranker: see
-        `training.ranker.better_part`.
+        A part that orders the later slates better than the ranker, and no worse than a logistic
+        regression on all features, is the ranker: see `training.ranker.better_part`.
         """
         fit = self._fit_two_stages() if self.has_two_stages else self._fit_one_stage()
         part = self._better_part(fit.ranker)
@@ -186,7 +187,13 @@ class RankerTraining:
             for name, sign in parts_of(self.schema).items()
         }
         slates = self.slates.select(np.flatnonzero(chosen))
-        return better_part(slates, ranker.log_odds(matrix), parts=parts, seed=self.seed)
+        part = better_part(slates, ranker.log_odds(matrix), parts=parts, seed=self.seed)
+        if part is None:
+            return None
+        # A ranker that failed, as with few trees, is no reason to read a column alone.
+        early, _ = self.split(self.slates.bought)
+        baseline = fit_logistic(early, seed=self.seed).log_odds(matrix)
+        return None if is_below(slates, parts[part], than=baseline, seed=self.seed) else part
 
     def _trees(self, outcomes: NDArray[np.bool_]) -> TreeConfig:
         """Return the options of trees; with few outcomes one tree, the least that there can be."""
