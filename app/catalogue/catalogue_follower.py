@@ -374,7 +374,10 @@ class CatalogueFollower:
             return
         try:
             self._archive.remember(
-                served, generation=self._known.generation, version=self._known.version
+                served,
+                generation=self._known.generation,
+                version=self._known.version,
+                deleted=self._known.deleted,
             )
         except OSError as exc:
             self._metrics.files_not_kept.labels("catalogue").inc()

@@ -27,6 +27,9 @@ from models.domain.sale import Sale
 from models.domain.units import SECOND_US
 
 N_EXAMPLES: Final = 5
+# Deleted sales that are remembered, the latest: a load after a loss leaves them out. Chosen; ids of
+# 20 characters are 0.1 MB of a file that is written with each change of the catalogue.
+N_DELETED: Final = 5000
 # Between removals of lost sales that are over, which compare every one; chosen, not measured.
 LOOK_EVERY_US: Final = 10 * SECOND_US
 
@@ -48,6 +51,7 @@ class SavedCatalogue:
         sales: Sales by id.
         pictures: Their labelled pictures.
         earlier: Generations that this machine followed before.
+        deleted: Ids that were deleted and not put again, the latest `N_DELETED`.
     """
 
     generation: str
@@ -55,6 +59,7 @@ class SavedCatalogue:
     sales: Mapping[str, Sale]
     pictures: tuple[StoredPicture, ...]
     earlier: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
 
     def is_superseded_by(self, changes: SaleChanges) -> bool:
         """Tell whether to trust a store instead of this saved catalogue.
@@ -152,6 +157,9 @@ class KnownCatalogue:
         self.version = 0
         self.sales: dict[str, Sale] = {}
         self.pictures: dict[Place, StoredPicture] = {}
+        self.deleted: tuple[
+            str, ...
+        ] = ()  # and not put again; the latest last, `N_DELETED` of them
         self.unreadable: dict[str, str] = {}  # why, by id of a sale that the store holds
         self.unreadable_pictures: dict[Place, str] = {}
         self.loss: Loss | None = None
@@ -231,6 +239,7 @@ class KnownCatalogue:
     async def _begin(self, now_us: int) -> CatalogueUpdate:
         saved = await self._saved()
         everything = await self._store.changes(0)
+        self.deleted = saved.deleted if saved else ()
         if saved is None or saved.is_superseded_by(everything):
             return self._replace(everything)
         since = await self._store.changes(saved.version)
@@ -261,7 +270,10 @@ class KnownCatalogue:
         return CatalogueUpdate(everything_known, is_replaced=True, has_new=False)
 
     def _replace(self, everything: SaleChanges) -> CatalogueUpdate:
-        """Trust the store, and drop everything known before."""
+        """Trust the store, and drop everything known before but deletions.
+
+        A store that was emptied and loaded has no mark of what was deleted before.
+        """
         if self.loss is not None:
             _log.info("the store has the complete catalogue again", n_sales=everything.n_sales)
         self._has_begun = True
@@ -320,6 +332,7 @@ class KnownCatalogue:
             self.generation = changes.generation
         self.version = max(self.version, changes.version)
         self.sales = sales
+        self._take_deletions(changes)
         self.unreadable = self._unreadable_after(changes)
         for one in changes.pictures:
             self.pictures[one.sale_id, one.number] = one
@@ -331,6 +344,14 @@ class KnownCatalogue:
         self._seen = changes.generation, changes.version
         self._server = changes.server
         return CatalogueUpdate(changes, is_replaced=False, has_new=has_new)
+
+    def _take_deletions(self, changes: SaleChanges) -> None:
+        if not (changes.sales or changes.deleted or changes.unreadable):
+            return
+        put = {*(sale.sale_id for sale in changes.sales), *changes.unreadable}
+        again = put.union(changes.deleted)
+        before = (one for one in self.deleted if one not in again)
+        self.deleted = (*before, *changes.deleted)[-N_DELETED:]
 
 
 def _changed(sales: Mapping[str, Sale], changes: SaleChanges) -> dict[str, Sale]:

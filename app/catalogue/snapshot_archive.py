@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ class LastCatalogue(BaseModel):
         generation: Generation of the store that it was read from.
         version: Version of the store up to which it is complete.
         earlier: Generations remembered before, the latest last.
+        deleted: Ids of sales deleted and not put again; see `SavedCatalogue`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +50,7 @@ class LastCatalogue(BaseModel):
     generation: str
     version: int
     earlier: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
 
 
 STATE_ADVICE: Final = (
@@ -82,7 +84,14 @@ class SnapshotArchive:
         with self._writing:
             self._keep(served)
 
-    def remember(self, served: CatalogueVersion, *, generation: str, version: int) -> None:
+    def remember(
+        self,
+        served: CatalogueVersion,
+        *,
+        generation: str,
+        version: int,
+        deleted: Sequence[str] = (),
+    ) -> None:
         """Write a snapshot as the last catalogue of this machine, complete up to a version.
 
         If another worker of this machine remembered a later version of the same store, that one
@@ -104,6 +113,7 @@ class SnapshotArchive:
                 generation=generation,
                 version=version,
                 earlier=earlier[-_N_EARLIER:],
+                deleted=tuple(deleted),
             )
             write_file(self._directory / _LATEST, last.model_dump_json().encode())
 
@@ -135,7 +145,12 @@ class SnapshotArchive:
         )
         sales = {sale.sale_id: sale for sale in content.sales}
         return SavedCatalogue(
-            last.generation, last.version, sales, tuple(pictures), earlier=last.earlier
+            last.generation,
+            last.version,
+            sales,
+            tuple(pictures),
+            earlier=last.earlier,
+            deleted=last.deleted,
         )
 
     def _keep(self, served: CatalogueVersion) -> None:

@@ -52,10 +52,12 @@ class LoadSummary:
         absent: Sales of the store, open or still to open, that the dataset does not hold.
         first_absent: The first of them.
         withdrawn: How many of them were closed because the dataset is a full dump.
-        reopened: Sales that were over in the store and are open, or still to open, now.
+        reopened: Sales that were over or deleted in the store and are open, or still to open, now.
         first_reopened: The first of them.
         kept_closed: Sales that the dataset would open too, and that stay over, see `Reopening`.
         first_kept_closed: The first of them.
+        kept_deleted: Sales of the dataset, or of a restored store, that stay deleted.
+        first_kept_deleted: The first of them.
         unknown_loss: Whether the store had lost sales whose last states this machine does not know.
         seconds: Duration of the load.
     """
@@ -77,6 +79,8 @@ class LoadSummary:
     first_reopened: tuple[str, ...]
     kept_closed: int
     first_kept_closed: tuple[str, ...]
+    kept_deleted: int
+    first_kept_deleted: tuple[str, ...]
     unknown_loss: bool
     seconds: float = 0.0
 
@@ -154,9 +158,9 @@ async def fill_from_dataset(
     """Fill a store from a dataset; a second load of the same dataset changes nothing.
 
     The bundle labels pictures whose content is new to it and to the store; without one they are
-    left out. Sales that the store lost stay over where they were by the last catalogue of this
-    machine, below the directory of its state; see `Reopening`. A full dataset holds every sale of
-    the shop: others are withdrawn, more than half of them only where that is confirmed.
+    left out. Sales that the store lost stay over or deleted where they were by the last catalogue
+    of this machine, below the directory of its state; see `Reopening`. A full dataset holds every
+    sale of the shop: others are withdrawn, more than half of them only where that is confirmed.
 
     Raises:
         BundleError: If the bundle is not sound.
@@ -171,12 +175,14 @@ async def fill_from_dataset(
     labelling = await asyncio.to_thread(_label, dataset, bundle, held.pictures, progress=progress)
     now_us = await stores.server.time_us()
     reopening = Reopening.of(dataset.sales, await last_known(stores, state_dir), now_us=now_us)
+    absent = absent.without({*reopening.kept, *reopening.deleted})
     await _put_catalogue(
         replace(dataset, sales=reopening.restored(dataset.sales)),
         labelling,
         stores,
         now_us=now_us,
         withdrawn=absent if is_full else None,
+        deleted=reopening.deleted,
         unreadable=held.unreadable_pictures,
     )
     merged = await _put_customers(dataset, stores, progress, now_us=now_us)
@@ -222,6 +228,8 @@ def _summary(
         first_reopened=reopening.opened[:MAX_NAMED],
         kept_closed=len(reopening.kept),
         first_kept_closed=tuple(reopening.kept)[:MAX_NAMED],
+        kept_deleted=len(reopening.deleted),
+        first_kept_deleted=reopening.deleted[:MAX_NAMED],
         unknown_loss=reopening.unknown_loss,
     )
 
@@ -233,6 +241,7 @@ async def _put_catalogue(
     *,
     now_us: int,
     withdrawn: Absent | None,
+    deleted: Sequence[str],
     unreadable: Collection[Place],
 ) -> None:
     first_live_us = await stores.counts.first_live_us()
@@ -245,6 +254,8 @@ async def _put_catalogue(
     await stores.sales.put(dataset.sales, without=without)
     if withdrawn:
         await withdraw(withdrawn, stores)
+    for sale_id in deleted:  # a restored backup still has it
+        await stores.sales.delete(sale_id)
     await stores.sales.put_pictures([*labelling.pictures, *labelling.adopted])
     # Last: workers that knew more than the store trust it again from now on.
     await stores.sales.vouch()

@@ -37,40 +37,54 @@ async def last_known(stores: Stores, state_dir: Path) -> KnownCatalogue:
 
 @dataclass(frozen=True, slots=True)
 class Reopening:
-    """Sales that are over as last known, and open or still to open by the files.
+    """Sales that are over or deleted as last known, and that a load would open again.
 
     Attributes:
         opened: Ids of those that a load opens: its files are newer, as far as is known.
         kept: Those that stay over, as last known: the store lost sales, so that the load restores
             it, and the state of a moment ago is newer than any file.
+        deleted: Ids of those that stay deleted, for the same reason, open or not.
         unknown_loss: Whether the store lost sales whose last states this machine does not know.
     """
 
     opened: tuple[str, ...]
     kept: Mapping[str, Sale]
+    deleted: tuple[str, ...]
     unknown_loss: bool
 
     @classmethod
     def of(cls, sales: Iterable[Sale], known: KnownCatalogue, *, now_us: int) -> "Reopening":
         """Compare the sales of files with the last known states.
 
-        A sale that opens at another time is another one under the same id: it is opened.
+        A sale that opens at another time is another one under the same id: it is opened. The files
+        need not hold a sale that a restored store still has: a load makes workers trust its state.
         """
-        before = known.sales
+        of_files = {sale.sale_id: sale for sale in sales}
+        outdated = known.loss.outdated if known.loss else {}
+        of_store = {one: sale for one, sale in outdated.items() if sale and one not in of_files}
+        loaded = of_files | of_store
+        deleted = tuple(one for one in known.deleted if one in loaded)
         over = {
-            sale.sale_id: sale.opens_at == before[sale.sale_id].opens_at
-            for sale in sales
-            if sale.sale_id in before
-            and _is_over(before[sale.sale_id], now_us)
+            one: one in of_store or sale.opens_at == known.sales[one].opens_at
+            for one, sale in loaded.items()
+            if one in known.sales
+            and _is_over(known.sales[one], now_us)
             and not _is_over(sale, now_us)
         }
-        kept = {one: before[one] for one, is_same in over.items() if is_same and known.loss}
         unknown_loss = known.loss is not None and not known.loss.is_known
-        return cls(tuple(one for one in over if one not in kept), kept, unknown_loss)
+        if known.loss is None:
+            again = (one for one in deleted if not _is_over(loaded[one], now_us))
+            return cls((*over, *again), {}, (), unknown_loss)
+        kept = {one: known.sales[one] for one, is_same in over.items() if is_same}
+        opened = tuple(one for one in over if one not in kept)
+        return cls(opened, kept, deleted, unknown_loss)
 
     def restored(self, sales: Iterable[Sale]) -> tuple[Sale, ...]:
-        """Return the sales of files, and the last known states of those that stay over."""
-        return tuple(self.kept.get(sale.sale_id, sale) for sale in sales)
+        """Return the sales to put: those of files, or their last known states, none deleted."""
+        states = {sale.sale_id: sale for sale in sales} | dict(self.kept)
+        for sale_id in self.deleted:
+            _ = states.pop(sale_id, None)
+        return tuple(states.values())
 
 
 def _is_over(sale: Sale, now_us: int) -> bool:

@@ -104,8 +104,9 @@ def report(summary: LoadSummary, *, as_json: bool) -> None:
             "absent": _such_as(summary.absent, summary.first_absent),
             "reopened": _such_as(summary.reopened, summary.first_reopened),
             "kept_closed": _such_as(summary.kept_closed, summary.first_kept_closed),
+            "kept_deleted": _such_as(summary.kept_deleted, summary.first_kept_deleted),
         }
-        for joined in ("known_pictures", "first_absent", "first_reopened", "first_kept_closed"):
+        for joined in ("known_pictures", *(name for name in fields if name.startswith("first_"))):
             del fields[joined]
     print_summary(fields, as_json=as_json)
 
@@ -134,11 +135,17 @@ def _warnings(summary: LoadSummary) -> Iterator[str]:
             " were sold out, closed or withdrawn before the store lost them, and stay so though"
             " they are open by the files; if the files are newer than that, load again"
         )
+    if summary.kept_deleted:
+        yield (
+            f"{summary.kept_deleted} sales, such as {', '.join(summary.first_kept_deleted)}: these"
+            " were deleted before the store lost that, and stay deleted; put those that are to be"
+            " sold, or, if the files are newer than that, load again"
+        )
     if summary.reopened:
         yield (
             f"{summary.reopened} sales, such as {', '.join(summary.first_reopened)}: these were"
-            " sold out, closed or withdrawn in the store and are open by the files; put them again"
-            " if the files are older than that"
+            " sold out, closed, withdrawn or deleted in the store and are open by the files; put"
+            " them again, or delete them, if the files are older than that"
         )
     if summary.absent > summary.withdrawn:
         yield (

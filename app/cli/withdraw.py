@@ -1,7 +1,7 @@
 """Withdrawal of stored sales that a full dump of the shop no longer holds (``load --full``)."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -30,6 +30,11 @@ class Absent:
     def first(self) -> tuple[str, ...]:
         """The first ids."""
         return tuple(sale.sale_id for sale in self.sales[:MAX_NAMED])
+
+    def without(self, sale_ids: Collection[str]) -> "Absent":
+        """Return the others: these are closed or deleted by the load itself."""
+        others = tuple(sale for sale in self.sales if sale.sale_id not in sale_ids)
+        return replace(self, sales=others)
 
 
 async def absent_from(held: Collection[str], stores: Stores) -> Absent:

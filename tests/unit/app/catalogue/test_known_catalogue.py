@@ -97,6 +97,41 @@ async def test_an_emptied_store_does_not_bring_back_what_sold_out_or_was_deleted
     assert (line["n_sales"], line["sales"]) == (2, ["s1", "s2"])
 
 
+async def test_deletions_are_saved_until_the_sale_is_put_again(
+    shop: Shop, running: CatalogueFollower
+) -> None:
+    """Also through a loss, and after a load, of which the store has no mark of deletions."""
+    saved = [shop.archive.last_sales()]
+    await empty(shop)
+    await running.refresh()
+    await shop.stores.sales.put([sale("s1"), sale("s2")])
+    await shop.stores.sales.vouch()
+    await running.refresh()
+    assert running.lacking is None
+    saved.append(shop.archive.last_sales())
+    await shop.stores.sales.put([sale("gone")])
+    await running.refresh()
+    saved.append(shop.archive.last_sales())
+
+    assert [one and one.deleted for one in saved] == [("gone",), ("gone",), ()]
+
+
+async def test_of_deletions_the_latest_5000_are_known(
+    shop: Shop, running: CatalogueFollower
+) -> None:
+    names = [f"d{i}" for i in range(5000)]
+    version = await shop.stores.sales.put([sale("s3")])
+    marks = [("ZADD", CHANGES, version + 1 + i, f"s{name}") for i, name in enumerate(names)]
+    deleted = [*marks, ("SET", VERSION, version + 5000)]
+    await shop.stores.connection.execute_many(deleted, doing="deleting 5,000 sales")
+
+    await running.refresh()
+
+    saved = shop.archive.last_sales()
+    assert saved is not None
+    assert saved.deleted == tuple(names)
+
+
 async def test_a_worker_that_knows_none_of_the_sales_that_the_store_lost_names_their_loss(
     shop: Shop, running: CatalogueFollower
 ) -> None:

@@ -518,7 +518,12 @@ async def save(stores: Stores, state_dir: Path) -> dict[str, Sale]:
         content, content.catalogue(Topics.none()), source=Source.STORE, scorer=None
     )
     archive = SnapshotArchive(state_dir / SNAPSHOTS)
-    archive.remember(version, generation=changes.generation, version=changes.version)
+    archive.remember(
+        version,
+        generation=changes.generation,
+        version=changes.version,
+        deleted=changes.deleted,
+    )
     return sales
 
 
@@ -593,6 +598,80 @@ async def test_a_sale_that_opens_at_another_time_is_another_one(
     assert await current(stores) == ["s1"]
 
 
+async def load_known(files: Path, stores: Stores, state_dir: Path) -> LoadSummary:
+    """Load with the last catalogue of this machine."""
+    return await fill_from_dataset(
+        read_dataset(files), stores, bundle=None, state_dir=state_dir, progress=Progress()
+    )
+
+
+async def test_a_load_of_old_files_into_an_emptied_store_brings_back_no_deleted_sale(
+    stores: Stores, tmp_path: Path
+) -> None:
+    """One that was put again after its deletion is open."""
+    files, state = dump(tmp_path / "files", "s1", "s2", "s3"), tmp_path / "state"
+    await load_from(files, stores)
+    known = await stores.sales.read_many(["s3"])
+    await stores.sales.delete("s2")
+    await stores.sales.delete("s3")
+    await stores.sales.put([known["s3"]])
+    await save(stores, state)
+    await stores.connection.execute("FLUSHALL", doing="losing everything")
+
+    first = await load_known(files, stores, state)
+
+    assert (first.kept_deleted, first.first_kept_deleted, first.reopened) == (1, ("s2",), 0)
+    assert await current(stores) == ["s1", "s3"]
+    # The store is complete by then: files count again, and each sale is named.
+    second = await load_known(files, stores, state)
+    assert (second.kept_deleted, second.first_reopened) == (0, ("s2",))
+    assert await current(stores) == ["s1", "s2", "s3"]
+
+
+@pytest.mark.parametrize("held", [("s1", "s2", "s3", "s4"), ("s1", "s2")])
+async def test_a_load_into_a_restored_backup_ends_again_what_ended_since(
+    stores: Stores, tmp_path: Path, held: tuple[str, ...]
+) -> None:
+    """Whether the files hold them or not: s3 sold out, and s4 was deleted."""
+    state = tmp_path / "state"
+    await load_from(dump(tmp_path / "all", "s1", "s2", "s3", "s4"), stores)
+    names = ("json", "changes", "markets", "version", "generation", "vouched")
+    keys = [f"s:{{sales}}:{name}" for name in names]
+    dumps = await stores.connection.execute_many([("DUMP", k) for k in keys], doing="saving")
+    known = await stores.sales.read_many(["s3"])
+    sold_out = known["s3"].model_copy(update={"stock": 0})
+    await stores.sales.put([sold_out])
+    await stores.sales.delete("s4")
+    await save(stores, state)
+    await stores.connection.execute("FLUSHALL", doing="losing everything")
+    restored = [
+        ("RESTORE", key, 0, one)
+        for key, one in zip(keys, dumps, strict=True)
+        if isinstance(one, bytes)
+    ]
+    await stores.connection.execute_many(restored, doing="restoring")
+    assert await current(stores) == ["s1", "s2", "s3", "s4"]
+
+    summary = await load_known(dump(tmp_path / "held", *held), stores, state)
+
+    assert (summary.first_kept_closed, summary.first_kept_deleted) == (("s3",), ("s4",))
+    assert (summary.reopened, summary.absent) == (0, 0)
+    assert await current(stores) == ["s1", "s2"]
+    assert await stores.sales.read_many(["s3", "s4"]) == {"s3": sold_out}
+
+
+async def test_a_load_names_a_deleted_sale_that_it_opens_again(
+    stores: Stores, tmp_path: Path
+) -> None:
+    await load_from(dump(tmp_path, "s1", "s2"), stores)
+    await stores.sales.delete("s2")
+
+    summary = await load_from(dump(tmp_path, "s1", "s2"), stores)
+    again = await load_from(dump(tmp_path, "s1", "s2"), stores)
+
+    assert (summary.first_reopened, again.reopened) == (("s2",), 0)
+
+
 async def test_a_machine_that_does_not_know_what_the_store_lost_says_so(
     stores: Stores, tmp_path: Path
 ) -> None:
@@ -627,6 +706,8 @@ def test_the_report_of_a_load_warns_of_what_it_opened_again_and_is_in_words(
         first_reopened=("s1", "s2"),
         kept_closed=1,
         first_kept_closed=("s3",),
+        kept_deleted=1,
+        first_kept_deleted=("s4",),
         unknown_loss=False,
         seconds=1.5,
     )
@@ -636,12 +717,13 @@ def test_the_report_of_a_load_warns_of_what_it_opened_again_and_is_in_words(
     report(replace(summary, refused={"future": 2, "too_old": 1}, reopened=0), as_json=True)
     as_json = json.loads(capsys.readouterr().out)
 
-    assert "warning: 2 sales, such as s1, s2: these were sold out, closed or withdrawn" in said.err
+    assert "warning: 2 sales, such as s1, s2: these were sold out, closed, withdrawn or" in said.err
     assert "the newest event is 14.1 days old" in said.err
     assert "replay that time with `serve --as-of 2013-05-09T18:30:00`" in said.err
     assert "warning: 1 sales, such as s3: these were sold out, closed or withdrawn" in said.err
+    assert "warning: 1 sales, such as s4: these were deleted before the store" in said.err
     lines = ("pictures: 0 new (892 known)", "refused: none", "absent: 0", "reopened: 2, such")
-    for line in (*lines, "kept_closed: 1, such as s3"):
+    for line in (*lines, "kept_closed: 1, such as s3", "kept_deleted: 1, such as s4"):
         assert f"\n{line}" in said.out
     assert (as_json["refused"], as_json["known_pictures"]) == ({"future": 2, "too_old": 1}, 892)
 
