@@ -15,6 +15,7 @@ from app.cli.console import (
     read_settings,
     with_stores,
 )
+from app.errors import MAX_NAMED
 from app.export import export
 
 
@@ -24,7 +25,10 @@ def export_events_command(
     redis_url: RedisUrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Move events and answers from the store into files of the dataset contract."""
+    """Move events and answers from the store into files of the dataset contract.
+
+    The exit status is 1 if a stream of the store cannot be read; the others are exported.
+    """
     settings = read_settings(redis_url=redis_url)
     with exit_on_user_error(), progress_bars() as bars:
         bars.step("entries", None)
@@ -32,3 +36,11 @@ def export_events_command(
             settings, lambda stores: export(stores.connection, out, on_part=bars.advance)
         )
     print_summary(asdict(summary), as_json=as_json)
+    if damaged := summary.damaged_streams:
+        typer.echo(
+            f"error: {len(damaged)} streams cannot be exported, such as"
+            f" {', '.join(damaged[:MAX_NAMED])}: another program wrote to these keys; remove each"
+            " (`redis-cli DEL KEY`). The others are exported",
+            err=True,
+        )
+        raise typer.Exit(1)

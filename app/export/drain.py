@@ -65,6 +65,7 @@ class ExportSummary:
     conflicting: tuple[str, ...]  # the first of these, by customer and event id
     unreadable_entries: int  # of the store, which hold something else, and are left out
     unreadable: tuple[str, ...]  # the first of these, by stream and entry, and why
+    damaged_streams: tuple[str, ...]  # whose keys are of another type: nothing of them is exported
     lost_events: int  # ever, by full streams, before any run could export them
     lost_exposures: int
     total_events: int  # of the table, of all runs
@@ -99,6 +100,21 @@ class Repeats:
 
 
 @dataclass(frozen=True, slots=True)
+class Drained:
+    """What a run moved from the streams of one kind.
+
+    Attributes:
+        n_rows: Number of entries.
+        unreadable: Entries that are left out, by name and reason.
+        damaged: Streams that cannot be read.
+    """
+
+    n_rows: int
+    unreadable: list[str]
+    damaged: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class StreamTable:
     """A kind of stream, and its table in the dataset.
 
@@ -119,12 +135,8 @@ class StreamTable:
 
     async def drain(
         self, connection: Connection, parts: Path, *, n_each: int, on_part: Callable[[int], None]
-    ) -> tuple[int, list[str]]:
-        """Move the entries of the store into parts.
-
-        Returns:
-            Their number, and those that cannot be read and are left out, by name and reason.
-        """
+    ) -> Drained:
+        """Move the entries of the store into parts."""
         streams = Streams(connection, self.stream)
         written = list_parts(parts, self.name)
         cursors: Cursors = read_cursors(written[-1]) if written else {}
@@ -135,7 +147,7 @@ class StreamTable:
             await streams.forget(cursors)
             batch = await streams.read(cursors, n_each=n_each)
             if not batch.fields:
-                return n_rows, unreadable
+                return Drained(n_rows, unreadable, batch.damaged)
             number += 1
             path = part_path(parts, self.name, number=number)
             needed = (*self.id_columns, *self.time_columns)
@@ -239,7 +251,7 @@ async def _export(
         kind.name: await kind.drain(connection, parts, n_each=n_each, on_part=on_part)
         for kind in STREAM_TABLES
     }
-    unreadable = [one for _, left_out in taken.values() for one in left_out]
+    unreadable = [one for drained in taken.values() for one in drained.unreadable]
     if not list_parts(parts, EVENTS.name):
         # A dataset must have a table of events, even an empty one.
         first = part_path(parts, EVENTS.name, number=0)
@@ -250,9 +262,9 @@ async def _export(
     n_sales = await export_sales(SaleStore(connection), out, parts=parts)
     lost = await StoreServer(connection).lost()
     return ExportSummary(
-        events=taken[EVENTS.name][0],
-        exposures=taken[EXPOSURES.name][0],
-        erasures=taken[ERASURES.name][0],
+        events=taken[EVENTS.name].n_rows,
+        exposures=taken[EXPOSURES.name].n_rows,
+        erasures=taken[ERASURES.name].n_rows,
         erased_events=erased[EVENTS.name],
         erased_exposures=erased[EXPOSURES.name],
         repeated_events=repeats.same,
@@ -260,6 +272,7 @@ async def _export(
         conflicting=repeats.examples,
         unreadable_entries=len(unreadable),
         unreadable=tuple(unreadable[:MAX_NAMED]),
+        damaged_streams=tuple(one for drained in taken.values() for one in drained.damaged),
         lost_events=lost.events,
         lost_exposures=lost.exposures,
         total_events=totals[EVENTS.name],

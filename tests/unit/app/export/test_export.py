@@ -319,6 +319,36 @@ async def test_an_entry_that_holds_something_else_is_left_out_and_named(
     assert await connection.execute("XLEN", name, doing="looking") == 0
 
 
+@pytest.mark.parametrize("stream", [events_stream, exposures_stream, erasures_stream])
+async def test_a_stream_of_another_type_is_named_and_keeps_no_other_from_the_files(
+    connection: Connection,
+    customers: CustomerStore,
+    now_us: int,
+    tmp_path: Path,
+    stream: Callable[[int], str],
+) -> None:
+    """Also one of which an earlier run exported entries."""
+    broken, other = partition("c1"), partition("c2")
+    for customer_id in ("c1", "c2"):
+        await customers.append([event("e1", at_us=now_us, customer_id=customer_id)])
+        await customers.erase(f"{customer_id}-gone")
+    await export(connection, tmp_path)
+    name = stream(broken)
+    await customers.append([event("e2", at_us=now_us, customer_id="c2")])
+    await connection.execute("DEL", name, doing="breaking it")
+    await connection.execute("SET", name, "another program's", doing="breaking it")
+
+    summary = await export(connection, tmp_path)
+    await connection.execute("DEL", name, doing="mending it")
+    await customers.append([event("e3", at_us=now_us, customer_id="c1")])
+    mended = await export(connection, tmp_path)
+
+    assert broken != other
+    assert (summary.events, summary.damaged_streams) == (1, (name,))
+    assert (mended.events, mended.damaged_streams) == (1, ())
+    assert exported(tmp_path) == ["e1", "e1", "e2", "e3"]
+
+
 async def test_two_runs_at_once_are_refused(connection: Connection, tmp_path: Path) -> None:
     (tmp_path / PARTS).mkdir()
     with (tmp_path / PARTS / ".lock").open("w") as lock:
