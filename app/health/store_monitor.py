@@ -25,6 +25,8 @@ WRITES_ADVICE: Final = {
     Refusal.RIGHTS: "grant its user the rights of docs/store.md",
     Refusal.SLOT: UNCOVERED_ADVICE,
     Refusal.NODE: "bring the node of the cluster back, or promote its replica",
+    Refusal.DAMAGED: "another program wrote to a key: remove each that `python -m app doctor` names"
+    " (`redis-cli DEL KEY`)",
     Refusal.OTHER: "look at its log and its settings",
 }
 
@@ -103,8 +105,8 @@ class StoreMonitor:
         self.refused = reason, WRITES_ADVICE[refusal]
         if refusal is not self._refusal:
             _log.error(
-                "the store refuses writes, so events and changes of sales are answered 503;"
-                f" {WRITES_ADVICE[refusal]}",
+                "the store refuses writes, all or those of a part, so events and changes of sales"
+                f" are answered 503 or `unavailable`; {WRITES_ADVICE[refusal]}",
                 reason=reason,
             )
         self._refusal = refusal

@@ -1,6 +1,6 @@
 """Store server (Redis or Valkey): liveness, clock, lost entries, and refused writes.
 
-Script: ``probe_writes``.
+Scripts: ``probe_writes``, ``check_partition``.
 
 Every method of every store raises `app.errors.StoreUnavailableError` if the server is down, slow
 or refuses the command, and no other error of the network.
@@ -14,10 +14,19 @@ from typing import Final, cast
 
 from redis.exceptions import ResponseError
 
-from app.errors import StoreUnavailableError
+from app.errors import MAX_NAMED, StoreUnavailableError
 from app.stores.client import uncovered
 from app.stores.connection import Connection, Script
-from app.stores.keys import N_PARTITIONS, PREFIXES, PROBE_TTL_S, counts_prefix, write_probe
+from app.stores.keys import (
+    N_PARTITIONS,
+    PREFIXES,
+    PROBE_TTL_S,
+    counts_prefix,
+    erasures_stream,
+    events_stream,
+    exposures_stream,
+    write_probe,
+)
 from app.stores.numbers import whole_number
 from app.stores.rights import all_commands
 from models.domain.event import from_us
@@ -26,10 +35,13 @@ from models.domain.units import SECOND_US
 NO_EVICTION: Final = "noeviction"
 
 PROBE_WRITES: Final = Script.named("probe_writes", also=all_commands())
+CHECK_PARTITION: Final = Script.named("check_partition")
 
 _DOING: Final = "asking for its health"
 _COUNTING: Final = "counting what was lost"
 _PROBING: Final = "trying to write"
+# The keys of `check_partition.lua`, in its order.
+_CHECKED: Final = (events_stream, exposures_stream, erasures_stream, counts_prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,7 @@ class Refusal(StrEnum):
     RIGHTS = "rights"
     SLOT = "slot"
     NODE = "node"
+    DAMAGED = "damaged"
     OTHER = "other"
 
 
@@ -111,7 +124,8 @@ class StoreServer:
     async def refused_write(self) -> tuple[Refusal, str] | None:
         """Write a probe key to every partition, and so to every node of a cluster.
 
-        Every node is also asked for the rights to all commands and keys of the stores.
+        Every node is also asked for the rights to all commands and keys of the stores, and every
+        partition whether keys of another type keep it from taking events.
 
         Returns:
             The reason and the server's own words, or None if all writes were taken.
@@ -127,7 +141,7 @@ class StoreServer:
         outcomes += await self._connection.execute_each([in_full], doing=_PROBING)
         failures = [one for one in outcomes if isinstance(one, StoreUnavailableError)]
         if not failures:
-            return None
+            return await self._damaged()
         first = failures[0]
         if (slot := uncovered(first.__cause__)) is not None:
             return Refusal.SLOT, slot
@@ -137,6 +151,19 @@ class StoreServer:
             raise first
         n_away = sum(isinstance(one, StoreUnavailableError) for one in outcomes[:N_PARTITIONS])
         return Refusal.NODE, f"{n_away} of {N_PARTITIONS} partitions: {first.__cause__}"
+
+    async def _damaged(self) -> tuple[Refusal, str] | None:
+        """Look for keys of another type that keep a partition from taking events."""
+        calls = [
+            CHECK_PARTITION.by_sha([name_of(p) for name_of in _CHECKED])
+            for p in range(N_PARTITIONS)
+        ]
+        replies = await self._connection.run_many(CHECK_PARTITION, calls, doing=_PROBING)
+        damaged = [key.decode() for reply in replies for key in cast("list[bytes]", reply)]
+        if not damaged:
+            return None
+        named = ", ".join(damaged[:MAX_NAMED])
+        return Refusal.DAMAGED, f"{len(damaged)} keys are of another type, such as {named}"
 
     async def close(self) -> None:
         """Close the connection, and with it every store over it."""

@@ -8,7 +8,9 @@ from redis.exceptions import SlotNotCoveredError
 from app.stores.client import uncovered
 from app.stores.connection import Connection
 from app.stores.embedded import embedded_server
+from app.stores.keys import counts_prefix, erasures_stream, events_stream, exposures_stream
 from app.stores.server import Refusal, StoreServer
+from models.domain.units import SECOND_US
 
 
 @pytest.fixture
@@ -50,3 +52,39 @@ async def test_why_it_refuses_writes_is_told_apart(
 
     assert refused is not None
     assert refused[0] is refusal, refused
+
+
+COUNTS = counts_prefix(56)
+
+
+@pytest.mark.parametrize(
+    ("name", "of_s"),
+    [
+        (events_stream(56), None),
+        (exposures_stream(56), None),
+        (erasures_stream(56), None),
+        (COUNTS + "written", None),
+        (COUNTS + "lost", None),
+        (COUNTS + "m", 60),
+        (COUNTS + "h", 3600),
+        (COUNTS + "u", 3600),
+    ],
+)
+async def test_a_key_of_another_type_that_keeps_a_partition_from_writes_is_named(
+    connection: Connection, name: str, of_s: int | None
+) -> None:
+    """Counters of a minute or hour by its number: the next one is broken too."""
+    server = StoreServer(connection)
+    now_s = await server.time_us() // SECOND_US
+    broken = [name] if of_s is None else [f"{name}{now_s // of_s + later}" for later in (0, 1)]
+    for key in broken:
+        await connection.execute("SET", key, "another program's", doing="breaking it")
+
+    refused = await server.refused_write()
+    await connection.execute("DEL", *broken, doing="mending it")
+
+    assert refused is not None
+    refusal, reason = refused
+    assert refusal is Refusal.DAMAGED
+    assert reason.split(" such as ")[-1] in broken
+    assert await server.refused_write() is None
