@@ -34,7 +34,8 @@ class Difference:
 
     Attributes:
         interval: Mean of its metric minus the reference's, with its 95% interval.
-        p: Two-sided, adjusted by Holm's method over the scorers compared on this metric.
+        p: Two-sided, adjusted by Holm's method over the scorers compared on this metric; NaN of
+            slates of one customer.
     """
 
     interval: Interval
@@ -43,7 +44,7 @@ class Difference:
     @property
     def verdict(self) -> Verdict:
         """Better or worse if the interval excludes 0 and the adjusted p is below 5%, else open."""
-        # "Not below" holds for NaN too, the p-value of nothing.
+        # "Not below" holds for NaN too, the p-value of nothing and of one customer.
         if not self.p < ALPHA or self.interval.low <= 0 <= self.interval.high:
             return Verdict.OPEN
         return Verdict.BETTER if self.interval.value > 0 else Verdict.WORSE

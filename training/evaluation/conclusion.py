@@ -1,5 +1,6 @@
 """Conclusion of an evaluation: whether the meta-model is above its parts and the baselines."""
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -96,7 +97,14 @@ def conclusion(evaluation: Evaluation) -> Conclusion:
     gap = against[best].interval
     # The meta-model minus the rival: the interval is of the rival minus the meta-model.
     gain = f"{-gap.value:+.3g} [{-gap.high:+.3g}, {-gap.low:+.3g}]"
+    # One customer's resamples all agree: their interval would be a point.
+    is_of_one = math.isnan(against[best].p)
+    gain = f"{-gap.value:+.3g}" if is_of_one else gain
     values = f"{metric_name(figures)}: {own:.3g} against {its:.3g}, difference {gain}"
+    if is_of_one:
+        text = "All slates are of one customer, which says nothing of others"
+        text = f"{text}. Beside {best}, the {values}."
+        return Conclusion(Mark("cannot tell", Tone.OPEN), text)
     if better:
         text = f"The meta-model ranks worse than {best}, by {values}."
         return Conclusion(Mark("below", Tone.BAD), text)

@@ -57,11 +57,13 @@ class Resampled:
         values: Each column's ratio; NaN of nothing, shape ``(n_columns,)``.
         resamples: Shape ``(N_RESAMPLES, n_columns)``; NaN where nothing was drawn.
         sizes: Number of values of each column, shape ``(n_columns,)``.
+        n_customers: Number of customers with a value of each column, same shape.
     """
 
     values: NDArray[np.float64]
     resamples: NDArray[np.float64]
     sizes: NDArray[np.int64]
+    n_customers: NDArray[np.int64]
 
     def intervals(self) -> list[Interval]:
         """Return each column's ratio with its percentile interval."""
@@ -71,13 +73,14 @@ class Resampled:
     def p_values(self) -> NDArray[np.float64]:
         """Return two-sided p-values of the columns against 0, shape ``(n_columns,)``.
 
-        Twice the share of resamples on the rarer side of 0, at least ``2 / (N_RESAMPLES + 1)``.
+        Twice the share of resamples on the rarer side of 0, at least ``2 / (N_RESAMPLES + 1)``;
+        NaN below two customers, which say nothing of how customers differ.
         """
         # One more than counted, as the data itself is one of the resamples: never 0.
         below = (self.resamples <= 0).sum(axis=0)
         above = (self.resamples >= 0).sum(axis=0)
         rarer = np.minimum(np.minimum(below, above) + 1, (N_RESAMPLES + 1) / 2)
-        return np.where(self.sizes > 0, 2 * rarer / (N_RESAMPLES + 1), np.nan)
+        return np.where(self.n_customers > 1, 2 * rarer / (N_RESAMPLES + 1), np.nan)
 
 
 def resample(
@@ -114,7 +117,8 @@ def resample(
         weights = rng.poisson(1.0, size=(_AT_ONCE, len(sums))).astype(np.float64)
         parts.append(_ratio(weights @ sums, weights @ sizes))
     total = _ratio(sums.sum(axis=0), sizes.sum(axis=0))
-    return Resampled(total, np.concatenate(parts), judged.sum(axis=0))
+    n_customers = (_by_customer(judged.astype(np.float64), group) > 0).sum(axis=0)
+    return Resampled(total, np.concatenate(parts), judged.sum(axis=0), n_customers)
 
 
 def mean_interval(

@@ -77,6 +77,16 @@ def test_the_p_value_of_a_mean_is_small_only_away_from_zero(rng: np.random.Gener
     assert far < 0.005
 
 
+def test_below_two_customers_there_is_no_p_value() -> None:
+    """The second column has values of the first customer alone."""
+    values = np.array([[1.0, 1.0], [1.0, 1.0], [1.0, np.nan]])
+
+    both, one = resample(values, np.array([0, 0, 1]), seed=0).p_values()
+
+    assert both < 0.5
+    assert np.isnan(one)
+
+
 def test_the_share_of_the_lift_is_a_ratio_of_means() -> None:
     """Popularity gains 1 and 3, the oracle 3 and 9, the scorer 2 and 4: (1 + 1) / (2 + 6)."""
     gained = {"popularity": (1.0, 3.0), "knowable": (3.0, 9.0), "meta": (2.0, 4.0)}

@@ -120,5 +120,17 @@ def test_shown_lists_decide_where_no_truth_is_known() -> None:
     assert conclusion(opened).mark.word == "below"
 
 
+def test_of_one_customer_it_cannot_tell() -> None:
+    """However many slates agree: they may be the taste of this customer."""
+    judged = [slate(7, {"meta": {MRR: 0.5}, "popularity": {MRR: 0.25}}) for _ in range(50)]
+
+    found = conclusion(Evaluation({"shown": figures_of(judged, seed=0)}, CATALOGUE, {}))
+
+    assert found.mark.word == "cannot tell"
+    assert "All slates are of one customer" in found.text
+    assert "Beside popularity" in found.text
+    assert found.text.endswith("0.5 against 0.25, difference +0.25.")
+
+
 def test_nothing_measured_is_said() -> None:
     assert "nothing to compare" in conclusion(Evaluation({}, CATALOGUE, {})).text
