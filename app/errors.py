@@ -10,6 +10,7 @@ import orjson
 from models.domain.errors import UserError
 
 MAX_NAMED: Final = 3  # chosen: a message shows what kind of ids is meant, and stays one line
+MAX_SHOWN: Final = 40  # characters of a header that a message quotes; chosen
 
 
 class ServiceError(UserError):
@@ -76,6 +77,26 @@ class ForbiddenError(ServiceError, code="forbidden", status=403):
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"the key lacks the scope '{scope}': use one that has it")
+
+
+class ForeignHostError(ServiceError, code="foreign_host", status=403):
+    """A request by another name than this machine's, to a service without keys."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"the Host is {host[:MAX_SHOWN]!r}, and a service without keys answers its own machine"
+            " only: call it as localhost or 127.0.0.1, or make keys with `python -m app keys new`"
+        )
+
+
+class ForeignOriginError(ServiceError, code="foreign_origin", status=403):
+    """A request of a web page of another origin, to a service without keys."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"the Origin is {origin[:MAX_SHOWN]!r}, and a service without keys takes no requests"
+            " of other web pages: send it from a program, or make keys by `python -m app keys new`"
+        )
 
 
 class RateLimitedError(ServiceError, code="rate_limited", status=429):

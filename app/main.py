@@ -36,6 +36,8 @@ from app.api.middleware.audit import Audit
 from app.api.middleware.authentication import Authentication
 from app.api.middleware.body_limit import BodyLimit
 from app.api.middleware.encoded_slashes import EncodedSlashes
+from app.api.middleware.local_callers import LocalCallers
+from app.api.middleware.refusals import Refusals
 from app.api.middleware.request_context import RequestContext
 from app.api.sales import PICTURE_STATUS
 from app.api.schema.openapi import openapi_document
@@ -139,16 +141,18 @@ def _middlewares(settings: Settings, worker: Worker) -> list[Middleware]:
         Middleware(RequestContext, worker=worker, slow_s=slow_s, render_error=_problem),
         Middleware(EncodedSlashes),
     ]
+    refusals = Refusals(worker.metrics.refused, _ROUTES)
     if worker.keys is not None:
         authentication = Middleware(
             Authentication,
             keys=worker.keys,
             quotas=Quotas(time.monotonic),
             limit=settings.requests_per_s,
-            refused=worker.metrics.refused,
-            routes=_ROUTES,
+            refusals=refusals,
         )
         found.append(authentication)
+    elif not settings.open_to_network:
+        found.append(Middleware(LocalCallers, refusals=refusals))
     return [
         *found,
         Middleware(Audit),  # behind the keys, which say who asks

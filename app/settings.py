@@ -287,10 +287,7 @@ class Settings(BaseSettings):
     @property
     def is_on_loopback(self) -> bool:
         """Whether only this machine can reach the service."""
-        try:
-            return self.host == "localhost" or ip_address(self.host).is_loopback
-        except ValueError:
-            return False  # another name may become any address
+        return is_loopback(self.host)
 
     @model_validator(mode="after")
     def _stays_on_loopback(self) -> Self:
@@ -302,6 +299,14 @@ class Settings(BaseSettings):
             )
             raise ValueError(msg)
         return self
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a name or address is this machine's alone."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False  # another name may become any address
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,7 +195,7 @@ async def test_a_request_past_its_deadline_is_answered_without_the_store(
             await app(scope, receive, send)
 
         async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(late), base_url="http://vitrine"
+            transport=httpx.ASGITransport(late), base_url="http://localhost"
         ) as client:
             answer = await client.get(URL)
 

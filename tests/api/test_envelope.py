@@ -141,14 +141,19 @@ async def test_a_path_of_its_own_is_no_name_among_others(client: httpx.AsyncClie
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
 
 
-async def test_a_slash_too_many_is_no_redirect_to_where_the_caller_says(
-    client: httpx.AsyncClient,
-) -> None:
-    answer = await client.get("/v1/recommendations/", headers={"Host": "elsewhere.example"})
+class TestAnOpenService:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"open_to_network": True})
 
-    assert answer.status_code == 404
-    assert answer.json()["code"] == "not_found"
-    assert "location" not in answer.headers
+    async def test_a_slash_too_many_is_no_redirect_to_where_the_caller_says(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        answer = await client.get("/v1/recommendations/", headers={"Host": "elsewhere.example"})
+
+        assert answer.status_code == 404
+        assert answer.json()["code"] == "not_found"
+        assert "location" not in answer.headers
 
 
 async def test_the_document_is_rendered_once(client: httpx.AsyncClient) -> None:

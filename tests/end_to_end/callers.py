@@ -38,13 +38,13 @@ class Load:
         customer_id = random.choice(self.customers)
         if random.random() >= self.event_share:
             path = f"/v1/recommendations?customer_id={customer_id}&limit=10"
-            return f"GET {path} HTTP/1.1\r\nHost: vitrine\r\n\r\n".encode()
+            return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         body = (
             f'{{"events": [{{"event_id": "{random.random()}", "customer_id": "{customer_id}",'
             f' "type": "click", "sale_id": "s1", "at": "{at}"}}]}}'
         )
-        head = f"POST /v1/events HTTP/1.1\r\nHost: vitrine\r\nContent-Length: {len(body)}\r\n"
+        head = f"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
         return f"{head}Content-Type: application/json\r\n\r\n{body}".encode()
 
     async def check(self, path: str) -> None:

@@ -107,7 +107,7 @@ def half_requests(service: Service, proof: Proof) -> None:
     with suppress(OSError):
         for _ in range(proof.scale(1_000)):
             wires.append(connected(service))
-            wires[-1].sendall(b"GET /v1/recommendations HTTP/1.1\r\nHost: x\r\nX-Half: ")
+            wires[-1].sendall(b"GET /v1/recommendations HTTP/1.1\r\nHost: localhost\r\nX-Half: ")
     time.sleep(0.5)
     for wire in wires:
         wire.close()
@@ -145,7 +145,7 @@ def long_attributes(service: Service, proof: Proof) -> None:
 
 def slow_bodies(service: Service, proof: Proof) -> None:
     wires = [connected(service) for _ in range(max(2, proof.scale(200)))]
-    head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+    head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
     with suppress(OSError):
         for part in (head, *([b"x" * 1_000] * 10)):
             for wire in wires:

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.service import Service, http, serving
+from tests.shop import sale
+
+SALE = sale("evil").model_dump_json(exclude_defaults=True)
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +35,22 @@ def counted(service: Service, metric: str) -> float:
     return sum(map(float, re.findall(rf"^{metric} (.+)$", text, re.MULTILINE)))
 
 
+def test_a_web_page_in_a_browser_of_this_machine_changes_nothing(service: Service) -> None:
+    before = http.get(f"{service.url}/v1/sales").json()
+    for foreign in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+        headers = {"Content-Type": "application/x-ndjson", **foreign}
+        answer = http.post(f"{service.url}/v1/sales", content=SALE, headers=headers)
+        assert answer.status_code == 403
+
+    assert http.get(f"{service.url}/v1/sales").json() == before
+
+
 @pytest.mark.slow
 def test_callers_that_leave_while_they_send_are_counted_and_make_no_noise(service: Service) -> None:
     n_callers = 3
     for _ in range(n_callers):
         with connected(service) as wire:
-            head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n"
+            head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n"
             wire.sendall(head + b'{"events":[')
             time.sleep(0.1)  # the body is awaited now
 

@@ -1,20 +1,13 @@
 """Authentication, authorisation by scope, and quota of API keys."""
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
-from prometheus_client import Counter
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
-from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.middleware.audit import is_change
-from app.api.schema.problem import error_response
-from app.bounded_log import BoundedLog
-from app.errors import ForbiddenError, RateLimitedError, ServiceError, UnauthenticatedError
-from app.observability import AUDIT_LOGGER
+from app.api.middleware.refusals import Refusals
+from app.errors import ForbiddenError, RateLimitedError, UnauthenticatedError
 from app.security.key import Scope as KeyScope
 from app.security.key_ring import KeyRing
 from app.security.quota import Quotas
@@ -65,17 +58,13 @@ class Authentication:
         *,
         quotas: Quotas,
         limit: int,
-        refused: Counter,
-        routes: Sequence[Route],
+        refusals: Refusals,
     ) -> None:
         self._app = app
         self._keys = keys
         self._quotas = quotas
         self._limit = limit
-        self._n_refused = refused
-        self._routes = routes
-        self._log = BoundedLog(__name__)
-        self._audit = BoundedLog(AUDIT_LOGGER)
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 401, 403 or 429 before any of it is read."""
@@ -89,7 +78,7 @@ class Authentication:
         entry = self._keys.recognise(_given_key(Headers(scope=scope)))
         if entry is None:
             headers = {"WWW-Authenticate": 'Bearer realm="vitrine"'}
-            answer = self._refused(scope, UnauthenticatedError(), key_id="", headers=headers)
+            answer = self._refusals.answer(scope, UnauthenticatedError(), headers=headers)
             await answer(scope, receive, send)
             return
         # Forbidden calls count as well: a wrong key cannot try routes without a limit.
@@ -108,35 +97,8 @@ class Authentication:
         if not grant.is_granted:
             refusal = RateLimitedError(grant.limit)
             headers = {**headers, "Retry-After": str(grant.wait_s)}
-        answer = self._refused(scope, refusal, key_id=entry.key_id, headers=headers)
+        answer = self._refusals.answer(scope, refusal, key_id=entry.key_id, headers=headers)
         await answer(scope, receive, send)
-
-    def _refused(
-        self, scope: Scope, refusal: ServiceError, *, key_id: str, headers: dict[str, str]
-    ) -> Response:
-        fields = {"code": refusal.code, "key": key_id, "reason": str(refusal)}
-        self._n_refused.labels(refusal.code, key_id).inc()
-        if is_change(scope):
-            match, route = self._route(scope)
-            where = {"method": scope["method"], "route": route}
-            # Callers without a key, and methods that the route does not have, decide no kinds.
-            kind = tuple(where.values()) if key_id and match is Match.FULL else ()
-            self._audit.warning(
-                "a change was refused", refusal.code, key_id, *kind, **where, **fields
-            )
-        else:
-            self._log.warning("a request was refused", refusal.code, key_id, **fields)
-        return error_response(refusal, headers)
-
-    def _route(self, scope: Scope) -> tuple[Match, str]:
-        """Return the route that a request would have reached, which names no customer."""
-        found = (
-            (match, route.path)
-            for match in (Match.FULL, Match.PARTIAL)
-            for route in self._routes
-            if route.matches(scope)[0] is match
-        )
-        return next(found, (Match.NONE, "none"))
 
 
 def _given_key(headers: Headers) -> str:
