@@ -51,6 +51,13 @@ class CompressedBodyError(ServiceError, code="body_compressed", status=415):
         super().__init__(f"the Content-Encoding is {coding!r}: send the body uncompressed")
 
 
+class BodyTypeError(ServiceError, code="body_media_type", status=415):
+    """A request body of another media type than its route reads."""
+
+    def __init__(self, media_type: str, known: str) -> None:
+        super().__init__(f"the Content-Type is {media_type[:MAX_SHOWN]!r}: send {known}")
+
+
 class SlowBodyError(ServiceError, code="body_too_slow", status=408):
     """A request body that did not arrive in time."""
 

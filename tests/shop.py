@@ -23,6 +23,9 @@ from models.recommenders.popularity import Popularity
 from models.scoring.scorer import Scorer
 from tests.builders import Unexplained
 
+JSON = {"Content-Type": "application/json"}
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
 SCHEMA = FeatureSchema((Popularity(0.1, 0.1, 10.0, 10.0), ContentProfile()))
 CATEGORY = SCHEMA.names.index("content_category")
 

@@ -13,7 +13,7 @@ from app.api.dependencies import ResourcesDep
 from app.api.middleware.audit import changed
 from app.api.parameters import DIGITS, EACH_ONCE
 from app.api.sales import SALE_EXAMPLE
-from app.api.schema.body import example, read
+from app.api.schema.body import content_of, example, read
 from app.api.schema.problem import problems
 from app.catalogue.bulk_writer import Upsert
 from app.catalogue.sale_list import ListQuery, page
@@ -151,12 +151,12 @@ async def get_sales(query: Annotated[SalesQuery, Query()], resources: ResourcesD
 @router.post(
     "",
     openapi_extra=_LINES,
-    responses=problems(413, 415, 422, 503),
+    responses=problems(422, 503),
 )
 async def post_sales(request: Request, resources: ResourcesDep) -> BulkAnswer:
     """Insert or replace many sales, a JSON object a line; every line has its result."""
     # A body of 4 MiB takes a thread: parsed here, it would hold up every other answer.
-    lines = await asyncio.to_thread(_parsed, await request.body())
+    lines = await asyncio.to_thread(_parsed, await content_of(request, NDJSON))
     upserted = iter(
         await resources.bulk_writer.put([line for line in lines.values() if isinstance(line, Sale)])
     )

@@ -206,7 +206,7 @@ class EventBatchAnswer(BaseModel):
     "/events",
     response_model=EventBatchAnswer,
     openapi_extra=described(EventBatch),
-    responses=problems(413, 415, 422, 503),
+    responses=problems(422, 503),
 )
 async def post_events(
     batch: Annotated[EventBatch, body_of(EventBatch, judges_parts=True)], resources: ResourcesDep

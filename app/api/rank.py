@@ -85,7 +85,7 @@ class RankAnswer(SlateAnswer):
     "/rank",
     response_model=RankAnswer,
     openapi_extra=described(RankBody),
-    responses=problems(404, 409, 413, 415, 422, 503),
+    responses=problems(404, 409, 422, 503),
 )
 async def rank(
     body: Annotated[RankBody, body_of(RankBody)], request: Request, resources: ResourcesDep

@@ -11,7 +11,14 @@ from pydantic.config import JsonDict
 from app.api.dependencies import ResourcesDep
 from app.api.middleware.encoded_slashes import PathIdentifier
 from app.api.parameters import DIGITS, EACH_ONCE
-from app.api.schema.body import described, example, parsed
+from app.api.schema.body import (
+    JSON,
+    content_of,
+    described,
+    example,
+    media_type_of,
+    parsed,
+)
 from app.api.schema.problem import problems
 from app.catalogue.sale_details import LookAlike, PictureView
 from app.errors import PictureTypeError, SaleMismatchError, SlowBodyError
@@ -199,14 +206,14 @@ _PICTURE_BODY: Final[dict[str, Any]] = {
     "/{sale_id}",
     response_model=Sale,
     openapi_extra=described(SaleBody),
-    responses=problems(409, 413, 415, 422, 503)
+    responses=problems(409, 422, 503)
     | {int(HTTPStatus.CREATED): {"model": Sale, "description": "It was not known before."}},
 )
 async def put_sale(
     sale_id: SaleId, request: Request, response: Response, resources: ResourcesDep
 ) -> Sale:
     """Insert or replace a sale; while the store answers, every worker has it within a second."""
-    body = parsed(SaleBody, await request.body())
+    body = parsed(SaleBody, await content_of(request, JSON))
     if body.sale_id not in {"", sale_id}:
         raise SaleMismatchError(sale_id, body.sale_id)
     sale = Sale.model_validate({**dict(body), "sale_id": sale_id})
@@ -252,7 +259,7 @@ async def delete_sale(sale_id: SaleId, resources: ResourcesDep) -> None:
     await resources.sale_writer.delete(sale_id)
 
 
-_PICTURE_PROBLEMS: Final = problems(404, 408, 409, 413, 415, 422, 503)
+_PICTURE_PROBLEMS: Final = problems(404, 408, 409, 422, 503)
 
 
 @router.put(
@@ -309,7 +316,7 @@ async def similar(
 async def _put_picture(
     sale_id: str, number: int, *, request: Request, resources: Resources
 ) -> PictureAnswer:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = media_type_of(request)
     if media_type not in MEDIA_TYPES:
         raise PictureTypeError(media_type[:MAX_LIMIT], MEDIA_TYPES)
 

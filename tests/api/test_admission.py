@@ -21,6 +21,7 @@ from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
 from app.stores.keys import exposures_stream, partition
 from app.stores.store import Stores
+from tests.shop import JSON
 
 URL = "/v1/recommendations?customer_id=c1&market=fr"
 N_CALLERS = 200
@@ -125,7 +126,7 @@ class TestOneAtATime:
             await goes_on.wait()
             yield b"]}"
 
-        ranking = asyncio.create_task(client.post("/v1/rank", content=slowly()))
+        ranking = asyncio.create_task(client.post("/v1/rank", content=slowly(), headers=JSON))
         await begun.wait()
 
         answer = await client.get(URL)

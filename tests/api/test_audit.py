@@ -19,6 +19,7 @@ from app.observability import AUDIT_LOGGER, configure_logging
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import KeyRing, write_keys
 from app.settings import Settings
+from tests.shop import NDJSON
 
 MADE = datetime(2026, 11, 24, tzinfo=UTC)
 KEY_ID, KEY = new_key()
@@ -60,7 +61,7 @@ async def test_a_change_is_logged_with_its_key_whatever_the_level(
     await client.put("/v1/sales/a%2Fb", json=SALE, headers=HEADERS)
     await client.put("/v1/bundles/active", json={"bundle": "none"}, headers=HEADERS)
     bulk = json.dumps({"sale_id": "s1", **SALE}) + "\n{}"
-    await client.post("/v1/sales", content=bulk, headers=HEADERS)
+    await client.post("/v1/sales", content=bulk, headers=HEADERS | NDJSON)
 
     said = changes(written)
     assert {line["caller"] for line in said} == {f"key {KEY_ID}"}

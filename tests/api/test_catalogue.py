@@ -12,10 +12,12 @@ from app.catalogue.model import Model
 from app.resources import POOL_THREADS, Worker, resources_over
 from app.settings import Settings
 from app.stores.store import Stores
-from tests.shop import sale
+from tests.shop import (
+    NDJSON,
+    sale,
+)
 
 URL = "/v1/sales"
-NDJSON = {"content-type": "application/x-ndjson"}
 WITHIN_S = 30.0
 OPENS = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 

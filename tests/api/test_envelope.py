@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from app.api.middleware.request_context import RequestContext
 from app.resources import Worker
 from app.settings import Settings
+from tests.shop import JSON
 
 PATHS = ["/health/live", "/v1/recommendations?customer_id=c1", "/v1/recommendations", "/nowhere"]
 
@@ -94,12 +95,12 @@ class TestASmallLimitOfBodies:
             for _ in range(3):
                 yield b" " * 512
 
-        answer = await client.post("/v1/events", content=endless())
+        answer = await client.post("/v1/events", content=endless(), headers=JSON)
 
         assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
     async def test_a_body_within_the_limit_is_read(self, client: httpx.AsyncClient) -> None:
-        answer = await client.post("/v1/events", content=b" " * 1_024)
+        answer = await client.post("/v1/events", content=b" " * 1_024, headers=JSON)
 
         assert answer.json()["code"] == "malformed"
 
@@ -121,7 +122,7 @@ async def test_a_compressed_body_is_refused_as_such_and_not_as_faulty_json(
 
 async def test_a_body_that_says_it_is_not_compressed_is_read(client: httpx.AsyncClient) -> None:
     answer = await client.post(
-        "/v1/events", content=b"{}", headers={"Content-Encoding": "identity"}
+        "/v1/events", content=b"{}", headers=JSON | {"Content-Encoding": "identity"}
     )
 
     assert answer.json()["code"] == "malformed"

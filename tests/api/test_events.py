@@ -9,6 +9,7 @@ import pytest
 
 from app.stores.keys import FORM, CustomerKeys, partition
 from app.stores.store import Stores
+from tests.shop import JSON
 
 URL = "/v1/events"
 
@@ -142,7 +143,7 @@ async def test_a_thousand_events_are_one_batch(client: httpx.AsyncClient) -> Non
 async def test_a_body_that_is_no_batch_is_refused_whole_and_the_fault_located(
     client: httpx.AsyncClient, batch: object, location: str
 ) -> None:
-    answer = await client.post(URL, content=orjson.dumps(batch))
+    answer = await client.post(URL, content=orjson.dumps(batch), headers=JSON)
 
     assert answer.status_code == 422
     assert [error["location"] for error in answer.json()["errors"]] == [location]
@@ -174,7 +175,7 @@ async def test_one_malformed_event_is_rejected_and_the_others_are_taken(
     """A consumer that repeats a refused batch would repeat it without end."""
     batch = [event("first"), malformed, event("last")]
 
-    answer = await client.post(URL, content=orjson.dumps({"events": batch}))
+    answer = await client.post(URL, content=orjson.dumps({"events": batch}), headers=JSON)
 
     body = answer.json()
     assert (answer.status_code, body["accepted"], body["rejected"]) == (200, 2, 1)
@@ -193,7 +194,7 @@ async def test_half_an_emoji_in_an_id_costs_its_event_alone(client: httpx.AsyncC
     batch = [event("e1"), event("e3", device="CUT"), whole]
     body = json.dumps({"events": batch}).replace("CUT", r"phone \ud83d")
 
-    answer = (await client.post(URL, content=body)).json()
+    answer = (await client.post(URL, content=body, headers=JSON)).json()
 
     assert [one["status"] for one in answer["results"]] == ["accepted", "rejected", "accepted"]
     assert answer["results"][1]["detail"].startswith("device: String should match pattern")
@@ -204,8 +205,8 @@ async def test_an_event_that_has_a_key_twice_is_rejected_alone(client: httpx.Asy
     good, twice = json.dumps(event("e1")), json.dumps(event("e2"))
     batch = f'{{"events": [{good}, {twice[:-1]}, "sale_id": "rome"}}]}}'
 
-    answer = (await client.post(URL, content=batch)).json()
-    whole = await client.post(URL, content=f'{{"events": [], "events": [{good}]}}')
+    answer = (await client.post(URL, content=batch, headers=JSON)).json()
+    whole = await client.post(URL, content=f'{{"events": [], "events": [{good}]}}', headers=JSON)
 
     assert answer["accepted"] == 1
     assert answer["results"][1]["detail"] == "sale_id twice: Extra inputs are not permitted"
@@ -216,7 +217,7 @@ async def test_an_event_that_has_a_key_twice_is_rejected_alone(client: httpx.Asy
 async def test_a_byte_order_mark_is_no_part_of_a_body(client: httpx.AsyncClient) -> None:
     body = json.dumps({"events": [event()]}).encode("utf-8-sig")
 
-    assert (await client.post(URL, content=body)).json()["accepted"] == 1
+    assert (await client.post(URL, content=body, headers=JSON)).json()["accepted"] == 1
 
 
 async def test_of_a_thousand_events_999_are_taken(client: httpx.AsyncClient) -> None:
@@ -251,7 +252,7 @@ async def test_what_is_said_of_a_malformed_event_is_bounded(
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b'{"events": [}'])
 async def test_what_is_no_json_is_malformed(client: httpx.AsyncClient, body: bytes) -> None:
-    answer = await client.post(URL, content=body)
+    answer = await client.post(URL, content=body, headers=JSON)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
 

@@ -26,7 +26,12 @@ from models.domain.sale import MAX_MARKETS, PictureScores
 from models.domain.units import HOUR_US
 from models.neighbours.search import EMBEDDING_SIZE
 from tests.api.conftest import SALES
-from tests.shop import client_of, sale, scorer
+from tests.shop import (
+    NDJSON,
+    client_of,
+    sale,
+    scorer,
+)
 
 LIVE = ["/health/live", "/v2/health/live"]
 READY = ["/health/ready", "/v2/health/ready"]
@@ -316,10 +321,14 @@ async def test_a_damaged_picture_is_named_and_a_put_of_its_sale_mends_it(
     answer = await client.get("/v1/recommendations")
     await answer_with(client, "/metrics", 'vitrine_unreadable_records{kind="pictures"} 2.0')
     many = sale("rome", markets=[f"m{number}" for number in range(MAX_MARKETS)])
-    refused = await client.post("/v1/sales", content=many.model_dump_json(exclude_defaults=True))
+    refused = await client.post(
+        "/v1/sales", content=many.model_dump_json(exclude_defaults=True), headers=NDJSON
+    )
     kept = await stores.connection.execute("HEXISTS", PICTURES, "1rome", doing="looking for it")
     await client.put("/v1/sales/alps", json=json.loads(sale("alps").model_dump_json()))
-    await client.post("/v1/sales", content=sale("rome").model_dump_json(exclude_defaults=True))
+    await client.post(
+        "/v1/sales", content=sale("rome").model_dump_json(exclude_defaults=True), headers=NDJSON
+    )
     await answer_of(client, FULL, status=200)
 
     assert "catalogue: 2 stored pictures are unreadable and left out: 'alps', number 1 (6 b" in full
@@ -341,7 +350,7 @@ async def test_an_unreadable_sale_is_named_and_a_put_mends_it(
     full = await answer_with(client, FULL, "unreadable")
     absent = await client.get("/v1/sales/old")
     body = sale("old").model_dump_json(exclude_defaults=True)
-    many = await client.post("/v1/sales", content=body)
+    many = await client.post("/v1/sales", content=body, headers=NDJSON)
     put = await client.put("/v1/sales/old", json=json.loads(body))
     await answer_of(client, FULL, status=200)
 

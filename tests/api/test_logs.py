@@ -17,7 +17,11 @@ from app.security.key_ring import write_keys
 from app.settings import Settings
 from app.stores.keys import CustomerKeys
 from app.stores.store import Stores
-from tests.shop import CategoryRanker, scorer
+from tests.shop import (
+    JSON,
+    CategoryRanker,
+    scorer,
+)
 
 CUSTOMER = "customer-4711-of-the-test"
 SESSION = "session-0815-of-the-test"
@@ -66,7 +70,7 @@ async def visit(client: httpx.AsyncClient) -> list[int]:
         await client.post("/v1/rank", json={**who, "candidates": ["alps"]}, headers=key),
         await client.post("/v1/events", json={"events": [event()]}, headers=key),
         await client.post("/v1/events", json={"events": [event(type=CUSTOMER)]}, headers=key),
-        await client.post("/v1/events", content=f"{{{CUSTOMER}", headers=key),
+        await client.post("/v1/events", content=f"{{{CUSTOMER}", headers=key | JSON),
         await client.get(f"/v1/customers/{CUSTOMER}", headers=key),
         await client.get(f"/v1/customers/{CUSTOMER}", headers={"X-API-Key": WRONG}),
         await client.get("/metrics", params=who, headers=key),

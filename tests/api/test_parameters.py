@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from app.api import assignments, catalogue, recommendations, sales
 from app.api.repeated_key import repeated_key
+from tests.shop import JSON, NDJSON
 
 LISTS = {"exclude", "variant"}
 PATHS = {
@@ -78,7 +79,7 @@ async def test_a_number_of_a_path_is_written_in_digits(
 async def test_an_object_has_a_key_once(
     client: httpx.AsyncClient, method: str, path: str, body: str
 ) -> None:
-    answer = await client.request(method, path, content=body)
+    answer = await client.request(method, path, content=body, headers=JSON)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
 
@@ -87,7 +88,9 @@ async def test_the_line_whose_object_has_a_key_twice_is_rejected(client: httpx.A
     line = '{"sale_id":"%s","opens_at":"2026-01-01T00:00:00Z"%s}'
 
     answer = await client.post(
-        "/v1/sales", content="\n".join([line % ("a", ""), line % ("b", ',"sale_id":"c"')])
+        "/v1/sales",
+        content="\n".join([line % ("a", ""), line % ("b", ',"sale_id":"c"')]),
+        headers=NDJSON,
     )
 
     assert [one["status"] for one in answer.json()["results"]] == ["created", "rejected"]

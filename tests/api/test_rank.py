@@ -9,7 +9,12 @@ import pytest
 from app.catalogue.model import Model
 from app.stores.store import Stores
 from tests.api.test_recommendations import click, exposures, sale_ids
-from tests.shop import BrokenRanker, sale, scorer
+from tests.shop import (
+    JSON,
+    BrokenRanker,
+    sale,
+    scorer,
+)
 
 URL = "/v1/rank"
 
@@ -39,7 +44,7 @@ async def test_candidates_that_may_not_be_shown_are_named_with_the_reason(
         sale("over", opens_at=now - 3 * hour, closes_at=now - hour),
         sale("gone", stock=0, sold_out_at=now - hour),
     ]:
-        await client.put(f"/v1/sales/{one.sale_id}", content=one.model_dump_json())
+        await client.put(f"/v1/sales/{one.sale_id}", content=one.model_dump_json(), headers=JSON)
     await eventually_knows(client, "gone")
 
     answer = await client.post(
@@ -147,7 +152,7 @@ async def test_half_a_character_is_named_with_its_place(
     """As of a text that was cut within an emoji; a backslash before it is no escape of it."""
     body = f'{{"candidates": ["rome"],\n "customer_id": "\\u00e9{name}"}}'
 
-    answer = await client.post("/v1/rank", content=body)
+    answer = await client.post("/v1/rank", content=body, headers=JSON)
 
     half = name[-6:]
     assert answer.status_code == 422

@@ -21,7 +21,10 @@ from models.domain.sale import MAX_MARKETS
 from models.pictures.scene_labeller import SceneLabeller
 from models.pictures.topics import Topics
 from tests.scenes import COLOURS
-from tests.shop import scorer
+from tests.shop import (
+    JSON,
+    scorer,
+)
 
 NOW = datetime.now(UTC)
 BODY = {"opens_at": (NOW - timedelta(hours=1)).isoformat(), "category": "ski", "price": 300.0}
@@ -160,7 +163,7 @@ async def test_a_sale_of_another_id_than_its_path_is_refused(client: httpx.Async
 async def test_a_malformed_sale_is_refused_by_field(
     client: httpx.AsyncClient, body: bytes, location: str
 ) -> None:
-    answer = await client.put("/v1/sales/new", content=body)
+    answer = await client.put("/v1/sales/new", content=body, headers=JSON)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
     assert answer.json()["errors"][0]["location"] == location

@@ -14,6 +14,7 @@ from app.api.schema.body import MAX_FAULTS, read
 from app.api.schema.shape import MAX_VALUES, Fault
 from models.experiments.plan.plan_edit import PlanDraft
 from models.promotion.estimate import OffPolicyEstimate
+from tests.shop import JSON, NDJSON
 
 LARGEST = 4 * 1024 * 1024
 MANY = 40_000
@@ -69,7 +70,7 @@ METHODS = {"/v1/rank": "POST", "/v1/events": "POST", "/v1/promotions": "POST"}
 async def test_an_answer_names_the_first_hundred_faults_and_repeats_no_megabytes(
     client: httpx.AsyncClient, path: str, body: str
 ) -> None:
-    answer = await client.request(METHODS.get(path, "PUT"), path, content=body)
+    answer = await client.request(METHODS.get(path, "PUT"), path, content=body, headers=JSON)
 
     assert len(body) <= LARGEST
     assert answer.status_code == 422
@@ -132,7 +133,7 @@ def test_a_wrong_event_of_a_large_batch_is_no_fault_of_the_batch() -> None:
 async def test_every_line_of_sales_names_its_first_faults(client: httpx.AsyncClient) -> None:
     lines = "\n".join([unknown(1_000)] * 300)
 
-    answer = await client.post("/v1/sales", content=lines)
+    answer = await client.post("/v1/sales", content=lines, headers=NDJSON)
 
     reasons = Counter(result["reason"].count(";") + 1 for result in answer.json()["results"])
     assert reasons == {MAX_REASONS: 300}

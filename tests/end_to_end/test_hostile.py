@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 
 from tests.end_to_end.service import Service, http, serving
 from tests.proofs import FULL_SCALE, Proof
+from tests.shop import JSON, NDJSON
 
 MAX_GROWTH_MB: Final = 100
 MAX_LIVE_S: Final = 0.1
@@ -88,10 +89,10 @@ def connected(service: Service) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
 
 
-def post(service: Service, path: str, body: bytes) -> None:
+def post(service: Service, path: str, body: bytes, *, headers: Mapping[str, str] = JSON) -> None:
     """Send a body; the service may refuse it and close before its end."""
     with suppress(httpx.TransportError):
-        answer = http.post(f"{service.url}{path}", content=body, timeout=TIMEOUT_S)
+        answer = http.post(f"{service.url}{path}", content=body, headers=headers, timeout=TIMEOUT_S)
         assert answer.status_code < 500
 
 
@@ -133,19 +134,20 @@ def digits(service: Service, proof: Proof) -> None:
 def large_sales(service: Service, proof: Proof) -> None:
     """Ten lines of a bulk, each of 400 KB that is no sale."""
     line = b'{"sale_id":"x","tags":[%s0]}' % (b"0," * proof.scale(200_000))
-    post(service, "/v1/sales", b"\n".join([line] * 10)[:BODY_BYTES])
+    post(service, "/v1/sales", b"\n".join([line] * 10)[:BODY_BYTES], headers=NDJSON)
 
 
 def long_attributes(service: Service, proof: Proof) -> None:
     """Ten lines of sales that are well-formed up to their length."""
     words = b'"%s"' % (b"a" * proof.scale(390_000))
     line = b'{"sale_id":"x","opens_at":"2026-01-01T00:00:00Z","name":%s}' % words
-    post(service, "/v1/sales", b"\n".join([line] * 10))
+    post(service, "/v1/sales", b"\n".join([line] * 10), headers=NDJSON)
 
 
 def slow_bodies(service: Service, proof: Proof) -> None:
     wires = [connected(service) for _ in range(max(2, proof.scale(200)))]
-    head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
+    head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
+    head += b"Content-Type: application/json\r\n\r\n"
     with suppress(OSError):
         for part in (head, *([b"x" * 1_000] * 10)):
             for wire in wires:
@@ -157,6 +159,7 @@ def slow_bodies(service: Service, proof: Proof) -> None:
 
 def upgrades(service: Service, proof: Proof) -> None:
     headers = {
+        **JSON,
         "Connection": "Upgrade",
         "Upgrade": "h2c",
         "HTTP2-Settings": "AAMAAABkAAQCAAAAAAIAAAAA",

@@ -85,6 +85,7 @@ class Lane:
     ) -> dict[str, object]:
         reader, writer = connection
         head = f"{line} HTTP/1.1\r\nHost: {self._parts.netloc}\r\nContent-Length: {len(body)}\r\n"
+        head += "Content-Type: application/json\r\n" if body else ""
         writer.write(head.encode() + b"\r\n" + body)
         answer = await reader.readuntil(b"\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 200"), answer

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.service import Service, http, serving
-from tests.shop import sale
+from tests.shop import (
+    NDJSON,
+    sale,
+)
 
 SALE = sale("evil").model_dump_json(exclude_defaults=True)
 
@@ -38,7 +41,7 @@ def counted(service: Service, metric: str) -> float:
 def test_a_web_page_in_a_browser_of_this_machine_changes_nothing(service: Service) -> None:
     before = http.get(f"{service.url}/v1/sales").json()
     for foreign in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
-        headers = {"Content-Type": "application/x-ndjson", **foreign}
+        headers = NDJSON | foreign
         answer = http.post(f"{service.url}/v1/sales", content=SALE, headers=headers)
         assert answer.status_code == 403
 
@@ -50,7 +53,8 @@ def test_callers_that_leave_while_they_send_are_counted_and_make_no_noise(servic
     n_callers = 3
     for _ in range(n_callers):
         with connected(service) as wire:
-            head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n"
+            head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n"
+            head += b"Content-Type: application/json\r\n\r\n"
             wire.sendall(head + b'{"events":[')
             time.sleep(0.1)  # the body is awaited now
 

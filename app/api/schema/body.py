@@ -14,7 +14,9 @@ from pydantic.config import JsonDict
 
 from app.api.repeated_key import repeated_key, with_marks
 from app.api.schema.shape import MAX_VALUES, Fault, shape_faults
+from app.errors import BodyTypeError
 
+JSON: Final = "application/json"
 MAX_FAULTS: Final = 100  # chosen: enough to mend a body, and an answer of bounded size
 
 # .NET writes it in front of UTF-8.
@@ -91,6 +93,25 @@ def parsed(model: type[Model], content: bytes, *, judges_parts: bool = False) ->
     return found
 
 
+def media_type_of(request: Request) -> str:
+    """Return the media type of a body without its parameters, in lower case; empty for none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def content_of(request: Request, media_type: str) -> bytes:
+    """Return a body of this media type.
+
+    A browser lets any web page post a body that says another type, or none, without asking first.
+
+    Raises:
+        BodyTypeError: If it is of another one; it is not read then.
+    """
+    given = media_type_of(request)
+    if given != media_type:
+        raise BodyTypeError(given, media_type)
+    return await request.body()
+
+
 def example(value: JsonDict, **config: Unpack[ConfigDict]) -> ConfigDict:
     """Configure an immutable model with its example for OpenAPI."""
     return {"frozen": True, "json_schema_extra": {"examples": [value]}, **config}
@@ -100,7 +121,7 @@ def body_of(model: type[Model], *, judges_parts: bool = False) -> Any:  # noqa: 
     """Return the dependency that parses a route's body; see `parsed`."""
 
     async def read_body(request: Request) -> Model:
-        return parsed(model, await request.body(), judges_parts=judges_parts)
+        return parsed(model, await content_of(request, JSON), judges_parts=judges_parts)
 
     return Depends(read_body)
 
@@ -108,4 +129,4 @@ def body_of(model: type[Model], *, judges_parts: bool = False) -> Any:  # noqa: 
 def described(model: type[BaseModel]) -> dict[str, Any]:
     """Describe a body that a route parses itself for OpenAPI."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}

@@ -31,6 +31,7 @@ SCHEMES: Final = {
 }
 
 _REFUSALS: Final = problems(401, 403, 429)
+_BODY_REFUSALS: Final = problems(413, 415)
 
 # Routes parse these themselves, so that FastAPI does not know them.
 _BODIES: Final = (
@@ -63,7 +64,8 @@ def openapi_document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
             if scope is not None:
                 # OpenAPI lets a key's scheme list roles: the scope that it needs.
                 operation["security"] = [{name: [scope.value]} for name in SCHEMES]
-                described = operation["responses"] | {str(n): one for n, one in _REFUSALS.items()}
+                refusals = _REFUSALS | (_BODY_REFUSALS if "requestBody" in operation else {})
+                described = operation["responses"] | {str(n): one for n, one in refusals.items()}
                 operation["responses"] = dict(sorted(described.items()))
     return document
 
