@@ -17,7 +17,7 @@ from app.main import create_app
 from app.recommend.recent_answers import LEAST
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
-from app.stores.keys import CHANGES, PICTURES, VERSION, counts_prefix
+from app.stores.keys import CHANGES, PICTURES, VERSION, counts_prefix, events_stream
 from app.stores.keys import SALES as SALES_KEY
 from app.stores.picture import LabelledPicture
 from app.stores.plan import PlanStore
@@ -78,6 +78,25 @@ async def test_a_store_that_takes_writes_again_is_full_at_once(
     answer = await client.get(FULL)
 
     assert "raise maxmemory" in full
+    assert answer.status_code == 200
+
+
+@pytest.mark.slow
+async def test_a_stream_of_another_type_is_named_until_it_is_removed(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    """The monitor looks every ten seconds."""
+    stream = events_stream(56)
+    await stores.connection.execute("SET", stream, "another program's", doing="breaking it")
+    full = await answer_with(client, FULL, "writes: ")
+    metrics = await answer_with(client, "/metrics", 'missing{part="writes"} 1.0')
+    await stores.connection.execute("DEL", stream, doing="mending it")
+
+    answer = await client.get(FULL)
+
+    assert "1 keys are of another type, such as events:{56}" in full
+    assert "redis-cli DEL KEY" in full
+    assert 'write_refusals_total{reason="damaged"}' in metrics
     assert answer.status_code == 200
 
 
