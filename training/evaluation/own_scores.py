@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.dataset.checks import ROW, given
 from models.dataset.events import EventTable, keys_for
 from models.dataset.faults import DatasetError
+from models.dataset.parts import SUFFIXES
 from models.dataset.tables import Table, read_table
 from models.domain.errors import UserError
 from models.query.query import Query
@@ -66,7 +67,11 @@ class OwnScores:
         try:
             table = read_table(path)
         except DatasetError as exc:
-            raise OwnScoresError("\n".join(map(str, exc.faults.first(1)))) from exc
+            named = path.is_dir() or path.name.lower().endswith(SUFFIXES)
+            hint = (
+                "" if named else f"; neither CSV nor Parquet: name a file of {', '.join(SUFFIXES)}"
+            )
+            raise OwnScoresError("\n".join(map(str, exc.faults.first(1))) + hint) from exc
         for fault in table.faults:
             raise OwnScoresError(str(fault))
         names = [_column(table, wanted) for wanted in (_EXPOSURE, _SALE, _SCORE)]

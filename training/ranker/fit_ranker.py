@@ -99,9 +99,9 @@ def _too_few(training: RankerTraining, when: str, n: int) -> str:
     clicks = "" if learns_clicks else ", or, if clicks are logged, `--objective click`"
     return (
         f"the {when} part of the slates (lists shown, or visits where no impression is logged),"
-        f" {len(customers):,} of {len(np.unique(customers)):,} customers, has {n} {outcomes}, at"
-        f" least {MIN_PURCHASES} are needed: give more data (1,000 {outcomes} of many customers"
-        f" are a good start){clicks}"
+        f" {len(customers):,} slates of {len(np.unique(customers)):,} customers, has"
+        f" {n} {outcomes}, at least {MIN_PURCHASES} are needed: give more data (1,000 {outcomes}"
+        f" of many customers are a good start){clicks}"
     )
 
 

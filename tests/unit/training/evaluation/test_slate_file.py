@@ -119,6 +119,14 @@ def test_a_file_with_other_separators_is_refused_as_a_file_of_scores(tmp_path: P
         OwnScores.read(path)
 
 
+def test_a_page_is_refused_as_neither_csv_nor_parquet(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text("<html>")
+
+    with pytest.raises(OwnScoresError, match=r"^report\.html: .*neither CSV nor Parquet"):
+        OwnScores.read(page)
+
+
 def test_orders_by_value_are_left_out_where_no_sale_has_a_price(tmp_path: Path) -> None:
     question = question_on(LOG, tmp_path)
     sales = tuple(one.model_copy(update={"price": None}) for one in question.dataset.sales)

@@ -272,7 +272,11 @@ def test_too_few_purchases_on_either_side_are_refused(
     training = RankerTraining(slates_of(bought), matrix, SCHEMA, config=CONFIG, seed=0)
     clicks = CONFIG.model_copy(update={"objective": TrainingObjective.CLICK})
 
-    with pytest.raises(TooFewPurchasesError, match=rf"the {when} part .* has 9 purchases"):
+    n = 75 if when == "earlier" else 25
+    with pytest.raises(
+        TooFewPurchasesError,
+        match=rf"the {when} part .* {n} slates of {n} customers, has 9 purchases",
+    ):
         fit_ranker(training)
     with pytest.raises(TooFewPurchasesError, match=r"9 clicks or purchases.*good start\)$"):
         fit_ranker(replace(training, config=clicks))
