@@ -185,6 +185,11 @@ class Unexplained:
         """Return 1 for every row: every position is examined."""
         return np.ones(len(matrix))
 
+    @property
+    def position_effect(self) -> NDArray[np.float64]:
+        """Return 1: every position is examined."""
+        return np.ones(1)
+
     def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return nothing for every feature, and the log-odds."""
         p = self.probabilities(matrix)
