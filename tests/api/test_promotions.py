@@ -201,11 +201,9 @@ def breached(promotion: dict[str, Any]) -> list[str]:
     return [one["rule"] for one in findings if one["state"] == "breached"]
 
 
-@pytest.mark.parametrize("explored_share", [0.02])
 async def test_a_good_candidate_reaches_everybody_step_by_step(
     shop: Shop, shelf: dict[str, Path]
 ) -> None:
-    """With the usual exploration: a share of 2% is none that an estimate is awaited for."""
     good, serving = shelf["good"].name, shelf["serving"].name
     await begun(shop.client, shelf["good"])
 
@@ -227,11 +225,6 @@ async def test_a_good_candidate_reaches_everybody_step_by_step(
         ("canary", 5_000),
         ("full", 0),
     ]
-    (estimate,) = [
-        one for one in promotion["decisions"][2]["findings"] if one["rule"] == "estimate"
-    ]
-    assert estimate["state"] == "held"
-    assert "2.0% of answers are drawn by chance, below 10.0%" in estimate["said"]
     for bundles, p in zip(seen, (0.3, 0.5), strict=True):
         n = sum(bundle == good for bundle in bundles.values())
         assert abs(n - N_CUSTOMERS * p) < 5 * math.sqrt(N_CUSTOMERS * p * (1 - p))
@@ -244,6 +237,19 @@ async def test_a_good_candidate_reaches_everybody_step_by_step(
     assert (now["active"], now["previous"], now["shadow"]) == (good, serving, None)
     assert (await shop.ask("visitor"))["bundle"] == good
     assert (await shop.ask("c1"))["assignments"] == []
+
+
+@pytest.mark.parametrize("explored_share", [0.02])
+async def test_of_the_usual_exploration_no_estimate_is_waited_for(
+    shop: Shop, shelf: dict[str, Path]
+) -> None:
+    await begun(shop.client, shelf["good"], PATIENT)
+
+    shared = await shop.comes_to("interleaving", 10_000)
+
+    (estimate,) = [one for one in last(shared)["findings"] if one["rule"] == "estimate"]
+    assert estimate["state"] == "held"
+    assert "2.0% of answers are drawn by chance, below 10.0%" in estimate["said"]
 
 
 @pytest.mark.parametrize(
