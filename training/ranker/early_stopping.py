@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
 from models.ranker.linear_offset import LinearOffset
+from models.ranker.logistic import LogisticRanker
 from models.ranker.ranker import LightGbmRanker, sigmoid
 from models.ranker.two_stage import UNCALIBRATED, TwoStageRanker
 from training.configuration import RunConfig, TreeConfig
@@ -113,6 +114,12 @@ class RankerTraining:
         """Whether each entry was clicked or bought, shape ``(n_entries,)``."""
         return self.slates.clicked | self.slates.bought
 
+    @cached_property
+    def early_logistic(self) -> LogisticRanker:
+        """Logistic regression of purchases on all features, fitted on the earlier slates."""
+        early, _ = self.split(self.slates.bought)
+        return fit_logistic(early, seed=self.seed)
+
     def rows(self, labels: NDArray[np.bool_]) -> TrainingRows:
         """Return all entries as labelled examples."""
         return TrainingRows(self.matrix, labels.astype(np.float64), self.slates.weights)
@@ -191,8 +198,7 @@ class RankerTraining:
         if part is None:
             return None
         # A ranker that failed, as with few trees, is no reason to read a column alone.
-        early, _ = self.split(self.slates.bought)
-        baseline = fit_logistic(early, seed=self.seed).log_odds(matrix)
+        baseline = self.early_logistic.log_odds(matrix)
         return None if is_below(slates, parts[part], than=baseline, seed=self.seed) else part
 
     def _trees(self, outcomes: NDArray[np.bool_]) -> TreeConfig:

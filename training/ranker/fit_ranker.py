@@ -48,7 +48,7 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
     Raises:
         TooFewPurchasesError: If either side of the split has too few purchases.
     """
-    bought, seed = training.slates.bought, training.seed
+    bought = training.slates.bought
     early, late = training.split(bought)
     fit, ranker = _fitted(training)
     stopped, slates = fit.ranker, training.slates
@@ -62,7 +62,7 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
         weights=late.weights,
         customers=customers,
     )
-    baseline = sigmoid(fit_logistic(early, seed=seed).log_odds(late.matrix))
+    baseline = sigmoid(training.early_logistic.log_odds(late.matrix))
     labels, weights = late.labels, late.weights
     metrics = {
         "n_trees": float(stopped.n_trees),
@@ -78,7 +78,7 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
         "holdout_logistic_auc": auc(baseline, labels, weights=weights),
         "holdout_logistic_log_loss": log_loss(baseline, labels, weights=weights),
     }
-    logistic = fit_logistic(training.rows(bought), seed=seed)
+    logistic = fit_logistic(training.rows(bought), seed=training.seed)
     return FittedRanker(ranker, stopped, fit.part, logistic, metrics)
 
 
