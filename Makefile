@@ -1,7 +1,7 @@
 # The project's verbs. `make` alone lists them; CONTRIBUTING.md says when to use which.
 #
 # Everything is installed from requirements/, by hash, into $(VENV): no target needs more than
-# Python 3.11 with venv, make, and a package index.
+# Python 3.11 with venv, make, and a package index. With a C compiler answers are faster.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -22,6 +22,8 @@ export POLARS_MAX_THREADS = $(THREADS)
 # Tests start hundreds of processes; without cached bytecode each compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE =
 
+KERNEL = models/kernel/.built
+DEVELOPMENT = $(VENV)/.development $(KERNEL)
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement
 # Whole files go to four workers in the order of their names: the long tests first, units last. Four
 # for two cores: many tests wait for services, and for what those do every second.
@@ -32,7 +34,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 ##@ Use
 
-demo: $(VENV)/.training-cpu ## Simulate a shop, train on it, serve it, and say where to look
+demo: $(VENV)/.training-cpu $(KERNEL) ## Simulate a shop, train on it, serve it, and say where to look
 	PYTHON=$(BIN)/python deploy/demo.sh
 
 demo-stop: ## End the demo's service and remove its files
@@ -40,13 +42,13 @@ demo-stop: ## End the demo's service and remove its files
 
 ##@ Develop
 
-test: $(VENV)/.development ## Set up and run the tests
+test: $(DEVELOPMENT) ## Set up and run the tests
 	$(PYTEST)
 
-check: $(VENV)/.development ## Every check, read-only: what CI runs
+check: $(DEVELOPMENT) ## Every check, read-only: what CI runs
 	$(CHECKS) types format lint imports dockerfile audit all-tests
 
-quick: $(VENV)/.development ## Format, lint, contracts; types and unit tests of what changed, or ALL=1
+quick: $(DEVELOPMENT) ## Format, lint, contracts; types and unit tests of what changed, or ALL=1
 	$(CHECKS) changed-types format lint imports changed-tests
 
 # All checks of a list, two at a time: those that fail are named at the end, the others still run.
@@ -71,29 +73,32 @@ changed-types:
 changed-tests:
 	+$(PYTEST) --numprocesses=2 $(if $(ALL),tests/unit,$$($(CHANGED) tests main))
 
-fix: $(VENV)/.development ## Format, and repair what ruff can repair
+fix: $(DEVELOPMENT) ## Format, and repair what ruff can repair
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.development ## Run the benchmarks; part of no check
+bench: $(DEVELOPMENT) ## Run the benchmarks; part of no check
 	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -s
 
-bench-quality: $(VENV)/.development ## Rankings beside other libraries: BUNDLE=DIR DATA=DIR FROM=TIME
+bench-serve: $(DEVELOPMENT) ## Answers a second of one core, beside floors and other servers
+	$(BIN)/python -m benchmarks.serving.run
+
+bench-quality: $(DEVELOPMENT) ## Rankings beside other libraries: BUNDLE=DIR DATA=DIR FROM=TIME
 	$(BIN)/python -m benchmarks.quality.run --bundle $(BUNDLE) --data $(DATA) --from $(FROM)
 
 prove: export VITRINE_PROOF_SCALE = 1
-prove: $(VENV)/.development ## The long proofs in full; figures go to results/proofs/
+prove: $(DEVELOPMENT) ## The long proofs in full; figures go to results/proofs/
 	$(BIN)/python -m pytest -m prove
 
 chaos: export VITRINE_PROOF_SCALE = 1
-chaos: $(VENV)/.development ## Faults of the store and of workers under load; figures as `make prove`
+chaos: $(DEVELOPMENT) ## Faults of the store and of workers under load; figures as `make prove`
 	$(BIN)/python -m pytest tests/end_to_end/test_chaos.py tests/end_to_end/test_outages.py tests/end_to_end/test_hanging_node.py
 
-openapi: $(VENV)/.development ## Write openapi.yaml from the app
+openapi: $(DEVELOPMENT) ## Write openapi.yaml from the app
 	$(BIN)/python -m app openapi > openapi.yaml.new
 	mv openapi.yaml.new openapi.yaml
 
-features: $(VENV)/.development ## Write the table of docs/features.md from the code
+features: $(DEVELOPMENT) ## Write the table of docs/features.md from the code
 	$(BIN)/python -m training features > docs/features.md.new
 	mv docs/features.md.new docs/features.md
 
@@ -119,9 +124,14 @@ $(VENV)/.bootstrap: requirements/bootstrap.txt
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement $<
 	touch $@
 
+# Without a C compiler it says so, and LightGBM is used.
+$(KERNEL): models/kernel/forest.c models/kernel/library.py | $(VENV)/.bootstrap
+	$(BIN)/python -m models.kernel.library
+	touch $@
+
 $(VENV)/.%: requirements/%.txt $(VENV)/.bootstrap
 	$(INSTALL) $<
 	touch $@
 
 .PHONY: demo demo-stop test check quick types format lint imports dockerfile audit all-tests \
-	changed-types changed-tests fix bench bench-quality prove chaos openapi features lock help
+	changed-types changed-tests fix bench bench-serve bench-quality prove chaos openapi features lock help

@@ -13,14 +13,15 @@ Last numbers: see docs/experiments.md, and results/benchmarks/promotion.json aft
 
 import asyncio
 import re
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
 import pytest
 
-from benchmarks.bench_recommendations import ask
 from benchmarks.results import write_result
 from tests.bundles import recalibrated
 from tests.end_to_end.service import Service, serving
@@ -50,6 +51,24 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Shop]:
     with serving(folder, **names) as running:
         running.wait_until("/health/ready", status=200)
         yield Shop(running, candidate.name)
+
+
+async def ask(url: str, paths: list[str]) -> list[float]:
+    """Ask for paths one after the other over one connection; return milliseconds."""
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    times: list[float] = []
+    for path in paths:
+        started = time.perf_counter()
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200"), head
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        await reader.readexactly(length)
+        times.append((time.perf_counter() - started) * 1_000)
+    writer.close()
+    await writer.wait_closed()
+    return times
 
 
 def shadowed(shop: Shop, *, is_on: bool) -> None:

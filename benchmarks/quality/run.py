@@ -11,7 +11,6 @@ bundle: paired differences, a bootstrap over customers, Holm.
 """
 
 import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +18,7 @@ from typing import Annotated, Final
 
 import typer
 
+from benchmarks.environments import ENVIRONMENTS, environment
 from benchmarks.quality.files import peer_scorer, write_lists, write_train
 from benchmarks.results import write_result
 from models.dataset.reading import read_dataset
@@ -42,28 +42,13 @@ PEERS: Final = {
 }
 """Environment and script of each peer."""
 
-ENVIRONMENTS: Final = Path.home() / ".cache" / "vitrine" / "peers"
 TIMEOUT_S: Final = 900
-
-
-def environment(name: str, root: Path) -> Path:
-    """Return the Python of a peer's environment, which is made where it is not there yet."""
-    python = root / name / "bin" / "python"
-    if not python.exists():
-        uv = Path(sys.executable).parent / "uv"
-        requirements = HERE / "requirements" / f"{name}.txt"
-        subprocess.run([uv, "venv", "--python", sys.executable, root / name], check=True)
-        subprocess.run(
-            [uv, "pip", "install", "--python", python, "--require-hashes", "-r", requirements],
-            check=True,
-        )
-    return python
 
 
 def ask(peer: str, directory: Path, *, environments: Path, n_lists: int) -> Extra:
     """Let a peer score the lists of a directory."""
     name, script = PEERS[peer]
-    python = environment(name, environments)
+    python = environment(HERE / "requirements" / f"{name}.txt", environments)
     command = [python, HERE / "peers" / script, directory]
     subprocess.run(command, check=True, timeout=TIMEOUT_S)
     return peer_scorer(directory, n_lists)
