@@ -33,6 +33,15 @@ COPY requirements/service-gpu.txt ./
 RUN /opt/uv/bin/uv pip install --no-cache --compile-bytecode --python /opt/vitrine/bin/python \
     --require-hashes --requirement service-gpu.txt
 
+FROM base AS kernel
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /srv/vitrine
+COPY models/kernel ./models/kernel
+RUN python -m models.kernel.library && ls models/kernel/*.so
+
 FROM base AS service
 # The service installs nothing: the base's pip goes. `var` is where the embedded store keeps its file.
 RUN rm -rf /usr/local/lib/python3.11/site-packages/* /usr/local/bin/pip* \
@@ -40,6 +49,7 @@ RUN rm -rf /usr/local/lib/python3.11/site-packages/* /usr/local/bin/pip* \
     && install --directory --owner=10001 /srv/vitrine/var
 WORKDIR /srv/vitrine
 COPY models ./models
+COPY --from=kernel /srv/vitrine/models/kernel /srv/vitrine/models/kernel
 COPY app ./app
 ENV PATH=/opt/vitrine/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -11,8 +11,8 @@ from models.arrays.document import read_json
 from models.catalogue.event_counts import HALF_LIVES_HOURS, RETENTION_HOURS, HalfLives
 from models.domain.errors import UserError, reason_for
 from models.domain.units import HOUR_US
+from models.ranker.forest import MAX_LEAVES
 from models.ranker.objective import TrainingObjective
-from models.ranker.trees import MAX_LEAVES
 
 MAX_OUTCOME_HOURS: Final = 365 * 24.0  # beyond a year a value is rather a mistake in its unit
 

@@ -6,6 +6,7 @@ With `training.ranker.fit_trees` the only module that imports ``lightgbm``.
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Protocol, Self
@@ -14,8 +15,9 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from models.kernel.library import kernel
+from models.ranker.forest import CompiledForest, Forest, read_trees
 from models.ranker.linear_offset import LinearOffset
-from models.ranker.trees import TreeTables
 
 POSITION: Final = "position"
 """Name of the position feature: the rank at which a sale was shown, from 1."""
@@ -126,13 +128,13 @@ class LightGbmRanker:
         return self.booster.num_trees()
 
     @cached_property
-    def tables(self) -> TreeTables:
+    def forest(self) -> Forest:
         """The trees in the form in which they are evaluated."""
-        return TreeTables.from_texts([self.booster.model_to_string()])
+        return forest_of([self.booster])
 
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return log-odds at position 1, uncalibrated, shape ``(n_sales,)``."""
-        return self.offset.log_odds(matrix) + self.tables.log_odds(matrix)[0]
+        return self.offset.log_odds(matrix) + self.forest.log_odds(matrix)[0]
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(outcome) of each row; see `Ranker`."""
@@ -162,6 +164,38 @@ class LightGbmRanker:
         added = self.booster.predict(matrix, pred_contrib=True, num_threads=1)
         trees = np.asarray(added, dtype=np.float64).reshape(shape)
         return self.offset.regression.contributions(matrix) + trees
+
+
+@dataclass(frozen=True, eq=False)
+class LightGbmForest:
+    """Forest that LightGBM walks, where the kernel is not built; see `Forest`.
+
+    Attributes:
+        boosters: The models.
+    """
+
+    boosters: Sequence[lightgbm.Booster]
+
+    def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Sum the values of leaves; see `Forest.log_odds`."""
+        if not len(matrix):
+            return np.empty((len(self.boosters), 0))
+        return np.array(
+            [one.predict(matrix, raw_score=True, num_threads=1) for one in self.boosters]
+        )
+
+
+def forest_of(boosters: Sequence[lightgbm.Booster]) -> Forest:
+    """Return the forest of models, compiled if the kernel is built.
+
+    Raises:
+        ValueError: See `read_trees`.
+    """
+    models = [list(read_trees(one.model_to_string())) for one in boosters]
+    library = kernel()
+    return (
+        LightGbmForest(boosters) if library is None else CompiledForest.from_trees(models, library)
+    )
 
 
 class CalibratedRanker(Protocol):

@@ -11,9 +11,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.ranker.forest import Forest
 from models.ranker.linear_offset import LinearOffset, offset_log_odds
-from models.ranker.ranker import Calibration, LightGbmRanker, calibrated_contributions, sigmoid
-from models.ranker.trees import TreeTables
+from models.ranker.ranker import (
+    Calibration,
+    LightGbmRanker,
+    calibrated_contributions,
+    forest_of,
+    sigmoid,
+)
 
 RANKER_FILE: Final = "ranker.txt"
 BUYING_FILE: Final = "ranker-buying.txt"
@@ -55,15 +61,14 @@ class TwoStageRanker:
         return self.opening.n_trees + self.buying.n_trees
 
     @cached_property
-    def tables(self) -> TreeTables:
+    def forest(self) -> Forest:
         """The trees of both stages, evaluated in one pass."""
-        stages = (self.opening, self.buying)
-        return TreeTables.from_texts([stage.booster.model_to_string() for stage in stages])
+        return forest_of([self.opening.booster, self.buying.booster])
 
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return log-odds of the product at position 1, uncalibrated, shape ``(n_sales,)``."""
         offsets = offset_log_odds([self.opening.offset, self.buying.offset], matrix)
-        return product_log_odds(self.tables.log_odds(matrix) + offsets)
+        return product_log_odds(self.forest.log_odds(matrix) + offsets)
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(buys) of each row; see `models.ranker.ranker.Ranker`."""

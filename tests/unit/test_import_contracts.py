@@ -40,6 +40,7 @@ MODULES = [
     "models/domain/__init__.py",
     "models/experiments/__init__.py",
     "models/features/__init__.py",
+    "models/kernel/__init__.py",
     "models/neighbours/__init__.py",
     "models/pictures/__init__.py",
     "models/promotion/__init__.py",

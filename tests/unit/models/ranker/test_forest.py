@@ -1,4 +1,4 @@
-"""Trees as tables: a tree by hand, LightGBM's own sums, and what is refused."""
+"""Forests: a tree by hand, LightGBM's own sums to the bit, and what is refused."""
 # pyright: reportUnknownMemberType=false
 
 from functools import cache
@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.ranker.trees import TreeTables
+from models.kernel.library import build, load
+from models.ranker.forest import CompiledForest, read_trees
+from models.ranker.ranker import LightGbmForest
 from tests.builders import flat_offset
 from training.configuration import TreeConfig
 from training.ranker.fit_trees import fit_trees
@@ -35,6 +37,11 @@ leaf_value=1000
 
 end of trees
 """
+
+
+def compiled(*texts: str) -> CompiledForest:
+    """The kernel's forest, which is compiled by the first test."""
+    return CompiledForest.from_trees([list(read_trees(text)) for text in texts], load(build()))
 
 
 def matrix(n: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -91,52 +98,78 @@ def test_a_row_ends_in_the_leaf_that_a_walk_ends_in(
     """Column 0 was always known in training: unknown stands for zero there."""
     values = np.array([[first, second]], dtype=np.float32)
 
-    assert TreeTables.from_texts([BY_HAND]).log_odds(values).tolist() == [[expected]]
+    assert compiled(BY_HAND).log_odds(values).tolist() == [[expected]]
 
 
 @pytest.mark.parametrize("leaves", [4, 8, 15, 31, 64])
-def test_sums_are_those_of_lightgbm(leaves: int) -> None:
+def test_sums_are_those_of_lightgbm_to_the_bit(leaves: int) -> None:
     models = [booster(leaves, 1), booster(leaves, 2)]
-    tables = TreeTables.from_texts([model.model_to_string() for model in models])
+    forest = compiled(*(model.model_to_string() for model in models))
     rng = np.random.default_rng(3)
     values = matrix(1_100, rng)
     values[:, ALWAYS_KNOWN][rng.random(1_100) < 0.3] = np.nan
     values[rng.random(values.shape) < 0.05] = np.inf
     values[rng.random(values.shape) < 0.05] = -np.inf
-    # The thresholds themselves, and their neighbours. LightGBM takes what is below 1e-35 for 0.
-    for column, above in zip(tables.columns, tables.thresholds, strict=True):
-        edges = rng.choice(above[np.abs(above) > 1e-30], size=100)
+    # The thresholds themselves, and the next values above. LightGBM takes what is below 1e-35 for
+    # 0.
+    thresholds = forest.splits["threshold"]
+    for place, column in enumerate(forest.used.tolist()):
+        own = thresholds[(forest.splits["column"] == place) & (np.abs(thresholds) > 1e-30)]
+        edges = rng.choice(own, size=100)
         values[:100, column] = edges
-        values[100:200, column] = np.nextafter(edges, np.float32(-np.inf))
+        values[100:200, column] = np.nextafter(edges, np.float32(np.inf))
 
     expected = np.stack([raw(model, values) for model in models])
-    np.testing.assert_allclose(tables.log_odds(values), expected, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(forest.log_odds(values), expected)
 
 
 def test_a_row_has_the_same_bits_alone_and_in_company() -> None:
     """In company a column differs between rows; alone every column is constant."""
-    tables = TreeTables.from_texts(
-        [booster(15, 1).model_to_string(), booster(4, 2).model_to_string()]
-    )
+    forest = compiled(booster(15, 1).model_to_string(), booster(4, 2).model_to_string())
     values = matrix(700, np.random.default_rng(4))
 
-    alone = [tables.log_odds(row[None])[:, 0].tolist() for row in values[480:560]]
+    alone = [forest.log_odds(row[None])[:, 0].tolist() for row in values[480:560]]
 
-    assert alone == tables.log_odds(values)[:, 480:560].T.tolist()
+    assert alone == forest.log_odds(values)[:, 480:560].T.tolist()
+
+
+def test_rows_in_any_layout_have_the_same_sums() -> None:
+    forest = compiled(booster(15, 1).model_to_string())
+    values = matrix(300, np.random.default_rng(5))
+
+    by_column = forest.log_odds(np.asfortranarray(values))
+
+    assert by_column.tolist() == forest.log_odds(values).tolist()
 
 
 def test_no_rows_have_no_sums() -> None:
-    assert TreeTables.from_texts([BY_HAND, BY_HAND]).log_odds(
-        np.empty((0, 2), np.float32)
-    ).shape == (2, 0)
+    assert compiled(BY_HAND, BY_HAND).log_odds(np.empty((0, 2), np.float32)).shape == (2, 0)
 
 
 def test_trees_that_look_at_nothing_add_their_only_leaf() -> None:
     text = BY_HAND[: BY_HAND.index("Tree=0")] + BY_HAND[BY_HAND.index("Tree=1") :]
 
-    sums = TreeTables.from_texts([text]).log_odds(np.zeros((3, 2), dtype=np.float32))
+    sums = compiled(text).log_odds(np.zeros((3, 2), dtype=np.float32))
 
     assert sums.tolist() == [[1000.0] * 3]
+
+
+def test_a_matrix_without_a_feature_of_the_trees_is_refused() -> None:
+    """The kernel would read memory that is not the matrix's."""
+    with pytest.raises(ValueError, match="1 features, but a tree splits on feature 1"):
+        compiled(BY_HAND).log_odds(np.zeros((3, 1), dtype=np.float32))
+
+
+def test_without_the_kernel_lightgbm_has_the_same_sums() -> None:
+    models = [booster(15, 1), booster(4, 2)]
+    values = matrix(300, np.random.default_rng(6))
+
+    sums = LightGbmForest(models).log_odds(values)
+
+    assert (
+        sums.tolist() == compiled(*(m.model_to_string() for m in models)).log_odds(values).tolist()
+    )
+    assert LightGbmForest(models).log_odds(values[:0]).shape == (2, 0)
 
 
 @pytest.mark.parametrize(
@@ -146,10 +179,15 @@ def test_trees_that_look_at_nothing_add_their_only_leaf() -> None:
         ("decision_type=0 10", "decision_type=0 6", "decision type 6 is not supported"),
         ("leaf_value=1 10 100", "leaf_value=" + "1 " * 65, "65 leaves, at most 64"),
         ("leaf_value=1 10 100", "leaf_value=1 ten 100", "ten"),
-        ("left_child=-1 -2", "left_child=-1 7", "IndexError"),
+        ("left_child=-1 -2", "left_child=-1 7", "no tree of 3 leaves"),
+        ("left_child=-1 -2", "left_child=-1 0", "no tree of 3 leaves"),
+        ("left_child=-1 -2", "left_child=-1 -4", "no tree of 3 leaves"),
+        ("left_child=-1 -2", "left_child=-1 -3", "no tree of 3 leaves"),
+        ("left_child=-1 -2", "left_child=-1", "shorter"),
+        ("split_feature=0 1", "split_feature=0 -1", "there is no feature -1"),
         ("split_feature=0 1\n", "", "KeyError"),
     ],
 )
 def test_what_is_no_such_tree_is_refused(old: str, new: str, reason: str) -> None:
     with pytest.raises(ValueError, match=rf"malformed ranker: tree 0: .*{reason}"):
-        TreeTables.from_texts([BY_HAND.replace(old, new)])
+        list(read_trees(BY_HAND.replace(old, new)))

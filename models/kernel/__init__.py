@@ -1,0 +1,1 @@
+"""Compiled parts of scoring, in C."""
