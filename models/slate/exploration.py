@@ -152,6 +152,31 @@ def mixture_propensities(
     return found
 
 
+def drawn_propensities(propensities: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """Return the propensities of a drawn slate among drawn ones, from those of the mixture.
+
+    The inverse of `mixture_propensities`. Where the certain slate had the same sale, the mixture's
+    propensity is at least ``1 - q``, else at most ``q``: below a half, these cannot be confused.
+
+    Args:
+        propensities: As logged, shape ``(k,)``.
+        share: Probability that a slate is drawn.
+
+    Raises:
+        ValueError: If the share is not in (0, 0.5).
+    """
+    if not 0 < share < 1 / 2:
+        msg = f"only shares between 0 and 0.5 can be taken out of a mixture, not {share:g}"
+        raise ValueError(msg)
+    found = np.empty(len(propensities))
+    is_drawn_given = share
+    for rank, logged in enumerate(propensities.tolist()):
+        certain = 1.0 - is_drawn_given if logged > is_drawn_given else 0.0
+        found[rank] = (logged - certain) / is_drawn_given
+        is_drawn_given *= found[rank] / logged
+    return found
+
+
 def plackett_luce_propensities(
     utilities: NDArray[np.float64], picks: NDArray[np.intp]
 ) -> NDArray[np.float64]:

@@ -32,6 +32,7 @@ from training.evaluation.output import print_tables
 from training.evaluation.own_scores import OWN_SCORES, OwnScores
 from training.evaluation.protocol import Protocol
 from training.evaluation.question import QuestionOptions, read_question
+from training.evaluation.self_made import SelfMade, self_made
 from training.evaluation.slate_file import slate_file
 from training.examples.outcomes import objective_for, outcome_noun
 from training.report.page import page
@@ -85,7 +86,8 @@ def evaluate_command(
         evaluation = _evaluated(
             scorer, question, own, protocol=protocol, slates_out=slates_out, progress=progress
         )
-    _print_warnings(evaluation, question, loaded.manifest.until)
+        own_log = self_made(data, loaded.manifest, bundles=bundles, since_us=question.from_us)
+    _print_warnings(evaluation, question, loaded.manifest.until, own_log=own_log)
     if report:
         blocks = document(evaluation, thumbnail=Thumbnails(question.dataset.images))
         html = page(f"Bundle {loaded.id} on {data.name}", blocks)
@@ -135,11 +137,20 @@ def _print(
         typer.echo(f"{name.replace('_', ' ')}: {found}", err=True)
 
 
-def _print_warnings(evaluation: Evaluation, question: Question, learned_until: str) -> None:
+def _print_warnings(
+    evaluation: Evaluation, question: Question, learned_until: str, *, own_log: SelfMade
+) -> None:
     if question.from_us < question.learned_until_us:
         typer.echo(
             f"these figures flatter: the bundle learned from what was received before "
             f"{learned_until}; judge from then on, see --from",
+            err=True,
+        )
+    if own_log.n_own:
+        typer.echo(
+            f"these figures flatter: this bundle made {own_log.n_own:,} of {own_log.n_answers:,} "
+            f"answers of that time itself, and customers buy of what they are shown; compare it "
+            f"with others by an experiment, or by the gate of `nightly`",
             err=True,
         )
     if not evaluation.protocols:

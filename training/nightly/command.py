@@ -20,6 +20,8 @@ STATE: Final = Path("var/nightly")
 # Beside 1 for an expected error and 2 for a wrong command line.
 EXIT_CODES: Final = {
     NightVerdict.PUBLISHED: 0,
+    # The champion is published, refitted, so that jobs that follow go on.
+    NightVerdict.NEEDS_TRAFFIC: 0,
     NightVerdict.REJECTED: 3,
     NightVerdict.NOTHING_NEW: 4,
 }
@@ -73,6 +75,6 @@ def nightly_command(
     if as_json:
         print_json(_OUTCOME.dump_python(outcome, mode="json", exclude={"remarks"}))
     else:
-        bundle = outcome.published or outcome.candidate
+        bundle = outcome.awaiting or outcome.published or outcome.candidate
         typer.echo(f"{outcome.verdict}: {bundle}: {'; '.join(outcome.reasons)}")
     raise typer.Exit(EXIT_CODES[outcome.verdict])

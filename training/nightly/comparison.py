@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from training.examples.point_in_time import PointInTime
 from training.examples.sampled_slates import training_slates
 from training.examples.slates import Slates, has_impressions, settled
 from training.scenes.picture_scores import score_pictures
-from training.statistics.bootstrap import Interval, mean_interval
+from training.statistics.bootstrap import Interval, mean_interval, resample
 
 # Slates of each measure at most, so that a night's end can be foreseen. Chosen, not measured.
 MAX_SLATES: Final = 4_000
@@ -28,6 +28,8 @@ MAX_SLATES: Final = 4_000
 SHOWN_MRR: Final = "shown_mrr"
 OPEN_RECALL: Final = "open_recall_at_10"
 LOG_LIKELIHOOD: Final = "shown_log_likelihood"
+ONE_RATE: Final = "one_rate"
+"""An order that expects the same of all sales, for what likelihoods are compared with."""
 
 # Keeps the logarithm of a probability finite; far below any that a calibrated model gives.
 _TINY: Final = 1e-12
@@ -70,6 +72,36 @@ class Measured:
 Measures = Mapping[str, Measured]
 
 
+@dataclass(frozen=True, eq=False)
+class JudgedBundle:
+    """A bundle, and the settled slates of a comparison as it knows them.
+
+    Attributes:
+        evaluator: Ranks slates by the bundle's scorer.
+        slates: Equal for all bundles of a comparison.
+    """
+
+    evaluator: SlateEvaluator
+    slates: Slates
+
+    @classmethod
+    def load(cls, directory: Path, comparison: BundleComparison) -> Self:
+        """Load a bundle and look at the slates from its state.
+
+        Raises:
+            BundleError: If the bundle cannot be scored by this software.
+        """
+        scorer = Scorer.load(read_bundle(directory))
+        seen = pictures_of(scorer, directory, dataset=comparison.dataset, cache=comparison.cache)
+        past = PointInTime.from_dataset(
+            comparison.dataset, seen, topics=scorer.topics, half_lives=scorer.counts.half_lives
+        )
+        slates = training_slates(past, comparison.config, seed=comparison.seed)
+        slates = slates.select(np.flatnonzero(slates.now_us >= comparison.from_us))
+        slates = settled(slates, comparison.until_us, outcome_us=comparison.config.outcome_us)
+        return cls(SlateEvaluator(scorer, past, comparison.config, comparison.seed), slates)
+
+
 def measure(directory: Path, comparison: BundleComparison) -> Measures:
     """Measure the orders of a bundle on the settled slates of a comparison.
 
@@ -85,28 +117,15 @@ def measure(directory: Path, comparison: BundleComparison) -> Measures:
     Raises:
         BundleError: If the bundle cannot be scored by this software.
     """
-    scorer = Scorer.load(read_bundle(directory))
-    seen = pictures_of(scorer, directory, dataset=comparison.dataset, cache=comparison.cache)
-    past = PointInTime.from_dataset(
-        comparison.dataset, seen, topics=scorer.topics, half_lives=scorer.counts.half_lives
-    )
-    slates = training_slates(past, comparison.config, seed=comparison.seed)
-    slates = slates.select(np.flatnonzero(slates.now_us >= comparison.from_us))
-    slates = settled(slates, comparison.until_us, outcome_us=comparison.config.outcome_us)
-    evaluator = SlateEvaluator(scorer, past, comparison.config, comparison.seed)
+    judged = JudgedBundle.load(directory, comparison)
+    evaluator, slates = judged.evaluator, judged.slates
+    past = evaluator.past
     followed = slates.select(np.flatnonzero(evaluator.followed_by_outcome(slates)))
-    judged = evaluator.open(_sample(followed, comparison), None)
-    found = {OPEN_RECALL: _by_order(judged, metric="recall_at_10")}
+    bought_from = evaluator.open(_sample(followed, comparison), None)
+    found = {OPEN_RECALL: _by_order(bought_from, metric="recall_at_10")}
     if has_impressions(past.events):
         found[SHOWN_MRR] = _by_order(evaluator.shown(last_of_sessions(slates)), metric="mrr")
-        sample = _sample(slates, comparison)
-        likelihoods: list[float] = []
-        queries = past.queries(sample, caller_orders=comparison.config.caller_orders)
-        for slate, query in enumerate(queries):
-            bought = sample.bought[sample.entries(slate)]
-            p = np.clip(scorer.probabilities(query), _TINY, 1 - _TINY)
-            likelihoods.append(float(np.where(bought, np.log(p), np.log1p(-p)).mean()))
-        found[LOG_LIKELIHOOD] = Measured(sample.customers, {META: np.array(likelihoods)})
+        found[LOG_LIKELIHOOD] = _likelihoods(evaluator, _sample(slates, comparison))
     return {name: measured for name, measured in found.items() if len(measured.customers)}
 
 
@@ -135,6 +154,21 @@ def differences(
     return {name: interval for name, interval in found.items() if interval.n}
 
 
+def information(candidate: Measures, reference: Measures, *, seed: int) -> Interval | None:
+    """Compare what the probabilities of two bundles know of the slates that were shown.
+
+    Returns:
+        Mean log likelihood of candidate less reference, as a share of the reference's above that
+        of one rate of all sales, with its 95% interval over customers; None if none was measured.
+    """
+    if LOG_LIKELIHOOD not in candidate or LOG_LIKELIHOOD not in reference:
+        return None
+    known = reference[LOG_LIKELIHOOD]
+    gained = candidate[LOG_LIKELIHOOD].values[META] - known.values[META]
+    above = known.values[META] - known.values[ONE_RATE]
+    return resample(gained[:, None], known.customers, seed=seed, per=above[:, None]).intervals()[0]
+
+
 def pictures_of(
     scorer: Scorer, directory: Path, *, dataset: Dataset, cache: Path
 ) -> dict[str, PictureScores]:
@@ -161,6 +195,18 @@ def pictures_of(
     if not scorer.scene_model or not new:
         return known
     return known | score_pictures(new, SceneLabeller.open(directory), cache=cache)
+
+
+def _likelihoods(evaluator: SlateEvaluator, sample: Slates) -> Measured:
+    rate = np.clip(sample.bought.mean(), _TINY, 1 - _TINY)
+    found: dict[str, list[float]] = {META: [], ONE_RATE: []}
+    queries = evaluator.past.queries(sample, caller_orders=evaluator.config.caller_orders)
+    for slate, query in enumerate(queries):
+        bought = sample.bought[sample.entries(slate)]
+        own = np.clip(evaluator.scorer.probabilities(query), _TINY, 1 - _TINY)
+        for name, p in ((META, own), (ONE_RATE, np.full(len(bought), rate))):
+            found[name].append(float(np.where(bought, np.log(p), np.log1p(-p)).mean()))
+    return Measured(sample.customers, {name: np.array(one) for name, one in found.items()})
 
 
 def _by_order(slates: Iterable[EvaluatedSlate], *, metric: str) -> Measured:

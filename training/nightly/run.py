@@ -18,6 +18,7 @@ from models.domain.units import SECOND_US
 from models.scoring.bundle import (
     FORMAT_VERSION,
     MANIFEST,
+    Bundle,
     BundleError,
     newest_bundle,
     read_bundle,
@@ -28,9 +29,17 @@ from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig, TrainingOptions
 from training.console import Progress
 from training.examples.outcomes import objective_for
-from training.nightly.comparison import BundleComparison, differences, measure
+from training.nightly.comparison import BundleComparison, differences, information, measure
+from training.nightly.own_answers import read_own_log
+from training.nightly.own_log import OwnLogValue, value_of
 from training.nightly.profiles import write_profiles
-from training.nightly.publish_gate import BASELINE, decide
+from training.nightly.publish_gate import (
+    BASELINE,
+    Decision,
+    GateVerdict,
+    decide,
+    decide_on_own_log,
+)
 from training.nightly.refit import refitted
 from training.nightly.stage_cache import StageCache
 from training.pipeline.prepare import DataOptions, prepare, require_happened
@@ -41,6 +50,8 @@ CANDIDATES: Final = "candidates"
 REPORTS: Final = "reports"
 
 _INTERVALS: Final = TypeAdapter(dict[str, Interval])
+_INFORMATION: Final[TypeAdapter[Interval | None]] = TypeAdapter(Interval | None)
+_OWN_LOG: Final = TypeAdapter(OwnLogValue)
 
 
 class FaultyDataError(UserError):
@@ -52,6 +63,7 @@ class NightVerdict(StrEnum):
 
     PUBLISHED = "published"
     REJECTED = "rejected"
+    NEEDS_TRAFFIC = "needs_traffic"
     NOTHING_NEW = "nothing_new"
 
 
@@ -99,10 +111,12 @@ class Champion:
         name: Id of the published bundle.
         judged: Bundle that is evaluated for it. If it still exists, the candidate that the
             champion was refitted from, which was not trained on the days since; else itself.
+        published: The published bundle, which served.
     """
 
     name: str
     judged: Path
+    published: Path
 
     @classmethod
     def for_night(cls, night: Night) -> Self | None:
@@ -112,7 +126,8 @@ class Champion:
             return None
         manifest = read_manifest(published)
         judged = night.state / CANDIDATES / (manifest.judged_as or manifest.bundle_id)
-        return cls(manifest.bundle_id, judged if (judged / MANIFEST).is_file() else published)
+        judged = judged if (judged / MANIFEST).is_file() else published
+        return cls(manifest.bundle_id, judged, published)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +138,12 @@ class NightOutcome:
         verdict: The verdict.
         reasons: Reasons for the verdict.
         candidate: Id of the bundle that was trained and judged; None without one.
-        published: Id of what was published: the candidate, refitted; None without.
+        published: Id of what was published, refitted: the candidate, or the champion while the
+            candidate needs traffic; None without.
         champion: Id of the bundle that it was compared with; None without one.
         report: The kept report; None where nothing was judged.
+        awaiting: Id of the refitted candidate that needs traffic, beside the published bundle, so
+            that a promotion can start from it; None without.
         profiles: The published profiles; None where nothing was published.
         remarks: Remarks on whole files of the dataset.
     """
@@ -136,6 +154,7 @@ class NightOutcome:
     published: str | None = None
     champion: str | None = None
     report: Path | None = None
+    awaiting: str | None = None
     profiles: Path | None = None
     remarks: tuple[str, ...] = ()
 
@@ -228,12 +247,11 @@ def _judged_and_published(
         "evaluate", inputs, work=lambda: _evaluation(candidate, champion, comparison)
     )
     progress.stage("decide")
-    intervals = _INTERVALS.validate_python(found["differences"])
-    decision = decide(intervals, reference=str(found["reference"]))
+    decision = _decision(found)
     report = {
         "candidate": candidate.name,
         **found,
-        "passed": decision.passed,
+        "passed": decision.verdict is GateVerdict.PUBLISH,
         "reasons": list(decision.reasons),
         "metrics": read_bundle(candidate).manifest.metrics,
     }
@@ -246,7 +264,63 @@ def _judged_and_published(
         candidate=candidate.name,
         report=path,
     )
-    return _published(outcome, night, comparison, progress=progress) if decision.passed else outcome
+    return _followed(
+        decision.verdict,
+        outcome,
+        night=night,
+        comparison=comparison,
+        champion=champion,
+        progress=progress,
+    )
+
+
+def _followed(
+    verdict: GateVerdict,
+    outcome: NightOutcome,
+    *,
+    night: Night,
+    comparison: BundleComparison,
+    champion: Champion | None,
+    progress: Progress,
+) -> NightOutcome:
+    """Do what follows from the verdict: last of all a bundle that the service then finds."""
+    if verdict is GateVerdict.REFUSE:
+        return outcome
+    progress.stage("refit")
+    # Under the same meta-model: what was judged is what serves, with more knowledge.
+    bundle = refitted(night.state / CANDIDATES / str(outcome.candidate), comparison)
+    awaits = champion is not None and verdict is GateVerdict.ASK
+    # Until customers have judged the candidate the champion serves, and need not grow old.
+    served = refitted(champion.judged, comparison) if champion and awaits else bundle
+    progress.stage("publish")
+    # Before the bundle: if the night is killed in between, the next one writes both again.
+    profiles = write_profiles(comparison.dataset, comparison.until_us, directory=night.profiles)
+    published = _written(served, night.bundles, made_us=night.now_us)
+    outcome = replace(
+        outcome, verdict=NightVerdict.PUBLISHED, published=published, profiles=profiles
+    )
+    if not awaits:
+        return outcome
+    # As if made before: the newest bundle serves, and is the next champion.
+    awaiting = _written(bundle, night.bundles, made_us=night.now_us - 1)
+    return replace(outcome, verdict=NightVerdict.NEEDS_TRAFFIC, awaiting=awaiting)
+
+
+def _written(bundle: Bundle, root: Path, *, made_us: int) -> str:
+    # Microseconds, so that two nights never tie.
+    made = from_us(made_us).isoformat(timespec="microseconds")
+    manifest = bundle.manifest.model_copy(update={"created_at": made})
+    return write_bundle(root, manifest, files=bundle.files).name
+
+
+def _decision(found: Mapping[str, JsonValue]) -> Decision:
+    reference = str(found["reference"])
+    if found["own_log"] is None:
+        differences = _INTERVALS.validate_python(found["differences"])
+        return decide(differences, reference=reference)
+    information = _INFORMATION.validate_python(found["information"])
+    value = _OWN_LOG.validate_python(found["own_log"])
+    return decide_on_own_log(value, information, reference=reference)
 
 
 def _candidate(
@@ -292,28 +366,15 @@ def _evaluation(
     if champion is not None:
         reference, order, name = measure(champion.judged, comparison), META, champion.name
     found = differences(measured, reference, order=order, seed=comparison.seed)
+    own, known = None, None
+    if champion is not None:
+        own = read_own_log(candidate, champion.published, comparison=comparison)
+        known = information(measured, reference, seed=comparison.seed)
     return {
         "reference": name,
         "from": from_us(comparison.from_us).isoformat(),
         "until": from_us(comparison.until_us).isoformat(),
         "differences": {measure: asdict(interval) for measure, interval in found.items()},
+        "own_log": None if own is None else asdict(value_of(own, seed=comparison.seed)),
+        "information": None if known is None else asdict(known),
     }
-
-
-def _published(
-    outcome: NightOutcome, night: Night, comparison: BundleComparison, *, progress: Progress
-) -> NightOutcome:
-    """Publish profiles, and last of all the bundle, which the service then finds."""
-    progress.stage("refit")
-    # Under the same meta-model: what was judged is what serves, with more knowledge.
-    bundle = refitted(night.state / CANDIDATES / str(outcome.candidate), comparison)
-    progress.stage("publish")
-    # Before the bundle: if the night is killed in between, the next one writes both again.
-    profiles = write_profiles(comparison.dataset, comparison.until_us, directory=night.profiles)
-    # The newest bundle serves: microseconds, so that two nights never tie.
-    now = from_us(night.now_us).isoformat(timespec="microseconds")
-    manifest = bundle.manifest.model_copy(update={"created_at": now})
-    written = write_bundle(night.bundles, manifest, files=bundle.files)
-    return replace(
-        outcome, verdict=NightVerdict.PUBLISHED, published=written.name, profiles=profiles
-    )

@@ -9,6 +9,7 @@ import pytest
 
 from models.slate.exploration import (
     Slate,
+    drawn_propensities,
     log_odds,
     mixture_propensities,
     plackett_luce,
@@ -87,6 +88,19 @@ def test_propensities_of_a_mixture_by_hand() -> None:
     found = mixture_propensities(drawn, is_head, share=0.1)
 
     assert found == pytest.approx([0.95, 0.05 / 0.95 * 0.2, 0.25], rel=1e-14)
+
+
+def test_the_drawn_part_is_found_again_in_the_mixture() -> None:
+    drawn, is_head = np.array([0.5, 0.2, 0.25]), np.array([True, True, False])
+    mixed = mixture_propensities(drawn, is_head, share=0.1)
+
+    assert drawn_propensities(mixed, 0.1) == pytest.approx(drawn, rel=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_part_that_could_be_the_other_one_is_not_taken_out(share: float) -> None:
+    with pytest.raises(ValueError, match=r"only shares between 0 and 0\.5"):
+        drawn_propensities(np.ones(2), share)
 
 
 def test_slates_that_are_hardly_possible_keep_their_propensities() -> None:

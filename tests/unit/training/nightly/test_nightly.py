@@ -15,8 +15,7 @@ from tests.proofs import ROOT
 from training.__main__ import app
 from training.nightly.command import EXIT_CODES
 from training.nightly.comparison import Measured, differences
-from training.nightly.publish_gate import decide
-from training.nightly.run import NightVerdict
+from training.nightly.publish_gate import GateVerdict, decide
 from training.nightly.stage_cache import BusyError, StageCache
 from training.statistics.bootstrap import Interval
 
@@ -39,7 +38,7 @@ def interval(low: float, high: float) -> Interval:
 def test_only_what_is_worse_beyond_noise_is_refused(
     found: dict[str, Interval], *, passed: bool
 ) -> None:
-    assert decide(found, reference="champion").passed is passed
+    assert (decide(found, reference="champion").verdict is GateVerdict.PUBLISH) == passed
 
 
 def test_a_measure_that_judged_no_slate_lets_nothing_pass() -> None:
@@ -49,7 +48,7 @@ def test_a_measure_that_judged_no_slate_lets_nothing_pass() -> None:
     found = differences(measured, measured, order=META, seed=0)
 
     assert found == {}
-    assert not decide(found, reference="champion").passed
+    assert decide(found, reference="champion").verdict is GateVerdict.REFUSE
 
 
 def test_a_stage_is_done_once_for_equal_inputs_and_again_if_its_output_is_gone(
@@ -111,5 +110,5 @@ def test_the_cron_job_runs_a_command_that_exists_and_stops_at_its_exit_statuses(
     assert result.exit_code == 1
     assert str(tmp_path / "data") in result.stderr
     assert rule["onExitCodes"]["containerName"] == container["name"]
-    final = {EXIT_CODES[NightVerdict.REJECTED], EXIT_CODES[NightVerdict.NOTHING_NEW]}
+    final = {status for status in EXIT_CODES.values() if status}
     assert set(rule["onExitCodes"]["values"]) == {1, *final}

@@ -1,0 +1,48 @@
+"""Answers that the evaluated bundle made itself are counted, under all of its ids."""
+
+from pathlib import Path
+
+import polars as pl
+
+from models.domain.event import from_us
+from models.scoring.bundle import Manifest
+from tests.logs import HOUR, NOON
+from training.evaluation.self_made import SelfMade, self_made
+
+JUDGED = Manifest(
+    format_version=1,
+    until="2025-06-01T00:00:00+00:00",
+    judged_as="",
+    files={},
+    schema_hash="",
+    recommenders=[],
+    scene_model="",
+    config={},
+    seed=0,
+    data_fingerprint="",
+    metrics={},
+    versions={},
+    created_at="2025-06-01T00:00:00+00:00",
+)
+REFITTED = JUDGED.model_copy(
+    update={"until": "2025-06-04T00:00:00+00:00", "judged_as": JUDGED.bundle_id}
+)
+
+
+def test_a_log_without_exposures_has_none(tmp_path: Path) -> None:
+    assert self_made(tmp_path, JUDGED, bundles=tmp_path, since_us=NOON) == SelfMade(0, 0)
+
+
+def test_answers_of_the_bundle_and_of_what_it_was_judged_as_count(tmp_path: Path) -> None:
+    """The second answer came before, the last is of another bundle."""
+    answers = pl.DataFrame(
+        {
+            "bundle_id": [REFITTED.bundle_id, REFITTED.bundle_id, JUDGED.bundle_id, "c"],
+            "now": [from_us(NOON + hours * HOUR) for hours in (1, -1, 2, 3)],
+        }
+    )
+    answers.write_parquet(tmp_path / "exposures.parquet")
+
+    found = self_made(tmp_path, REFITTED, bundles=tmp_path, since_us=NOON)
+
+    assert found == SelfMade(3, 2)

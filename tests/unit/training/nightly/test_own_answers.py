@@ -1,0 +1,117 @@
+"""Recorded answers of the champion, and what a candidate would have shown in their place."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from models.dataset.reading import read_dataset
+from models.domain.event import from_us
+from models.domain.units import HOUR_US
+from models.experiments.exposure_record import FILE_COLUMNS
+from models.slate.exploration import is_drawn, seed_from
+from models.slate.slate_policy import NewSaleSlots, PlackettLuce
+from tests.logs import NOON
+from tests.trials import RECORDED
+from training.configuration import RunConfig
+from training.nightly.comparison import BundleComparison, JudgedBundle
+from training.nightly.own_answers import first_sales, read_own_log, recorded_slates
+from training.nightly.own_log import value_of
+
+N_CUSTOMERS = 40
+N_PLACES = 10
+DRAWN = PlackettLuce(temperature=0.3, share=0.02)
+MOSTLY = PlackettLuce(temperature=0.3, share=0.7)
+
+
+def answer(name: str, sales: list[str], **columns: object) -> dict[str, object]:
+    slate = [
+        {"sale_id": sale, "rank": rank, "propensity": 1.0, "purchase_probability": 0.1}
+        for rank, sale in enumerate(sales, start=1)
+    ]
+    own = {"recommendation_id": name, "bundle_id": "b", "now": from_us(NOON), "slate": slate}
+    return {**RECORDED, **own, **columns}
+
+
+def test_only_full_answers_of_the_bundle_in_its_own_order_are_read() -> None:
+    rows = [
+        answer("kept", ["s1", "s2"]),
+        answer("drawn in part", ["s1"], exploration=DRAWN.model_dump_json()),
+        answer("of another", ["s1"], bundle_id="c"),
+        answer("degraded", ["s1"], degraded="anonymous"),
+        answer("own candidates", ["s1"], candidates=["s1"]),
+        answer("diverse", ["s1"], diversity=0.1),
+        answer("by price", ["s1"], order_by="meta-revenue"),
+        answer("new sales", ["s1"], exploration=NewSaleSlots().model_dump_json()),
+        answer(
+            "mostly", ["s1"], exploration=DRAWN.model_copy(update={"share": 0.7}).model_dump_json()
+        ),
+    ]
+
+    found = recorded_slates(pl.DataFrame(rows, schema=FILE_COLUMNS), "b")
+
+    assert list(found) == ["kept", "drawn in part"]
+    assert found["kept"].sale_ids == ("s1", "s2")
+    assert not found["kept"].is_drawn
+    assert found["drawn in part"].is_drawn == is_drawn(seed_from("drawn in part"), 0.02)
+
+
+def comparison(data: Path, now_us: int, cache: Path) -> BundleComparison:
+    until_us = now_us + 3 * 86_400_000_000
+    return BundleComparison(read_dataset(data), now_us, until_us, RunConfig(), 0, cache)
+
+
+def write(data: Path, world: Path, events: list[dict[str, object]]) -> Path:
+    data.mkdir()
+    before = pl.read_parquet(world / "events.parquet")
+    after = pl.DataFrame(events).with_columns(pl.col("at").cast(before.schema["at"]))
+    pl.concat([before, after], how="diagonal_relaxed").write_parquet(data / "events.parquet")
+    (data / "sales.parquet").write_bytes((world / "sales.parquet").read_bytes())
+    return data
+
+
+@pytest.mark.slow
+def test_a_candidate_that_is_the_champion_has_its_value(
+    tiny_bundle: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Each customer is shown the bundle's own first ten sales, and buys one of them."""
+    bundle, world = tiny_bundle
+    known = pl.read_parquet(world / "events.parquet")
+    customers = known["customer_id"].unique().sort().to_list()[:N_CUSTOMERS]
+    now_us = int(known["at"].dt.epoch("us").to_numpy().max()) - 2 * HOUR_US
+    now = from_us(now_us)
+
+    def shown(customer: str, sale: str, position: int) -> dict[str, object]:
+        name = f"answer-{customer}"
+        event = {"event_id": f"{name}-{position}", "customer_id": customer, "type": "impression"}
+        return {**event, "sale_id": sale, "position": position, "at": now, "exposure_id": name}
+
+    any_sale = pl.read_parquet(world / "sales.parquet")["sale_id"][0]
+    probe = write(tmp_path / "probe", world, [shown(one, any_sale, 1) for one in customers])
+    judged = JudgedBundle.load(bundle, comparison(probe, now_us, tmp_path))
+    own = judged.evaluator.past.events
+    names = own.exposures.values.gather(judged.slates.exposures.clip(0)).to_list()
+    chosen = [number for number, name in enumerate(names) if name.startswith("answer-")]
+    firsts = first_sales(judged, np.array(chosen), n_places=[N_PLACES] * len(chosen))
+    lists = {names[number]: list(first) for number, first in zip(chosen, firsts, strict=True)}
+    events = [
+        shown(name.removeprefix("answer-"), sale, position)
+        for name, sales in lists.items()
+        for position, sale in enumerate(sales, start=1)
+    ]
+    for number, (name, sales) in enumerate(lists.items()):
+        bought = shown(name.removeprefix("answer-"), sales[number % N_PLACES], 0)
+        later = {"event_id": f"{name}-bought", "type": "purchase", "position": None}
+        events.append({**bought, **later, "at": from_us(now_us) + timedelta(hours=1)})
+    data = write(tmp_path / "data", world, events)
+    rows = [answer(name, sales, bundle_id=bundle.name) for name, sales in lists.items()]
+    pl.DataFrame(rows, schema=FILE_COLUMNS).write_parquet(data / "exposures.parquet")
+
+    log = read_own_log(bundle, bundle, comparison=comparison(data, now_us, tmp_path))
+
+    assert log is not None
+    assert len(log.champion) >= 30
+    assert log.champion.tolist() == pytest.approx(log.shared.tolist())
+    assert value_of(log, seed=0).at_least.value == pytest.approx(0.0)

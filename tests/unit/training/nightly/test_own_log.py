@@ -1,0 +1,179 @@
+"""Values of candidates from the champion's own log, by hand and in a world that is known."""
+
+from itertools import permutations
+from typing import Final
+
+import numpy as np
+import pytest
+
+from models.slate.exploration import plackett_luce_propensities
+from tests.proofs import Proof
+from tests.unit.training.nightly.own_world import NightLog, OwnWorld, night
+from training.nightly.own_log import OwnLog, OwnLogValue, added_value, shared_value, value_of
+from training.nightly.publish_gate import GateVerdict, decide, decide_on_own_log
+from training.statistics.bootstrap import Interval, mean_interval, resample
+
+N_NIGHTS: Final = 500
+AT_LEAST: Final = 1
+N_ANSWERS: Final = 20_000
+CHAMPION_ERROR: Final = 0.7
+LINES: Final = {
+    "equal": (CHAMPION_ERROR, 0.0),
+    "5% better": (0.584, 0.05),
+    "10% better": (0.464, 0.1),
+    "5% worse": (0.82, -0.05),
+}
+"""The candidate's error, found by bisection, and the share of purchases that it brings more."""
+
+
+def interval(low: float, high: float) -> Interval:
+    return Interval((low + high) / 2, low, high, 100)
+
+
+def test_a_purchase_counts_by_how_much_it_would_be_looked_at() -> None:
+    """From the second place, looked at half, to the first; from the first to none."""
+    looked_at = np.array([1.0, 0.5, 0.25])
+
+    found = shared_value(np.array([1, 0]), np.array([0, 3]), p_examined=looked_at)
+
+    assert found == pytest.approx(1.0 / 0.5 + 0.0)
+
+
+def test_the_value_of_added_sales_is_right_on_average() -> None:
+    """The mean over all slates that may be drawn, by their probabilities, is the truth.
+
+    Of four sales the candidate shows 2 first and 3 second. A customer who looks buys with the
+    probabilities given, at places that are looked at less from one to the next.
+    """
+    buys, utilities = np.array([0.5, 0.4, 0.3, 0.2]), np.log([4.0, 3.0, 2.0, 1.0])
+    looked_at, rank = np.array([1.0, 0.6]), np.array([2, 2, 0, 1])
+    expected = 0.0
+    for slate in permutations(range(4), 2):
+        shown = np.array(slate)
+        drawn = plackett_luce_propensities(utilities, shown)
+        for place in range(2):
+            bought = np.array([place])
+            added = added_value(
+                bought, rank[shown[bought]], p_examined=looked_at, propensities=drawn
+            )
+            expected += float(np.prod(drawn) * looked_at[place] * buys[shown[place]] * added)
+
+    assert expected == pytest.approx(1.0 * 0.3 + 0.6 * 0.2)
+
+
+def test_few_explored_purchases_leave_what_is_added_unjudged() -> None:
+    """29 of equal weight are worth 29; 30 are enough. Shared sales bring 90 of 100."""
+    for n_explored in (29, 30):
+        n = 100 + n_explored
+        is_certain = np.arange(n) < 100
+        log = OwnLog(
+            customers=np.arange(n),
+            champion=is_certain.astype(np.float64),
+            shared=np.where(is_certain, 0.9, 0.0),
+            added=np.where(is_certain, 0.0, 10 / n_explored),
+        )
+
+        found = value_of(log, seed=0)
+
+        assert found.explored == pytest.approx(n_explored)
+        assert found.at_least.value == pytest.approx(-0.1)
+        if n_explored == 30:
+            assert found.whole is not None
+            assert found.whole.value == pytest.approx(0.0)
+        else:
+            assert found.whole is None
+
+
+@pytest.mark.parametrize(
+    ("at_least", "whole", "information", "verdict", "said"),
+    [
+        ((-0.019, 0.1), None, None, GateVerdict.PUBLISH, "without the sales that it alone shows"),
+        ((-0.3, -0.2), (-0.019, 0.2), None, GateVerdict.PUBLISH, r"-1\.9% to \+20\.0% of what c"),
+        ((-0.3, -0.2), None, None, GateVerdict.ASK, "7 effective explored purchases"),
+        ((-0.3, -0.2), (-0.1, 0.1), None, GateVerdict.ASK, r"must not be below -2%"),
+        ((-0.3, -0.2), (-0.1, -0.021), None, GateVerdict.REFUSE, r"-10\.0% to -2\.1%"),
+        ((0.1, 0.2), (0.1, 0.2), (-0.3, -0.11), GateVerdict.REFUSE, "probabilities know"),
+        ((0.1, 0.2), (0.1, 0.2), (-0.3, -0.09), GateVerdict.PUBLISH, "it brings"),
+    ],
+)
+def test_a_candidate_is_published_refused_or_sent_to_customers(
+    at_least: tuple[float, float],
+    whole: tuple[float, float] | None,
+    information: tuple[float, float] | None,
+    verdict: GateVerdict,
+    said: str,
+) -> None:
+    value = OwnLogValue(500.0, interval(*at_least), whole and interval(*whole), 7.0)
+    known = None if information is None else interval(*information)
+
+    found = decide_on_own_log(value, known, reference="c")
+
+    assert found.verdict is verdict
+    with pytest.raises(AssertionError, match=said):
+        raise AssertionError(found.reasons[0])
+
+
+def test_a_log_of_few_purchases_asks() -> None:
+    value = OwnLogValue(29.0, interval(0.1, 0.2), interval(0.1, 0.2), 40.0)
+
+    assert decide_on_own_log(value, None, reference="c").verdict is GateVerdict.ASK
+
+
+def old_verdict(log: NightLog, seed: int) -> GateVerdict:
+    """What the gate said that took the log for a judge of both."""
+    likelihoods = log.likelihoods[:, 1] - log.likelihoods[:, 0]
+    differences = {
+        "recall": mean_interval(log.recall[:, 1] - log.recall[:, 0], log.own.customers, seed=seed),
+        "mrr": mean_interval(
+            log.reciprocal[:, 1] - log.reciprocal[:, 0], log.own.customers, seed=seed
+        ),
+        "likelihood": mean_interval(likelihoods, np.arange(len(likelihoods)), seed=seed),
+    }
+    return decide(differences, reference="champion").verdict
+
+
+def new_verdict(log: NightLog, seed: int) -> GateVerdict:
+    champion, candidate, one_rate = log.likelihoods.T
+    known = resample(
+        (candidate - champion)[:, None],
+        np.arange(len(champion)),
+        seed=seed,
+        per=(champion - one_rate)[:, None],
+    ).intervals()[0]
+    return decide_on_own_log(value_of(log.own, seed=seed), known, reference="champion").verdict
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("common", [0.9, 0.97])
+def test_the_gate_judges_on_the_champions_own_log(common: float, proof: Proof) -> None:
+    """Equal and better candidates are not refused, worse ones not published."""
+    n_nights = max(AT_LEAST, proof.scale(N_NIGHTS))
+    found: dict[str, dict[str, float]] = {}
+    for name, (error, _) in LINES.items():
+        world = OwnWorld(base=-6.0, error=CHAMPION_ERROR, other=error, common=common)
+        rng = np.random.default_rng(3)
+        verdicts, before, purchases = list[GateVerdict](), list[GateVerdict](), 0.0
+        for seed in range(n_nights):
+            log = night(world, N_ANSWERS, rng)
+            verdicts.append(new_verdict(log, seed))
+            before.append(old_verdict(log, seed))
+            purchases += float(log.own.champion.sum()) / n_nights
+        found[name] = {
+            "purchases": purchases,
+            **{verdict.value: verdicts.count(verdict) / n_nights for verdict in GateVerdict},
+            **{f"old {one.value}": before.count(one) / n_nights for one in GateVerdict},
+        }
+
+    proof.record(f"publishing-gate-{common:g}", {"nights": n_nights, "lines": found})
+    noise = 5 * np.sqrt(0.08 * 0.92 / n_nights)
+    assert found["equal"]["refuse"] <= 0.08 + noise
+    assert found["5% better"]["refuse"] <= 0.2 + noise
+    assert found["10% better"]["refuse"] <= 0.05 + noise
+    assert found["5% worse"]["publish"] <= 0.05 + noise
+
+
+@pytest.mark.parametrize(("error", "lift"), LINES.values())
+def test_candidates_of_the_world_are_as_good_as_their_lines_say(error: float, lift: float) -> None:
+    world = OwnWorld(base=-6.0, error=CHAMPION_ERROR, other=error, common=0.9)
+
+    assert world.lift == pytest.approx(lift, abs=0.005)

@@ -1,0 +1,186 @@
+"""Answers that the champion made, and what a candidate would have shown in their place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from models.experiments.exposure import FILE, read_exposures
+from models.experiments.exposure_record import read_exploration, read_records
+from models.scoring.scorer import META
+from models.slate.exploration import drawn_propensities, is_drawn, seed_from
+from models.slate.slate import best
+from models.slate.slate_policy import PlackettLuce
+from training.examples.slates import texts_of
+from training.nightly.comparison import BundleComparison, JudgedBundle
+from training.nightly.own_log import OwnLog, added_value, shared_value
+
+_MAX_SHARE: Final = 0.5  # see `drawn_propensities`
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordedSlate:
+    """Slate of a recorded answer.
+
+    Attributes:
+        sale_ids: By rank.
+        propensities: As recorded, shape ``(n_shown,)``.
+        share: Share of answers that are drawn.
+        is_drawn: Whether this one is.
+    """
+
+    sale_ids: tuple[str, ...]
+    propensities: NDArray[np.float64]
+    share: float
+    is_drawn: bool
+
+
+def recorded_slates(answers: pl.DataFrame, bundle_id: str) -> dict[str, RecordedSlate]:
+    """Return slates by id, of the full answers that a bundle made in its own order.
+
+    Left out are those with propensities of another kind: more than half drawn but not all, or
+    places for new sales.
+
+    Raises:
+        ExposureError: If an answer is not recorded as this software does.
+    """
+    own = answers.filter(
+        pl.col("bundle_id") == bundle_id,
+        pl.col("degraded").is_null(),
+        pl.col("candidates").is_null(),
+        pl.col("diversity") == 0,
+        pl.col("order_by") == META,
+    )
+    found: dict[str, RecordedSlate] = {}
+    for record in read_records(own):
+        share, name = _share(record.exploration), record.recommendation_id
+        if share is None:
+            continue
+        ranked = sorted(record.slate, key=attrgetter("rank"))
+        found[name] = RecordedSlate(
+            tuple(shown.sale_id for shown in ranked),
+            np.array([shown.propensity for shown in ranked]),
+            share,
+            share > 0 and is_drawn(seed_from(name), share),
+        )
+    return found
+
+
+def _share(exploration: str | None) -> float | None:
+    if exploration is None:
+        return 0.0
+    match read_exploration(exploration):
+        case PlackettLuce(share=share) if share < _MAX_SHARE or share == 1:
+            return share
+        case _:
+            return None
+
+
+def read_own_log(candidate: Path, champion: Path, *, comparison: BundleComparison) -> OwnLog | None:
+    """Value the purchases that followed the champion's answers under a candidate.
+
+    Args:
+        candidate: Directory of the candidate.
+        champion: Directory of the champion as it served.
+        comparison: Slates and settings.
+
+    Returns:
+        The purchases; None if most slates were not made by a bundle.
+
+    Raises:
+        BundleError: If a bundle cannot be scored by this software.
+        ExposureError: If the file of exposures cannot be read.
+    """
+    directory = comparison.dataset.directory
+    if not (directory / FILE).is_file():
+        return None
+    answers = read_exposures(directory)
+    by_a_model = set(answers.filter(pl.col("bundle_id") != "")["recommendation_id"])
+    new = JudgedBundle.load(candidate, comparison)
+    names = [*texts_of(new.evaluator.past.events.exposures, new.slates.exposures)]
+    if 2 * sum(name in by_a_model for name in names) <= len(names):
+        return None
+    bought = np.flatnonzero(np.add.reduceat(new.slates.bought, new.slates.starts[:-1]) > 0)
+    followed = [names[slate] for slate in bought.tolist()]
+    ids = pl.col("recommendation_id")
+    recorded = recorded_slates(answers.filter(ids.is_in(followed)), champion.name)
+    chosen = [slate for slate in bought.tolist() if names[slate] in recorded]
+    slates = [recorded[str(names[slate])] for slate in chosen]
+    wanted = np.array(chosen, dtype=np.intp)
+    firsts = first_sales(new, wanted, n_places=[len(one.sale_ids) for one in slates])
+    drawn = [index for index, one in enumerate(slates) if one.is_drawn]
+    places = [len(slates[index].sale_ids) for index in drawn]
+    old = JudgedBundle.load(champion, comparison)
+    anyway = dict(zip(drawn, first_sales(old, wanted[drawn], n_places=places), strict=True))
+    rows = [
+        _valued(new, slate, recorded=one, first=first, anyway=anyway.get(index, ()))
+        for index, (slate, one, first) in enumerate(zip(chosen, slates, firsts, strict=True))
+    ]
+    values = np.array(rows, dtype=np.float64).reshape(-1, 3)
+    customers = new.slates.customers[wanted]
+    return OwnLog(customers, values[:, 0], values[:, 1], values[:, 2])
+
+
+def first_sales(
+    judged: JudgedBundle, chosen: NDArray[np.intp], *, n_places: list[int]
+) -> list[tuple[str, ...]]:
+    """Return the sales that a bundle would show in place of some slates, by rank."""
+    evaluator, found = judged.evaluator, list[tuple[str, ...]]()
+    queries = evaluator.past.queries(judged.slates.select(chosen))
+    for query, n in zip(queries, n_places, strict=True):
+        rows = evaluator.candidates(query)
+        asked = replace(query, rows=rows, positions=None, caller_list=None)
+        first: list[int] = rows[best(evaluator.scorer.score(asked).order, n)].tolist()
+        found.append(tuple(query.catalogue.sales[row].sale_id for row in first))
+    return found
+
+
+def _valued(
+    judged: JudgedBundle,
+    slate: int,
+    *,
+    recorded: RecordedSlate,
+    first: tuple[str, ...],
+    anyway: tuple[str, ...],
+) -> tuple[float, float, float]:
+    """Return the values of an answer in the order of `OwnLog`.
+
+    Args:
+        judged: The candidate.
+        slate: Number of the answer's slate.
+        recorded: What it showed.
+        first: What the candidate would show.
+        anyway: What the champion shows without chance, of a drawn answer; else nothing.
+    """
+    slates, sales = judged.slates, judged.evaluator.past.catalogue.sales
+    entries = slates.entries(slate)
+    rows: list[int] = slates.rows[entries][slates.bought[entries]].tolist()
+    names = {sales[row].sale_id for row in rows}
+    bought = [sale for sale in recorded.sale_ids if sale in names]
+    p_examined = judged.evaluator.scorer.p_examined(len(recorded.sale_ids))
+    if not recorded.is_drawn:
+        places, ranks = _places(bought, recorded.sale_ids), _places(bought, first)
+        return float(len(bought)), shared_value(places, ranks, p_examined=p_examined), 0.0
+    if recorded.share == 1:
+        places, drawn = _places(bought, recorded.sale_ids), recorded.propensities
+        by_champion, by_candidate = (
+            added_value(places, _places(bought, one), p_examined=p_examined, propensities=drawn)
+            for one in (anyway, first)
+        )
+        return by_champion, by_candidate, 0.0
+    added = [sale for sale in bought if sale not in anyway]
+    drawn = drawn_propensities(recorded.propensities, recorded.share)
+    places, ranks = _places(added, recorded.sale_ids), _places(added, first)
+    value = added_value(places, ranks, p_examined=p_examined, propensities=drawn)
+    return 0.0, 0.0, value * (1 - recorded.share) / recorded.share
+
+
+def _places(sales: Sequence[str], shown: Sequence[str]) -> NDArray[np.intp]:
+    """Return where sales stand in a list, from 0; the number of places for those that do not."""
+    place = {sale: rank for rank, sale in enumerate(shown)}
+    return np.array([place.get(sale, len(shown)) for sale in sales], dtype=np.intp)
