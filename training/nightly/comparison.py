@@ -159,13 +159,16 @@ def information(candidate: Measures, reference: Measures, *, seed: int) -> Inter
 
     Returns:
         Mean log likelihood of candidate less reference, as a share of the reference's above that
-        of one rate of all sales, with its 95% interval over customers; None if none was measured.
+        of one rate of all sales, with its 95% interval over customers; None if none was measured,
+        or the reference knows no more than one rate.
     """
     if LOG_LIKELIHOOD not in candidate or LOG_LIKELIHOOD not in reference:
         return None
     known = reference[LOG_LIKELIHOOD]
     gained = candidate[LOG_LIKELIHOOD].values[META] - known.values[META]
     above = known.values[META] - known.values[ONE_RATE]
+    if above.sum() <= 0:
+        return None
     return resample(gained[:, None], known.customers, seed=seed, per=above[:, None]).intervals()[0]
 
 

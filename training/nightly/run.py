@@ -242,10 +242,9 @@ def _judged_and_published(
     }
     candidate = _candidate(night, comparison, stages, inputs=inputs, progress=progress)
     progress.stage("evaluate")
-    inputs |= {"candidate": candidate.name, "champion": champion.judged.name if champion else None}
-    found = stages.once(
-        "evaluate", inputs, work=lambda: _evaluation(candidate, champion, comparison)
-    )
+    against = [champion.judged.name, champion.name] if champion else []
+    inputs |= {"candidate": candidate.name, "champion": list[JsonValue](against)}
+    found = stages.once("judge", inputs, work=lambda: _evaluation(candidate, champion, comparison))
     progress.stage("decide")
     decision = _decision(found)
     report = {

@@ -6,12 +6,14 @@ from typing import Final
 import numpy as np
 import pytest
 
+from models.scoring.scorer import META
 from models.slate.exploration import plackett_luce_propensities
 from tests.proofs import Proof
 from tests.unit.training.nightly.own_world import NightLog, OwnWorld, night
+from training.nightly.comparison import LOG_LIKELIHOOD, ONE_RATE, Measured, information
 from training.nightly.own_log import OwnLog, OwnLogValue, added_value, shared_value, value_of
 from training.nightly.publish_gate import GateVerdict, decide, decide_on_own_log
-from training.statistics.bootstrap import Interval, mean_interval, resample
+from training.statistics.bootstrap import Interval, mean_interval
 
 N_NIGHTS: Final = 500
 AT_LEAST: Final = 1
@@ -134,13 +136,23 @@ def old_verdict(log: NightLog, seed: int) -> GateVerdict:
 
 def new_verdict(log: NightLog, seed: int) -> GateVerdict:
     champion, candidate, one_rate = log.likelihoods.T
-    known = resample(
-        (candidate - champion)[:, None],
-        np.arange(len(champion)),
-        seed=seed,
-        per=(champion - one_rate)[:, None],
-    ).intervals()[0]
+    customers = np.arange(len(champion))
+    new, old = (
+        {LOG_LIKELIHOOD: Measured(customers, {META: one, ONE_RATE: one_rate})}
+        for one in (candidate, champion)
+    )
+    known = information(new, old, seed=seed)
     return decide_on_own_log(value_of(log.own, seed=seed), known, reference="champion").verdict
+
+
+def test_what_a_champion_does_not_know_is_no_measure() -> None:
+    """A champion worse than one rate would make a share of less than nothing."""
+    customers, low, high = np.arange(3), np.full(3, -2.0), np.full(3, -1.0)
+    champion = {LOG_LIKELIHOOD: Measured(customers, {META: low, ONE_RATE: high})}
+    candidate = {LOG_LIKELIHOOD: Measured(customers, {META: high, ONE_RATE: high})}
+
+    assert information(candidate, champion, seed=0) is None
+    assert information({}, champion, seed=0) is None
 
 
 @pytest.mark.prove
