@@ -300,6 +300,20 @@ def bundle_paths(root: Path) -> dict[str, Path]:
     return {found[path].bundle_id: path for path in ordered}
 
 
+def same_ranker(manifest: Manifest, root: Path) -> frozenset[str]:
+    """Return the ids under which a bundle's ranker was judged, and published with refits.
+
+    Args:
+        manifest: The bundle's.
+        root: Directory of bundles, which is searched for refits.
+    """
+    judged = manifest.judged_as or manifest.bundle_id
+    refits = {
+        name for name, path in bundle_paths(root).items() if read_manifest(path).judged_as == judged
+    }
+    return frozenset(refits | {judged, manifest.bundle_id})
+
+
 def newest_bundle(root: Path) -> Path | None:
     """Return the newest bundle of a root that is whole, None without one; reads all of it.
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from models.domain.event import from_us
 from models.experiments.exposure import FILE, read_exposures
-from models.scoring.bundle import Manifest, bundle_paths, read_manifest
+from models.scoring.bundle import Manifest, same_ranker
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,7 @@ def self_made(directory: Path, manifest: Manifest, *, bundles: Path, since_us: i
     """
     if not (directory / FILE).is_file():
         return SelfMade(0, 0)
-    others = [read_manifest(path) for path in bundle_paths(bundles).values()]
-    refitted = {one.bundle_id for one in others if one.judged_as == manifest.bundle_id}
-    own = refitted | {manifest.bundle_id, manifest.judged_as or manifest.bundle_id}
+    own = same_ranker(manifest, bundles)
     answers = read_exposures(directory, ["bundle_id", "now"])
     answers = answers.filter(pl.col("now") >= from_us(since_us))
     return SelfMade(answers.height, answers.filter(pl.col("bundle_id").is_in(list(own))).height)

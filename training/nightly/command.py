@@ -33,7 +33,7 @@ def nightly_command(
     data: Annotated[Path, typer.Option(help="Dataset.", exists=True, file_okay=False)],
     bundles: Annotated[Path, typer.Option(help="Where bundles are published.")] = BUNDLES,
     champion: Annotated[
-        str | None, typer.Option(help="Bundle to compare with. Default: the newest published.")
+        str | None, typer.Option(help="Bundle to compare with. Default: the one that answers.")
     ] = None,
     profiles: Annotated[Path, typer.Option(help="Where profiles are published.")] = PROFILES,
     state: Annotated[Path, typer.Option(help="Unfinished stages, candidates, reports.")] = STATE,

@@ -1,6 +1,6 @@
 """Answers that the champion made, and what a candidate would have shown in their place."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
@@ -17,6 +17,7 @@ from models.slate.exploration import drawn_propensities, is_drawn, seed_from
 from models.slate.slate import best
 from models.slate.slate_policy import PlackettLuce
 from training.examples.slates import texts_of
+from training.nightly.champion import Champion
 from training.nightly.comparison import BundleComparison, JudgedBundle
 from training.nightly.own_log import OwnLog, added_value, shared_value
 
@@ -28,31 +29,38 @@ class RecordedSlate:
     """Slate of a recorded answer.
 
     Attributes:
+        bundle_id: Bundle that made it.
         sale_ids: By rank.
         propensities: As recorded, shape ``(n_shown,)``.
         share: Share of answers that are drawn.
         is_drawn: Whether this one is.
     """
 
+    bundle_id: str
     sale_ids: tuple[str, ...]
     propensities: NDArray[np.float64]
     share: float
     is_drawn: bool
 
 
-def recorded_slates(answers: pl.DataFrame, bundle_id: str) -> dict[str, RecordedSlate]:
+def recorded_slates(answers: pl.DataFrame, bundle_ids: Collection[str]) -> dict[str, RecordedSlate]:
     """Return slates by id, of the full answers that a bundle made in its own order.
 
     Left out are those with propensities of another kind: more than half drawn but not all, or
     places for new sales.
 
+    Args:
+        answers: Recorded answers.
+        bundle_ids: Ids of the bundle, with refitted recommenders or without.
+
     Raises:
         ExposureError: If an answer is not recorded as this software does.
     """
     own = answers.filter(
-        pl.col("bundle_id") == bundle_id,
+        pl.col("bundle_id").is_in(list(bundle_ids)),
         pl.col("degraded").is_null(),
         pl.col("candidates").is_null(),
+        pl.col("interleaving").is_null(),
         pl.col("diversity") == 0,
         pl.col("order_by") == META,
     )
@@ -63,6 +71,7 @@ def recorded_slates(answers: pl.DataFrame, bundle_id: str) -> dict[str, Recorded
             continue
         ranked = sorted(record.slate, key=attrgetter("rank"))
         found[name] = RecordedSlate(
+            record.bundle_id,
             tuple(shown.sale_id for shown in ranked),
             np.array([shown.propensity for shown in ranked]),
             share,
@@ -81,12 +90,14 @@ def _share(exploration: str | None) -> float | None:
             return None
 
 
-def read_own_log(candidate: Path, champion: Path, *, comparison: BundleComparison) -> OwnLog | None:
+def read_own_log(
+    candidate: Path, champion: Champion, *, comparison: BundleComparison
+) -> OwnLog | None:
     """Value the purchases that followed the champion's answers under a candidate.
 
     Args:
         candidate: Directory of the candidate.
-        champion: Directory of the champion as it served.
+        champion: The champion.
         comparison: Slates and settings.
 
     Returns:
@@ -108,15 +119,12 @@ def read_own_log(candidate: Path, champion: Path, *, comparison: BundleCompariso
     bought = np.flatnonzero(np.add.reduceat(new.slates.bought, new.slates.starts[:-1]) > 0)
     followed = [names[slate] for slate in bought.tolist()]
     ids = pl.col("recommendation_id")
-    recorded = recorded_slates(answers.filter(ids.is_in(followed)), champion.name)
+    recorded = recorded_slates(answers.filter(ids.is_in(followed)), champion.forms)
     chosen = [slate for slate in bought.tolist() if names[slate] in recorded]
     slates = [recorded[str(names[slate])] for slate in chosen]
     wanted = np.array(chosen, dtype=np.intp)
     firsts = first_sales(new, wanted, n_places=[len(one.sale_ids) for one in slates])
-    drawn = [index for index, one in enumerate(slates) if one.is_drawn]
-    places = [len(slates[index].sale_ids) for index in drawn]
-    old = JudgedBundle.load(champion, comparison)
-    anyway = dict(zip(drawn, first_sales(old, wanted[drawn], n_places=places), strict=True))
+    anyway = _without_chance(champion, wanted, slates, comparison=comparison)
     rows = [
         _valued(new, slate, recorded=one, first=first, anyway=anyway.get(index, ()))
         for index, (slate, one, first) in enumerate(zip(chosen, slates, firsts, strict=True))
@@ -124,6 +132,25 @@ def read_own_log(candidate: Path, champion: Path, *, comparison: BundleCompariso
     values = np.array(rows, dtype=np.float64).reshape(-1, 3)
     customers = new.slates.customers[wanted]
     return OwnLog(customers, values[:, 0], values[:, 1], values[:, 2])
+
+
+def _without_chance(
+    champion: Champion,
+    chosen: NDArray[np.intp],
+    recorded: Sequence[RecordedSlate],
+    *,
+    comparison: BundleComparison,
+) -> dict[int, tuple[str, ...]]:
+    """Return what the champion would have shown without chance, by number of drawn answer."""
+    found: dict[int, tuple[str, ...]] = {}
+    drawn = [index for index, one in enumerate(recorded) if one.is_drawn]
+    # Each by the recommenders that served it: those of later nights know what it led to.
+    for name in sorted({recorded[index].bundle_id for index in drawn}):
+        own = [index for index in drawn if recorded[index].bundle_id == name]
+        judged = JudgedBundle.load(champion.forms[name], comparison)
+        places = [len(recorded[index].sale_ids) for index in own]
+        found |= zip(own, first_sales(judged, chosen[own], n_places=places), strict=True)
+    return found
 
 
 def first_sales(

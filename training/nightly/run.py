@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from pydantic import JsonValue, TypeAdapter
 
@@ -17,10 +17,8 @@ from models.domain.event import from_us, to_us
 from models.domain.units import SECOND_US
 from models.scoring.bundle import (
     FORMAT_VERSION,
-    MANIFEST,
     Bundle,
     BundleError,
-    newest_bundle,
     read_bundle,
     read_manifest,
     write_bundle,
@@ -29,6 +27,7 @@ from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig, TrainingOptions
 from training.console import Progress
 from training.examples.outcomes import objective_for
+from training.nightly.champion import CANDIDATES, Champion
 from training.nightly.comparison import BundleComparison, differences, information, measure
 from training.nightly.own_answers import read_own_log
 from training.nightly.own_log import OwnLogValue, value_of
@@ -46,7 +45,6 @@ from training.pipeline.prepare import DataOptions, prepare, require_happened
 from training.pipeline.train import train
 from training.statistics.bootstrap import Interval
 
-CANDIDATES: Final = "candidates"
 REPORTS: Final = "reports"
 
 _INTERVALS: Final = TypeAdapter(dict[str, Interval])
@@ -78,7 +76,7 @@ class Night:
         state: Stage results of unfinished runs, candidates and reports.
         cache: Picture features and scene models.
         scenes: Labelled pictures; None for the dataset's own.
-        champion: The bundle to compare with; None for the newest published one.
+        champion: The bundle to compare with; None for the one that answers, see `Champion.find`.
         config: The run's configuration.
         evaluation_us: Length of the last part of the data, which candidates are evaluated on,
             microseconds.
@@ -101,33 +99,6 @@ class Night:
     max_fault_share: float
     seed: int
     threads: int = 1
-
-
-@dataclass(frozen=True)
-class Champion:
-    """Champion: the published bundle that a candidate is compared with.
-
-    Attributes:
-        name: Id of the published bundle.
-        judged: Bundle that is evaluated for it. If it still exists, the candidate that the
-            champion was refitted from, which was not trained on the days since; else itself.
-        published: The published bundle, which served.
-    """
-
-    name: str
-    judged: Path
-    published: Path
-
-    @classmethod
-    def for_night(cls, night: Night) -> Self | None:
-        """Return the bundle that the night names, or the newest one; None before the first."""
-        published = night.champion or newest_bundle(night.bundles)
-        if published is None:
-            return None
-        manifest = read_manifest(published)
-        judged = night.state / CANDIDATES / (manifest.judged_as or manifest.bundle_id)
-        judged = judged if (judged / MANIFEST).is_file() else published
-        return cls(manifest.bundle_id, judged, published)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +160,10 @@ def run_night(night: Night, *, progress: Progress) -> NightOutcome:
         if not len(dataset.events) and not dataset.faults.n_refused():
             return replace(outcome, reasons=(f"{night.data} holds no event yet",))
         _require_sound(night, dataset)
-        champion, judged_from_us = Champion.for_night(night), 0
+        champion = Champion.find(
+            night.bundles, state=night.state, data=night.data, named=night.champion
+        )
+        judged_from_us = 0
         if champion is not None:
             # Its own training data would overestimate it.
             until = read_bundle(champion.judged).manifest.until
@@ -242,7 +216,7 @@ def _judged_and_published(
     }
     candidate = _candidate(night, comparison, stages, inputs=inputs, progress=progress)
     progress.stage("evaluate")
-    against = [champion.judged.name, champion.name] if champion else []
+    against = [champion.judged.name, champion.name, *sorted(champion.forms)] if champion else []
     inputs |= {"candidate": candidate.name, "champion": list[JsonValue](against)}
     found = stages.once("judge", inputs, work=lambda: _evaluation(candidate, champion, comparison))
     progress.stage("decide")
@@ -300,8 +274,9 @@ def _followed(
     )
     if not awaits:
         return outcome
-    # As if made before: the newest bundle serves, and is the next champion.
-    awaiting = _written(bundle, night.bundles, made_us=night.now_us - 1)
+    # As if made before, also where a killed night wrote the other: the newest bundle serves.
+    made = datetime.fromisoformat(read_manifest(night.bundles / published).created_at)
+    awaiting = _written(bundle, night.bundles, made_us=to_us(made) - 1)
     return replace(outcome, verdict=NightVerdict.NEEDS_TRAFFIC, awaiting=awaiting)
 
 
@@ -367,7 +342,7 @@ def _evaluation(
     found = differences(measured, reference, order=order, seed=comparison.seed)
     own, known = None, None
     if champion is not None:
-        own = read_own_log(candidate, champion.published, comparison=comparison)
+        own = read_own_log(candidate, champion, comparison=comparison)
         known = information(measured, reference, seed=comparison.seed)
     return {
         "reference": name,

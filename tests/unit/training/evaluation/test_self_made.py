@@ -5,12 +5,12 @@ from pathlib import Path
 import polars as pl
 
 from models.domain.event import from_us
-from models.scoring.bundle import Manifest
+from models.scoring.bundle import FORMAT_VERSION, Manifest, write_bundle
 from tests.logs import HOUR, NOON
 from training.evaluation.self_made import SelfMade, self_made
 
 JUDGED = Manifest(
-    format_version=1,
+    format_version=FORMAT_VERSION,
     until="2025-06-01T00:00:00+00:00",
     judged_as="",
     files={},
@@ -31,6 +31,19 @@ REFITTED = JUDGED.model_copy(
 
 def test_a_log_without_exposures_has_none(tmp_path: Path) -> None:
     assert self_made(tmp_path, JUDGED, bundles=tmp_path, since_us=NOON) == SelfMade(0, 0)
+
+
+def test_answers_of_other_refits_of_the_same_ranker_count(tmp_path: Path) -> None:
+    """The bundle of the night before is another bundle with the same ranker."""
+    before = REFITTED.model_copy(update={"until": "2025-06-03T00:00:00+00:00"})
+    written = write_bundle(tmp_path / "bundles", before, files={})
+    pl.DataFrame({"bundle_id": [written.name], "now": [from_us(NOON)]}).write_parquet(
+        tmp_path / "exposures.parquet"
+    )
+
+    found = self_made(tmp_path, REFITTED, bundles=tmp_path / "bundles", since_us=NOON)
+
+    assert found == SelfMade(1, 1)
 
 
 def test_answers_of_the_bundle_and_of_what_it_was_judged_as_count(tmp_path: Path) -> None:

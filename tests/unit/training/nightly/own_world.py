@@ -7,61 +7,68 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.slate.exploration import plackett_luce_propensities
 from training.nightly.own_log import OwnLog, added_value, shared_value
 
 N_SALES: Final = 60
 N_SHOWN: Final = 10
 SHARE: Final = 0.02
 TEMPERATURE: Final = 0.3
+BASE: Final = -6.0
+"""Mean of the true log-odds."""
 SPREAD: Final = 1.0
 """Standard deviation of the true log-odds among the sales of an answer."""
 LOOKED_AT: Final = 1 / (1 + 0.35 * np.arange(N_SHOWN))
 
 
+SEES: Final = 0.7
+"""Standard deviation of the champion's errors in the log-odds."""
+N_LIKELIHOODS: Final = 4_000
+
+
 @dataclass(frozen=True)
-class OwnWorld:
-    """Champion and candidate see true log-odds with errors; a part of the errors is common.
+class Candidate:
+    """A candidate, which sees true log-odds with errors; a part of them is the champion's.
 
     Attributes:
-        base: Mean of the true log-odds.
-        error: Standard deviation of the champion's errors.
-        other: The candidate's.
-        common: Correlation of the two errors.
+        error: Standard deviation of its errors; the champion's is `SEES`.
+        common: Correlation with the champion's errors.
     """
 
-    base: float
     error: float
-    other: float
     common: float
 
     def scores(
-        self, n: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """True log-odds, and those of champion and candidate, each of shape ``(n, N_SALES)``."""
-        truth = self.base + SPREAD * rng.standard_normal((n, N_SALES))
-        first = rng.standard_normal((n, N_SALES))
-        second = self.common * first + np.sqrt(1 - self.common**2) * rng.standard_normal(
-            (n, N_SALES)
-        )
-        return (
-            truth,
-            calibrated(truth, self.base, self.error * first),
-            calibrated(truth, self.base, self.other * second),
-        )
+        self, truth: NDArray[np.float64], champions: NDArray[np.float64], rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """Return its log-odds.
+
+        Args:
+            truth: The true log-odds.
+            champions: The champion's errors in standard deviations, same shape.
+            rng: Draws its own errors.
+        """
+        own = rng.standard_normal(truth.shape)
+        errors = self.common * champions + np.sqrt(1 - self.common**2) * own
+        return calibrated(truth, self.error * errors, error=self.error)
 
     @cached_property
     def lift(self) -> float:
         """Purchases of the candidate's slates over those of the champion's, minus 1."""
-        truth, champion, candidate = self.scores(40_000, np.random.default_rng(1))
-        return value(truth, candidate) / value(truth, champion) - 1
+        rng = np.random.default_rng(1)
+        shape = (40_000, N_SALES)
+        truth = BASE + SPREAD * rng.standard_normal(shape)
+        errors = rng.standard_normal(shape)
+        champion = calibrated(truth, SEES * errors, error=SEES)
+        return value(truth, self.scores(truth, errors, rng)) / value(truth, champion) - 1
 
 
 def calibrated(
-    truth: NDArray[np.float64], base: float, error: NDArray[np.float64]
+    truth: NDArray[np.float64], errors: NDArray[np.float64], *, error: float
 ) -> NDArray[np.float64]:
-    """What a model expects that sees log-odds with an error: shrunk towards the mean."""
-    slope = SPREAD**2 / (SPREAD**2 + float(np.square(error).mean()))
-    return base + slope * (truth - base + error)
+    """What a model expects that sees log-odds with errors: shrunk towards the mean."""
+    slope = SPREAD**2 / (SPREAD**2 + error**2)
+    return BASE + slope * (truth - BASE + errors)
 
 
 def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -79,14 +86,68 @@ def value(truth: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
     return float((shown * LOOKED_AT).sum(axis=1).mean())
 
 
+@dataclass(frozen=True, eq=False)
+class ShopNight:
+    """Answers of a night in the champion's order, those with a purchase and a sample of all.
+
+    Attributes:
+        truth: True log-odds, shape ``(n, N_SALES)``.
+        errors: The champion's errors in standard deviations, same shape.
+        shown: Sales by place, shape ``(n, N_SHOWN)``.
+        bought: Whether each was bought, same shape.
+        is_drawn: Whether chance made the answer, shape ``(n,)``.
+        n_followed: The first so many of the answers are all that led to a purchase.
+        is_sampled: Which answers judge likelihoods, shape ``(n,)``.
+        rate: Share of all that was shown that was bought.
+    """
+
+    truth: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    shown: NDArray[np.intp]
+    bought: NDArray[np.bool_]
+    is_drawn: NDArray[np.bool_]
+    n_followed: int
+    is_sampled: NDArray[np.bool_]
+    rate: float
+
+    @property
+    def champion(self) -> NDArray[np.float64]:
+        """The champion's log-odds."""
+        return calibrated(self.truth, SEES * self.errors, error=SEES)
+
+
+def shop_night(n: int, rng: np.random.Generator) -> ShopNight:
+    """Show so many answers in the champion's order, draw some, and let customers buy."""
+    truth = BASE + SPREAD * rng.standard_normal((n, N_SALES))
+    errors = rng.standard_normal((n, N_SALES))
+    noisy = calibrated(truth, SEES * errors, error=SEES) / TEMPERATURE
+    is_drawn = rng.random(n) < SHARE
+    noisy[is_drawn] += rng.gumbel(size=(int(is_drawn.sum()), N_SALES))
+    shown = first_places(noisy)
+    chance = LOOKED_AT * sigmoid(np.take_along_axis(truth, shown, axis=1))
+    bought = rng.random(chance.shape) < chance
+    is_followed, is_sampled = bought.any(axis=1), np.arange(n) < N_LIKELIHOODS
+    kept = np.concatenate([np.flatnonzero(is_followed), np.flatnonzero(is_sampled & ~is_followed)])
+    return ShopNight(
+        truth[kept],
+        errors[kept],
+        shown[kept],
+        bought[kept],
+        is_drawn[kept],
+        n_followed=int(is_followed.sum()),
+        is_sampled=is_sampled[kept],
+        rate=float(bought.mean()),
+    )
+
+
 @dataclass(frozen=True)
 class NightLog:
     """The log of a night, with what both models say of it.
 
     Attributes:
         own: What the gate reads of it.
-        recall: Purchases of certain and drawn answers that each model has among its first ten
-            sales, champion first, shape ``(n_bought, 2)``.
+        recall: Purchases that each model has among its first ten sales, champion first, shape
+            ``(n_bought, 2)``.
         reciprocal: Reciprocal rank of the first purchase in the list that was shown, same shape.
         likelihoods: Mean log likelihood of a sample of slates: champion, candidate, one rate, shape
             ``(n_sample, 3)``.
@@ -98,87 +159,51 @@ class NightLog:
     likelihoods: NDArray[np.float64] = field(repr=False)
 
 
-def night(
-    world: OwnWorld, n: int, rng: np.random.Generator, *, assumed: NDArray[np.float64] = LOOKED_AT
-) -> NightLog:
-    """Show so many answers in the champion's order, draw some, and let customers buy.
-
-    Args:
-        world: The shop.
-        n: Number of answers.
-        rng: Draws everything.
-        assumed: What the gate takes for how much each place is looked at.
-    """
-    truth, champion, candidate = world.scores(n, rng)
-    utilities = champion / TEMPERATURE
-    is_drawn = rng.random(n) < SHARE
-    noisy = utilities.copy()
-    noisy[is_drawn] += rng.gumbel(size=(int(is_drawn.sum()), N_SALES))
-    shown = first_places(noisy)
-    chance = LOOKED_AT * sigmoid(np.take_along_axis(truth, shown, axis=1))
-    bought = rng.random(chance.shape) < chance
-    followed = np.flatnonzero(bought.any(axis=1))
-    ranks = np.argsort(np.argsort(-candidate[followed], axis=1), axis=1)
-    tops = first_places(champion[followed])
-    rows: list[tuple[float, float, float]] = []
-    recall: list[tuple[float, float]] = []
-    reciprocal: list[tuple[float, float]] = []
-    for index, answer in enumerate(followed.tolist()):
-        places = np.flatnonzero(bought[answer])
-        sales = shown[answer, places]
-        new = ranks[index, sales]
-        if is_drawn[answer]:
-            is_added = ~np.isin(sales, tops[index])
-            odds = np.exp(utilities[answer] - utilities[answer].max())
-            picked = odds[shown[answer]]
-            drawn = picked / (odds.sum() - (np.cumsum(picked) - picked))
-            added = added_value(
-                places[is_added], new[is_added], p_examined=assumed, propensities=drawn
-            )
-            rows.append((0.0, 0.0, added * (1 - SHARE) / SHARE))
-        else:
-            rows.append((float(len(places)), shared_value(places, new, p_examined=assumed), 0.0))
-        recall.append(
-            (
-                np.count_nonzero(np.isin(sales, tops[index])) / len(sales),
-                np.count_nonzero(new < N_SHOWN) / len(sales),
-            )
-        )
-        reciprocal.append(
-            (
-                _best_rank(champion[answer, shown[answer]], places),
-                _best_rank(candidate[answer, shown[answer]], places),
-            )
-        )
+def night_log(night: ShopNight, candidate: Candidate, rng: np.random.Generator) -> NightLog:
+    """Return what the gate reads of a night, and what a candidate says of it."""
+    scores = np.stack([night.champion, candidate.scores(night.truth, night.errors, rng)])
+    followed = slice(0, night.n_followed)
+    shown, bought = night.shown[followed], night.bought[followed]
+    ranks = np.argsort(np.argsort(-scores[:, followed], axis=2), axis=2)
+    ranks = np.take_along_axis(ranks, shown[None], axis=2)
+    rows = [_valued(night, answer, ranks=ranks[:, answer]) for answer in range(night.n_followed)]
     values = np.array(rows).reshape(-1, 3)
-    own = OwnLog(followed, values[:, 0], values[:, 1], values[:, 2])
+    among = ((ranks < N_SHOWN) & bought).sum(axis=2) / bought.sum(axis=1)
+    # Among what was shown, ranks by the scores of these ten.
+    within = np.argsort(np.argsort(ranks, axis=2), axis=2)
+    first = np.where(bought, within, N_SHOWN).min(axis=2)
     return NightLog(
-        own,
-        np.array(recall).reshape(-1, 2),
-        np.array(reciprocal).reshape(-1, 2),
-        _likelihoods(champion, candidate, shown, bought, assumed=assumed),
+        OwnLog(np.arange(night.n_followed), values[:, 0], values[:, 1], values[:, 2]),
+        among.T,
+        1 / (1 + first.T),
+        _likelihoods(night, scores),
     )
 
 
-def _best_rank(scores: NDArray[np.float64], places: NDArray[np.intp]) -> float:
-    return float(1 / (1 + np.argsort(np.argsort(-scores))[places].min()))
+def _valued(
+    night: ShopNight, answer: int, *, ranks: NDArray[np.intp]
+) -> tuple[float, float, float]:
+    places = np.flatnonzero(night.bought[answer])
+    champions, candidates = ranks[:, places]
+    if not night.is_drawn[answer]:
+        return float(len(places)), shared_value(places, candidates, p_examined=LOOKED_AT), 0.0
+    utilities = night.champion[answer] / TEMPERATURE
+    is_added = champions >= N_SHOWN
+    added = added_value(
+        places[is_added],
+        candidates[is_added],
+        p_examined=LOOKED_AT,
+        propensities=plackett_luce_propensities(utilities, night.shown[answer]),
+    )
+    return 0.0, 0.0, added * (1 - SHARE) / SHARE
 
 
-def _likelihoods(
-    champion: NDArray[np.float64],
-    candidate: NDArray[np.float64],
-    shown: NDArray[np.intp],
-    bought: NDArray[np.bool_],
-    *,
-    assumed: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    sample = slice(0, 4_000)
-    outcome = bought[sample]
-    rate = assumed * (np.count_nonzero(bought) / bought.size) / (assumed.sum() / len(assumed))
+def _likelihoods(night: ShopNight, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    shown, bought = night.shown[night.is_sampled], night.bought[night.is_sampled]
     chances = [
-        assumed * sigmoid(np.take_along_axis(scores[sample], shown[sample], axis=1))
-        for scores in (champion, candidate)
+        LOOKED_AT * sigmoid(np.take_along_axis(one[night.is_sampled], shown, axis=1))
+        for one in scores
     ]
-    chances.append(np.broadcast_to(rate, outcome.shape))
-    found = [np.where(outcome, np.log(p), np.log1p(-p)).sum(axis=1) / N_SHOWN for p in chances]
+    chances.append(np.broadcast_to(LOOKED_AT * night.rate / LOOKED_AT.mean(), bought.shape))
+    found = [np.where(bought, np.log(p), np.log1p(-p)).mean(axis=1) for p in chances]
     return np.stack(found, axis=1)

@@ -14,8 +14,9 @@ from models.experiments.exposure_record import FILE_COLUMNS
 from models.slate.exploration import is_drawn, seed_from
 from models.slate.slate_policy import NewSaleSlots, PlackettLuce
 from tests.logs import NOON
-from tests.trials import RECORDED
+from tests.trials import INTERLEAVED, RECORDED
 from training.configuration import RunConfig
+from training.nightly.champion import Champion
 from training.nightly.comparison import BundleComparison, JudgedBundle
 from training.nightly.own_answers import first_sales, read_own_log, recorded_slates
 from training.nightly.own_log import value_of
@@ -42,6 +43,7 @@ def test_only_full_answers_of_the_bundle_in_its_own_order_are_read() -> None:
         answer("of another", ["s1"], bundle_id="c"),
         answer("degraded", ["s1"], degraded="anonymous"),
         answer("own candidates", ["s1"], candidates=["s1"]),
+        answer("of two policies", ["s1", "s2"], interleaving=INTERLEAVED),
         answer("diverse", ["s1"], diversity=0.1),
         answer("by price", ["s1"], order_by="meta-revenue"),
         answer("new sales", ["s1"], exploration=NewSaleSlots().model_dump_json()),
@@ -50,7 +52,7 @@ def test_only_full_answers_of_the_bundle_in_its_own_order_are_read() -> None:
         ),
     ]
 
-    found = recorded_slates(pl.DataFrame(rows, schema=FILE_COLUMNS), "b")
+    found = recorded_slates(pl.DataFrame(rows, schema=FILE_COLUMNS), ["b"])
 
     assert list(found) == ["kept", "drawn in part"]
     assert found["kept"].sale_ids == ("s1", "s2")
@@ -109,7 +111,9 @@ def test_a_candidate_that_is_the_champion_has_its_value(
     rows = [answer(name, sales, bundle_id=bundle.name) for name, sales in lists.items()]
     pl.DataFrame(rows, schema=FILE_COLUMNS).write_parquet(data / "exposures.parquet")
 
-    log = read_own_log(bundle, bundle, comparison=comparison(data, now_us, tmp_path))
+    champion = Champion(bundle.name, bundle, bundle, {bundle.name: bundle})
+
+    log = read_own_log(bundle, champion, comparison=comparison(data, now_us, tmp_path))
 
     assert log is not None
     assert len(log.champion) >= 30

@@ -1,0 +1,82 @@
+"""The champion is the bundle that answers, whichever was published last."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from models.domain.event import from_us
+from models.scoring.bundle import FORMAT_VERSION, Manifest, write_bundle
+from tests.logs import HOUR, NOON
+from training.nightly.champion import Champion
+
+
+def published(root: Path, *, until: str, judged_as: str, created_at: str = "") -> str:
+    manifest = Manifest(
+        format_version=FORMAT_VERSION,
+        until=until,
+        judged_as=judged_as,
+        files={},
+        schema_hash="",
+        recommenders=[],
+        scene_model="",
+        config={},
+        seed=0,
+        data_fingerprint="",
+        metrics={},
+        versions={},
+        created_at=created_at,
+    )
+    return write_bundle(root, manifest, files={}).name
+
+
+def answered(folder: Path, *bundles: str) -> Path:
+    """Record an answer of each bundle, 25 hours apart."""
+    moments = [from_us(NOON + number * 25 * HOUR) for number in range(len(bundles))]
+    answers = pl.DataFrame({"bundle_id": bundles, "now": moments})
+    answers.write_parquet(folder / "exposures.parquet")
+    return folder
+
+
+def test_without_answers_the_newest_bundle_is_the_champion(tmp_path: Path) -> None:
+    """Answers without a bundle are by popularity."""
+    answered(tmp_path, "")
+    old = published(tmp_path / "b", until="2025-06-01", judged_as="x")
+    new = published(tmp_path / "b", until="2025-06-02", judged_as="y")
+
+    found = Champion.find(tmp_path / "b", state=tmp_path, data=tmp_path, named=None)
+    named = Champion.find(tmp_path / "b", state=tmp_path, data=tmp_path, named=tmp_path / "b" / old)
+
+    assert (found and found.name, named and named.name) == (new, old)
+    assert Champion.find(tmp_path / "none", state=tmp_path, data=tmp_path, named=None) is None
+
+
+@pytest.mark.parametrize("answering", ["promoted", "before"])
+def test_a_promoted_bundle_that_answers_is_the_champion(tmp_path: Path, answering: str) -> None:
+    """The refitted champion of the same night is newer; what answered days ago does not count."""
+    bundles = tmp_path / "b"
+    ids = {
+        "before": published(bundles, until="2025-06-01", judged_as="x"),
+        "promoted": published(bundles, until="2025-06-02", judged_as="y", created_at="1"),
+        "refitted": published(bundles, until="2025-06-02", judged_as="x", created_at="2"),
+    }
+    last = {"promoted": "promoted", "before": "refitted"}[answering]
+    data = answered(tmp_path, ids["refitted"], ids["promoted"], ids[answering])
+
+    found = Champion.find(bundles, state=tmp_path, data=data, named=None)
+
+    assert found is not None
+    assert found.name == ids[last]
+    forms = {"promoted": ["promoted"], "before": ["before", "refitted"]}[answering]
+    assert {*found.forms} == {ids[form] for form in forms}
+
+
+def test_an_answering_bundle_that_is_gone_leaves_the_newest(tmp_path: Path) -> None:
+    kept = published(tmp_path / "b", until="2025-06-01", judged_as="x")
+
+    found = Champion.find(
+        tmp_path / "b", state=tmp_path, data=answered(tmp_path, "gone"), named=None
+    )
+
+    assert found is not None
+    assert found.name == kept
