@@ -32,8 +32,8 @@ class Champion:
 
     Attributes:
         name: Id of the published bundle.
-        judged: Bundle that is evaluated for it. If it still exists, the candidate that the
-            champion was refitted from, which was not trained on the days since; else itself.
+        judged: Bundle that is evaluated for it. If it still exists, the candidate or bundle that
+            the champion was refitted from, which was not trained on the days since; else itself.
         published: The published bundle, which served.
         forms: Published forms of its ranker by id: itself, and with recommenders of other nights.
     """
@@ -64,9 +64,11 @@ class Champion:
         if published is None:
             return None
         manifest = read_manifest(published)
-        judged = state / CANDIDATES / (manifest.judged_as or manifest.bundle_id)
-        judged = judged if (judged / MANIFEST).is_file() else published
         forms = {**_forms(published, bundles), manifest.bundle_id: published}
+        name = manifest.judged_as or manifest.bundle_id
+        # The first bundle of a shop was no candidate, and has its refits beside it.
+        candidate = state / CANDIDATES / name
+        judged = candidate if (candidate / MANIFEST).is_file() else forms.get(name, published)
         return cls(manifest.bundle_id, judged, published, forms)
 
 

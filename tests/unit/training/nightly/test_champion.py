@@ -71,6 +71,25 @@ def test_a_promoted_bundle_that_answers_is_the_champion(tmp_path: Path, answerin
     assert {*found.forms} == {ids[form] for form in forms}
 
 
+def test_a_refitted_bundle_is_evaluated_as_it_was_judged(tmp_path: Path) -> None:
+    """As the candidate of its night, or as the first bundle, which was none; else as it is."""
+    bundles = tmp_path / "b"
+    first = published(bundles, until="2025-06-01", judged_as="")
+    refitted = published(bundles, until="2025-06-03", judged_as=first)
+
+    def judged() -> Path | None:
+        found = Champion.find(bundles, state=tmp_path, data=tmp_path, named=bundles / refitted)
+        return found and found.judged
+
+    assert judged() == bundles / first
+    candidate = tmp_path / "candidates" / first
+    candidate.parent.mkdir()
+    (bundles / first).rename(candidate)
+    assert judged() == candidate
+    candidate.rename(tmp_path / "gone")
+    assert judged() == bundles / refitted
+
+
 def test_an_answering_bundle_that_is_gone_leaves_the_newest(tmp_path: Path) -> None:
     kept = published(tmp_path / "b", until="2025-06-01", judged_as="x")
 
