@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ranker.ranker import Calibration, sigmoid
-from training.ranker.position_bias import examination_posterior
+from training.ranker.position_bias import examination_posterior, log_likelihood
 from training.statistics.newton import newton
 
 _TOLERANCE: Final = 1e-9  # of slope and intercept: far below any difference in a probability
@@ -50,6 +50,10 @@ def fit_calibration(
     design = np.stack([log_odds - centre, np.ones_like(log_odds)], axis=1)
     prior = np.diag([SLOPE_PRIOR, 0.0])
 
+    def loss(line: NDArray[np.float64]) -> float:
+        likelihood = log_likelihood(design @ line, p_examined=p_examined, labels=labels)
+        return float(SLOPE_PRIOR * (line[0] - 1.0) ** 2 / 2 - weights @ likelihood)
+
     def step(line: NDArray[np.float64]) -> NDArray[np.float64]:
         fitted = sigmoid(np.clip(design @ line, -500.0, 500.0))
         posterior = examination_posterior(fitted, p_examined=p_examined, labels=labels)
@@ -61,7 +65,7 @@ def fit_calibration(
         return np.asarray(np.linalg.solve(curvature + _TOLERANCE * np.eye(2), gradient), np.float64)
 
     start = np.array([1.0, centre])
-    line = newton(start, step, longest=_LONGEST_STEP, tolerance=_TOLERANCE)
+    line = newton(start, step, loss=loss, longest=_LONGEST_STEP, tolerance=_TOLERANCE)
     slope = max(float(line[0]), _MIN_SLOPE)
     return Calibration(slope=slope, intercept=float(line[1]) - slope * centre)
 
@@ -82,6 +86,11 @@ def recentred(
     without one labels may not be all the same.
     """
 
+    def loss(intercept: NDArray[np.float64]) -> float:
+        total = (weights * p_examined) @ np.logaddexp(0.0, line.slope * log_odds + intercept)
+        moved = float(intercept[0]) - line.intercept
+        return float(total - weights @ labels * moved + precision * moved**2 / 2)
+
     def step(intercept: NDArray[np.float64]) -> NDArray[np.float64]:
         chances = sigmoid(np.clip(line.slope * log_odds + intercept, -500.0, 500.0))
         expected = weights * p_examined * chances
@@ -89,7 +98,9 @@ def recentred(
         return gradient / ((expected * (1 - chances)).sum() + precision)
 
     start = np.array([line.intercept])
-    [intercept] = newton(start, step, longest=_LONGEST_STEP, tolerance=_TOLERANCE).tolist()
+    [intercept] = newton(
+        start, step, loss=loss, longest=_LONGEST_STEP, tolerance=_TOLERANCE
+    ).tolist()
     return Calibration(line.slope, intercept)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.ranker.logistic import LogisticRanker, Scale, signed_logarithm
 from models.ranker.ranker import sigmoid
-from training.ranker.position_bias import examination_posterior
+from training.ranker.position_bias import examination_posterior, log_likelihood
 from training.ranker.training_rows import TrainingRows
 from training.statistics.newton import newton
 
@@ -175,6 +175,10 @@ def _maximised(examples: _Examples, ridge: NDArray[np.float64]) -> NDArray[np.fl
     start = np.zeros(design.shape[1])
     start[-1] = np.log(share / (1 - share))
 
+    def loss(found: NDArray[np.float64]) -> float:
+        likelihood = log_likelihood(design @ found, p_examined=examples.p_examined, labels=labels)
+        return float(ridge @ np.square(found) / 2 - weights @ likelihood)
+
     def step(found: NDArray[np.float64]) -> NDArray[np.float64]:
         fitted = sigmoid(design @ found)
         posterior = examination_posterior(fitted, p_examined=examples.p_examined, labels=labels)
@@ -184,7 +188,7 @@ def _maximised(examples: _Examples, ridge: NDArray[np.float64]) -> NDArray[np.fl
         curvature = scaled.T @ scaled
         return np.asarray(np.linalg.solve(curvature + np.diag(ridge), gradient), dtype=np.float64)
 
-    return newton(start, step, longest=_LONGEST_STEP, tolerance=_TOLERANCE)
+    return newton(start, step, loss=loss, longest=_LONGEST_STEP, tolerance=_TOLERANCE)
 
 
 def _sample(

@@ -74,7 +74,7 @@ def position_effect(
     start = np.append(np.zeros(n_positions), 1.0)
     # Inside sales: a regression on all features said 1.44 for the log-odds between positions 1 and
     # 10 where the truth was 1.27; inside sales it is 1.33 (decision 0015).
-    found = newton(start, cells.step, longest=_LONGEST_STEP, tolerance=_TOLERANCE)
+    found = newton(start, cells.step, loss=cells.loss, longest=_LONGEST_STEP, tolerance=_TOLERANCE)
     effect = np.exp(found[:-1])
     examples = np.bincount(shown.positions - 1, weights=shown.weights, minlength=n_positions)
     pooled = isotonic_regression(effect, weights=np.maximum(examples, _TOLERANCE), increasing=False)
@@ -115,11 +115,21 @@ class _Cells:
             by_relevance=float(won @ known),
         )
 
+    def loss(self, found: NDArray[np.float64]) -> float:
+        """Return minus the log likelihood and the log priors, up to a constant."""
+        totals = np.bincount(self.groups, weights=self._rates(found), minlength=len(self.by_group))
+        pulled = self.by_position @ found[:-1] + self.by_relevance * found[-1]
+        priors = np.exp(found[:-1]).sum() - found[:-1].sum() + (found[-1] - 1.0) ** 2 / 2
+        return float(self.by_group @ np.log(totals) - pulled + priors)
+
+    def _rates(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.weights * np.exp(found[self.indices] + found[-1] * self.relevance)
+
     def step(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return Newton's step at logarithms of the effect, and ``b``, shape ``(n + 1,)``."""
         effect, slope = np.exp(found[:-1]), float(found[-1])
         n_groups, n_positions = len(self.by_group), len(effect)
-        rates = self.weights * effect[self.indices] * np.exp(slope * self.relevance)
+        rates = self._rates(found)
         quality = self.by_group / np.bincount(self.groups, weights=rates, minlength=n_groups)
         expected = rates * quality[self.groups]
         places = self.groups * n_positions + self.indices
@@ -141,6 +151,23 @@ class _Cells:
         gradient = cells.sum(axis=0) - np.append(self.by_position, self.by_relevance)
         gradient += np.append(effect - 1.0, slope - 1.0)
         return np.asarray(np.linalg.solve(second, gradient), dtype=np.float64)
+
+
+def log_likelihood(
+    log_odds: NDArray[np.float64], *, p_examined: NDArray[np.float64], labels: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the log of P(label), up to a constant, shape ``(n,)``.
+
+    Of a success ``log(chance)``, otherwise ``log(1 - p_examined * chance)``.
+
+    Args:
+        log_odds: Those of the chance P(success | examined), shape ``(n,)``.
+        p_examined: P(examined), same shape.
+        labels: 1 for a success, same shape.
+    """
+    p_unseen = np.log(np.maximum(1 - p_examined, np.finfo(np.float64).tiny))
+    failed = np.logaddexp(0.0, log_odds + p_unseen) - np.logaddexp(0.0, log_odds)
+    return np.where(labels > 0, -np.logaddexp(0.0, -log_odds), failed)
 
 
 def examination_posterior(

@@ -203,6 +203,10 @@ def calibration_line(
     # Centred, so that slope and intercept do not trade against each other.
     design = np.stack([log_odds - centre, np.ones_like(log_odds)])
 
+    def loss(line: NDArray[np.float64]) -> float:
+        fitted = line @ design
+        return float(weights @ (np.logaddexp(0.0, fitted) - labels * fitted))
+
     def step(line: NDArray[np.float64]) -> NDArray[np.float64]:
         fitted = 1 / (1 + np.exp(-np.clip(line @ design, -500.0, 500.0)))
         curvature = (design * (weights * fitted * (1 - fitted))) @ design.T + _CLOSE * np.eye(2)
@@ -210,5 +214,5 @@ def calibration_line(
         return np.asarray(np.linalg.solve(curvature, gradient), dtype=np.float64)
 
     start = np.array([1.0, centre])
-    slope, intercept = newton(start, step, longest=1.0, tolerance=_CLOSE).tolist()
+    slope, intercept = newton(start, step, loss=loss, longest=1.0, tolerance=_CLOSE).tolist()
     return slope, intercept - slope * centre

@@ -103,3 +103,22 @@ def test_examples_that_are_left_out_of_a_sample_are_stood_for() -> None:
     fitted = fit_logistic(rows, seed=1)
 
     assert fitted.intercept == pytest.approx(np.log(2.0))
+
+
+@pytest.mark.parametrize("ridge", [1.0, 30.0, 300.0])
+def test_rare_outcomes_are_fitted_to_the_end(rng: np.random.Generator, ridge: float) -> None:
+    """Where half a percent succeed and a feature decides, full Newton steps overshoot for ever.
+
+    At the optimum the gradient of the penalised likelihood is 0, to a thousandth of an outcome.
+    """
+    n = 20_000
+    matrix = rng.normal(size=(n, 30)).astype(np.float32)
+    matrix[:, 0] = rng.random(n) < 0.01
+    law = -6.5 + 6 * matrix[:, 0] + matrix[:, 1]
+    labels = (rng.random(n) < 1 / (1 + np.exp(-law))).astype(np.float64)
+
+    fitted = fit_logistic(TrainingRows(matrix, labels, np.ones(n)), seed=1, ridge=ridge)
+
+    missed = 1 / (1 + np.exp(-fitted.log_odds(matrix))) - labels
+    gradient = fitted.scale.standardised(matrix).z.T @ missed + ridge * fitted.weights
+    assert np.abs(gradient).max() < 1e-3

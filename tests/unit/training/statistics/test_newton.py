@@ -11,7 +11,13 @@ def test_a_quadratic_takes_one_step() -> None:
     """The step of ``(x - 3)^2 + 2 (y + 1)^2`` leads to its minimum from anywhere."""
     minimum = np.array([3.0, -1.0])
 
-    found = newton(np.zeros(2), lambda at: at - minimum, longest=10.0, tolerance=1e-9)
+    found = newton(
+        np.zeros(2),
+        lambda at: at - minimum,
+        loss=lambda at: float((at[0] - 3) ** 2 + 2 * (at[1] + 1) ** 2),
+        longest=10.0,
+        tolerance=1e-9,
+    )
 
     assert found.tolist() == minimum.tolist()
 
@@ -23,13 +29,36 @@ def test_a_long_step_keeps_its_direction() -> None:
         visited.append(at.tolist())
         return at - np.array([4.0, 2.0])
 
-    newton(np.zeros(2), step, longest=1.0, tolerance=1e-9)
+    def loss(at: NDArray[np.float64]) -> float:
+        return float(np.square(at - np.array([4.0, 2.0])).sum())
+
+    newton(np.zeros(2), step, loss=loss, longest=1.0, tolerance=1e-9)
 
     assert visited[:3] == [[0.0, 0.0], [1.0, 0.5], [2.0, 1.0]]
 
 
 def test_the_root_of_two_is_found() -> None:
     """Newton's step for ``x^2 = 2``."""
-    found = newton(np.ones(1), lambda x: (x * x - 2) / (2 * x), longest=1.0, tolerance=1e-12)
+    found = newton(
+        np.ones(1),
+        lambda x: (x * x - 2) / (2 * x),
+        loss=lambda x: float(x[0] ** 3 / 3 - 2 * x[0]),
+        longest=1.0,
+        tolerance=1e-12,
+    )
 
     assert found[0] == pytest.approx(2**0.5, rel=1e-15)
+
+
+@pytest.mark.parametrize("start", [1.2, -3.0, 50.0])
+def test_a_step_that_overshoots_is_halved(start: float) -> None:
+    """Of ``sqrt(1 + x^2)`` Newton's step leads from ``x`` to ``-x^3``, beyond 1 farther away."""
+    found = newton(
+        np.array([start]),
+        lambda x: x * (1 + x * x),
+        loss=lambda x: float(np.hypot(1.0, x[0])),
+        longest=100.0,
+        tolerance=1e-9,
+    )
+
+    assert found[0] == pytest.approx(0, abs=1e-9)
