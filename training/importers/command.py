@@ -11,8 +11,9 @@ from models.dataset.faults import Effect, FaultReport
 from models.dataset.quarantine import write_quarantine
 from training.console import Json, bars, exit_on_user_error, print_json
 from training.importers.hints import hints_for
+from training.importers.imported import Imported
 from training.importers.mapping import read_mapping, shipped_mappings, shipped_text
-from training.importers.table import Files, Imported, import_table
+from training.importers.table import Files, import_table
 from training.importers.trivago import import_trivago
 
 app = typer.Typer(

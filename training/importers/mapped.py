@@ -12,7 +12,7 @@ from models.dataset.conversion import convert
 from models.dataset.faults import DatasetError, FaultCode, FaultReport
 from models.dataset.schema import Column, Kind
 from models.dataset.tables import Table
-from training.importers.mapping import Value
+from training.importers.mapping import MappingError, Value
 from training.importers.source import Source
 from training.importers.times import UTC
 from training.importers.values import time_of, value_of
@@ -47,6 +47,26 @@ def mapped(
         else:
             made.append(value_of(source, value, kind=kind).alias(given(name)))
     return source.frame.select(made)
+
+
+def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Join rows of `mapped` of several sources.
+
+    Raises:
+        MappingError: If a column has types that do not fit together.
+    """
+    try:
+        return pl.concat(frames, how="diagonal_relaxed")
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as exc:
+        types: dict[str, dict[str, None]] = {}
+        for frame in frames:
+            for name, dtype in frame.schema.items():
+                types.setdefault(name.removeprefix(given("")), {})[str(dtype)] = None
+        differing = (
+            f"{name!r} ({' and '.join(each)})" for name, each in types.items() if len(each) > 1
+        )
+        msg = f"columns of sales have types that do not fit together: {', '.join(differing)}"
+        raise MappingError(msg) from exc
 
 
 def with_typed_attributes(raw: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:

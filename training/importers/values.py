@@ -8,6 +8,7 @@ import polars as pl
 
 from models.dataset.checks import ROW, as_text
 from models.dataset.schema import Kind
+from training.importers.amounts import SHARED_SIGNS, currency_in, is_number_with_comma, number_in
 from training.importers.mapping import (
     ISO,
     Condition,
@@ -22,8 +23,6 @@ from training.importers.times import moments
 
 _BRACES: Final = re.compile(r"\{([^{}]+)\}")
 _NUMERIC: Final = (Kind.NUMBER, Kind.WHOLE)
-# Points only between thousands: dates such as 14.07.2025 and numbers such as 99.90 are none.
-_WITH_COMMA: Final = r"^[+-]?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+)(,[0-9]+)?$"
 
 
 def used_columns(values: AnyMapping[str, Value]) -> set[str]:
@@ -60,23 +59,46 @@ def text_of(source: Source, column: str) -> pl.Expr:
 
 
 def number_of(source: Source, column: str) -> pl.Expr:
-    """Return a column as it is, or as texts with a decimal point.
-
-    Where the decimal mark is a comma, a text with a point elsewhere than between thousands is no
-    number, and says why.
-    """
+    """Return a column as it is, or as texts with a decimal point; see `number_in`."""
     if source.dtype(column).is_numeric():
         return source.raw(column)
-    text = text_of(source, column).str.strip_chars()
-    if source.decimal == ".":
-        return text
-    is_number = ~text.str.contains(".", literal=True) | text.str.contains(_WITH_COMMA)
-    refused = pl.format("{} (the decimal mark of csv is a comma)", text)
-    return pl.when(is_number).then(_with_point(text)).otherwise(refused)
+    return number_in(text_of(source, column), decimal=source.decimal)
 
 
-def _with_point(text: pl.Expr) -> pl.Expr:
-    return text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+def currencies_of(source: Source, value: Value | None) -> pl.Series:
+    """Return the currency of each amount, see `currency_in`; null where it has none."""
+    texts = [
+        currency_in(text_of(source, column))
+        for column in (value.columns if value else ())
+        if not _BRACES.search(column) and source.dtype(column) == pl.String
+    ]
+    found = pl.coalesce(texts) if texts else pl.repeat(None, pl.len(), dtype=pl.String)
+    return source.frame.select(found.alias("currency")).to_series()
+
+
+def sale_currencies(
+    source: Source, values: AnyMapping[str, Value], *, named: str | None
+) -> pl.Series:
+    """Return the currencies of the prices of sales; null where a sign may be of several.
+
+    Args:
+        source: The rows.
+        values: The columns of sales.
+        named: Currency of all sales by the mapping.
+
+    Raises:
+        MappingError: If prices have another currency than the mapping says.
+    """
+    found = currencies_of(source, values.get("price"))
+    known = found.filter(~found.is_in(SHARED_SIGNS))
+    if named and len(others := known.filter(known != named)):
+        msg = (
+            f"`currency` of the mapping is {named}, and {len(others):,} prices of"
+            f" {source.table.file} are in {', '.join(sorted(set(others)))}: leave `currency` out,"
+            " so that each sale has that of its price, and add a table `rates`"
+        )
+        raise MappingError(msg)
+    return found.set(found.is_in(SHARED_SIGNS), None)
 
 
 def _attribute(source: Source, column: str) -> pl.Expr:
@@ -85,7 +107,8 @@ def _attribute(source: Source, column: str) -> pl.Expr:
         return raw
     text = raw.str.strip_chars()
     # All or nothing, as texts become numbers: a column of which some are numbers stays text.
-    return pl.when(text.str.contains(_WITH_COMMA).all()).then(_with_point(text)).otherwise(raw)
+    number = number_in(text, decimal=source.decimal)
+    return pl.when(is_number_with_comma(text).all()).then(number).otherwise(raw)
 
 
 def value_of(source: Source, value: Value, *, kind: Kind | None) -> pl.Expr:

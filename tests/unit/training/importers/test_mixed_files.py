@@ -11,9 +11,10 @@ import pytest
 
 from models.dataset import DatasetError, FaultCode
 from training.importers import json_lines
+from training.importers.imported import Imported
 from training.importers.mapping import Csv, MappingError, read_mapping
 from training.importers.source import Sources
-from training.importers.table import Files, Imported, import_table
+from training.importers.table import Files, import_table
 from training.importers.values import rows_where
 
 TWO_SECTIONS = """
@@ -289,3 +290,53 @@ def test_a_damaged_gzip_file_is_named(tmp_path: Path, damage: str) -> None:
         imported_by(VIEWS, tmp_path / "out", path)
 
     assert raised.value.faults.counts() == {FaultCode.UNREADABLE_FILE: 1}
+
+
+AMOUNTS = """
+time_format: s
+csv: {separator: ";", decimal: ","}
+events:
+  types: {purchase: {}}
+  columns: {customer_id: c, sale_id: s, at: t, revenue: paid}
+sales: {columns: {sale_id: id, price: price}}
+"""
+
+
+def test_a_sale_has_the_currency_of_its_price(tmp_path: Path) -> None:
+    events = write(tmp_path / "e.csv", "c;s;t;paid\na;s1;60;1.000,50 €\na;s2;61;£ 7\n")
+    sales = write(tmp_path / "s.csv", "id;price\ns1;1.200,00 €\ns2;80 CHF\ns3;80\n")
+    imported = imported_by(AMOUNTS, tmp_path, events, sales=sales)
+
+    assert sales_of(tmp_path, "price", "currency") == [(1200.0, "EUR"), (80.0, "CHF"), (80.0, None)]
+    assert imported.remarks[1:] == [
+        "currency is not mapped: it is that of each price, CHF 1, EUR 1",
+        "amounts of events are in EUR, GBP: each is taken to be in the currency of its sale"
+        " (CHF, EUR)",
+    ]
+
+
+def test_prices_of_another_currency_than_the_mapping_says_are_refused(tmp_path: Path) -> None:
+    events = write(tmp_path / "e.csv", "c;s;t;paid\na;s1;60;5\n")
+    sales = write(tmp_path / "s.csv", "id;price\ns1;80 CHF\ns2;5 $\ns3;1 USD\n")
+
+    with pytest.raises(MappingError, match=r"is USD, and 1 prices of s\.csv are in CHF: leave"):
+        imported_by(f"currency: USD{AMOUNTS}", tmp_path, events, sales=sales)
+
+
+def test_sales_of_events_have_the_currency_of_their_first_price(tmp_path: Path) -> None:
+    mapping = AMOUNTS.replace("sales: {columns: {sale_id: id, price: price}}", "")
+    events = write(tmp_path / "e.csv", "c;s;t;paid\na;s1;60;1.000,50 €\na;s1;61;£ 7\n")
+    imported_by(f"{mapping}sales_from_events: {{price: paid}}\n", tmp_path, events)
+
+    assert sales_of(tmp_path, "sale_id", "price", "currency") == [("s1", 1000.5, "EUR")]
+
+
+def test_an_import_without_a_sale_is_refused(tmp_path: Path) -> None:
+    events = write(tmp_path / "e.csv", "c;s;t;paid\na;s1;60;5\n")
+    sales = write(tmp_path / "s.csv", "id;price\ns1;cheap\ns2;dear\n")
+
+    with pytest.raises(DatasetError, match=r"s\.csv: has no row that became a sale, of 2") as error:
+        imported_by(AMOUNTS, tmp_path, events, sales=sales)
+
+    assert "price must be a number, got 'cheap'" in str(error.value)
+    assert not (tmp_path / "events.parquet").exists()

@@ -8,9 +8,10 @@ import pytest
 
 from models.dataset import FaultCode
 from models.dataset.checks import ROW
+from training.importers.imported import Imported
 from training.importers.mapping import Csv, read_mapping
 from training.importers.source import Sources
-from training.importers.table import Files, Imported, import_table
+from training.importers.table import Files, import_table
 
 MAPPING = """
 time_format: s

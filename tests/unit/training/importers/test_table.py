@@ -14,8 +14,9 @@ from models.domain.event import EventType
 from tests.proofs import ROOT
 from training.importers.command import NOT_IMPORTED, app
 from training.importers.hints import hints_for
+from training.importers.imported import Imported
 from training.importers.mapping import MappingError, read_mapping
-from training.importers.table import Files, Imported, import_table
+from training.importers.table import Files, import_table
 
 MAPPING = """
 time_zone: Europe/Paris

@@ -1,0 +1,78 @@
+"""Numbers and currencies in texts as shops write them."""
+
+from typing import Literal
+
+import polars as pl
+import pytest
+
+from training.importers.amounts import currency_in, number_in
+
+
+def numbers(decimal: Literal[".", ","], *texts: str) -> list[str]:
+    frame = pl.DataFrame({"text": texts})
+    return frame.select(number_in(pl.col("text"), decimal=decimal))["text"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("decimal", "text", "number"),
+    [
+        (",", "1.234,50 €", "1234.50"),
+        (",", "€ 12,5", "12.5"),
+        (",", "-1.234,50 EUR", "-1234.50"),
+        (",", "- € 3", "-3"),
+        (",", "€ -3,20", "-3.20"),
+        (",", "1 234\u00a0567,8 Kč", "1234567.8"),
+        (".", "$1,234.50", "1234.50"),
+        (".", "CHF 1'234.50", "1234.50"),
+        (".", "1’234 Fr.", "1234"),
+        (".", "\N{MINUS SIGN}£0.99", "-0.99"),
+        (".", "1e3", "1e3"),
+        (".", "7", "7"),
+        (",", "7,25", "7.25"),
+    ],
+)
+def test_a_number_is_read_without_what_stands_around_it(
+    decimal: Literal[".", ","], text: str, number: str
+) -> None:
+    assert numbers(decimal, f" {text} ") == [number]
+
+
+@pytest.mark.parametrize(
+    ("decimal", "text", "mark"),
+    [
+        (",", "99.90", "of csv is a comma"),
+        (",", "1,234.50 €", "of csv is a comma"),
+        (",", "1.250.00", "of csv is a comma"),
+        (".", "99,90", "is a point"),
+        (".", "$1.234,50", "is a point"),
+        (".", "1,23,456", "is a point"),
+    ],
+)
+def test_a_number_of_the_other_decimal_mark_says_so(
+    decimal: Literal[".", ","], text: str, mark: str
+) -> None:
+    """Read as a mark of thousands, the point would make 9,990 of 99.90."""
+    assert numbers(decimal, text) == [f"{text} (the decimal mark {mark})"]
+
+
+def test_what_is_no_number_stays_as_it_is() -> None:
+    assert numbers(".", "two", "NAN", "EUR", "") == ["two", "NAN", "EUR", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "currency"),
+    [
+        ("1.234,50 €", "EUR"),
+        ("€12", "EUR"),
+        ("-CHF 5", "CHF"),
+        ("5 zł", "PLN"),
+        ("$5", "$"),
+        ("20 kr", "kr"),
+        ("20", None),
+        ("EUR", None),
+    ],
+)
+def test_the_currency_of_an_amount_is_that_of_its_sign(text: str, currency: str | None) -> None:
+    frame = pl.DataFrame({"text": [text]})
+
+    assert frame.select(currency_in(pl.col("text")))["text"].to_list() == [currency]
