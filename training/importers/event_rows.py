@@ -36,7 +36,7 @@ _TYPE: Final = "\x00type"
 
 
 def read_events(
-    paths: Sequence[Path], sources: Sources, mapping: Mapping, imported: Imported
+    paths: Sequence[Path], sources: Sources, *, mapping: Mapping, imported: Imported
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read events, and what sales are made of.
 
@@ -109,7 +109,7 @@ def _add_events(
     of_sales = used_columns(mapping.sales_from_events or {})
     for file, names in columns.items():
         for section in sections:
-            imported.note_unused(file, names - of_sales, section)
+            imported.note_unused(file, names - of_sales, section=section)
 
 
 def _not_matched(source: Source, rules: Sequence[Conditions], must: str) -> FaultReport:
@@ -154,14 +154,10 @@ def _events_of_section(
     )
     events, faults = converted(typed, raw, columns=EVENTS, checks=(OF_A_SALE,))
     imported.faults += faults
-    beside = mapping.sales_from_events or {}
-    of_sales = in_utc(mapped(typed, beside, columns=SALES, form=form, zone=mapping.time_zone))
-    currencies = sale_currencies(typed, beside, named=mapping.currency)
-    if "currency" not in beside and currencies.count():
-        of_sales = of_sales.with_columns(currencies.alias(given("currency")))
     for name in ("price", "revenue"):
         amounts = currencies_of(typed, section.columns.get(name)).drop_nulls()
         imported.event_currencies.update(amounts)
+    of_sales = _of_sales(typed, mapping, form=form)
     first = events.select(ENTRY, "sale_id", "at").join(
         of_sales.with_row_index(ENTRY), on=ENTRY, maintain_order="left"
     )
@@ -169,6 +165,15 @@ def _events_of_section(
     first = first.select("at", *named).sort("at", maintain_order=True)
     # What a sale is made of is its first value of each column: repeated rows say nothing more.
     return events.drop(ENTRY), first.unique(named, keep="first", maintain_order=True)
+
+
+def _of_sales(rows: Source, mapping: Mapping, *, form: str) -> pl.DataFrame:
+    beside = mapping.sales_from_events or {}
+    made = in_utc(mapped(rows, beside, columns=SALES, form=form, zone=mapping.time_zone))
+    currencies = sale_currencies(rows, beside, named=mapping.currency)
+    if "currency" in beside or not currencies.count():
+        return made
+    return made.with_columns(currencies.alias(given("currency")))
 
 
 def _event_id(rows: Source, section: EventSection, number: int) -> pl.Expr:

@@ -46,7 +46,7 @@ class Imported:
         if n:
             self.left_out[name] = self.left_out.get(name, 0) + n
 
-    def note_unused(self, file: str, columns: Iterable[str], section: Section) -> None:
+    def note_unused(self, file: str, columns: Iterable[str], *, section: Section) -> None:
         """Note which columns neither this section names, nor an earlier one of the file."""
         unused = sorted({*columns} - section_columns(section))
         self.unused[file] = [name for name in unused if name in self.unused.get(file, unused)]

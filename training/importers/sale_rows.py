@@ -22,8 +22,8 @@ from training.importers.values import rows_where, sale_currencies
 def read_sales(
     source: Source | None,
     mapping: Mapping,
-    imported: Imported,
     *,
+    imported: Imported,
     events: pl.DataFrame,
     first: pl.DataFrame,
 ) -> pl.DataFrame:
@@ -42,8 +42,17 @@ def read_sales(
     """
     frames: list[pl.DataFrame] = []
     if source is not None and mapping.sales is not None:
-        imported.note_unused(source.table.file, source.table.columns, mapping.sales)
-        frames.append(read_rows(source, mapping.sales, SALES, mapping, imported, events=events))
+        imported.note_unused(source.table.file, source.table.columns, section=mapping.sales)
+        frames.append(
+            read_rows(
+                source,
+                mapping.sales,
+                columns=SALES,
+                mapping=mapping,
+                imported=imported,
+                events=events,
+            )
+        )
         if mapping.sales_from_events is None:
             named = events["sale_id"].drop_nulls()
             unknown = named.filter(~named.is_in(frames[0]["sale_id"].implode()))
@@ -55,7 +64,11 @@ def read_sales(
         made = _sales_of_events(first)
         section = Section(columns={name: Value(columns=(name,)) for name in made.table.columns})
         imported.remarks.append(f"sales made of events: {made.frame.height:,}")
-        frames.append(read_rows(made, section, SALES, mapping, imported, events=events))
+        frames.append(
+            read_rows(
+                made, section, columns=SALES, mapping=mapping, imported=imported, events=events
+            )
+        )
     return joined(frames)
 
 
@@ -74,10 +87,10 @@ def _sales_of_events(first: pl.DataFrame) -> Source:
 def read_rows(
     source: Source,
     section: Section,
+    *,
     columns: Sequence[Column],
     mapping: Mapping,
     imported: Imported,
-    *,
     events: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Make the rows of a table of the contract.

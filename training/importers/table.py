@@ -57,16 +57,18 @@ def import_table(
     others = [path for path in (files.sales, files.customers) if path is not None]
     sources = Sources([*files.events, *others], mapping.csv)
     tell("events", 0, 3)
-    events, first = read_events(files.events, sources, mapping, imported)
+    events, first = read_events(files.events, sources, mapping=mapping, imported=imported)
     tell("sales", 1, 3)
     offers = None if files.sales is None else _read(files.sales, sources, imported)
-    sales = read_sales(offers, mapping, imported, events=events, first=first)
+    sales = read_sales(offers, mapping, imported=imported, events=events, first=first)
     tell("customers", 2, 3)
     out.mkdir(parents=True, exist_ok=True)
     if files.customers is not None and mapping.customers is not None:
         source = _read(files.customers, sources, imported)
-        imported.note_unused(source.table.file, source.table.columns, mapping.customers)
-        customers = read_rows(source, mapping.customers, CUSTOMERS, mapping, imported)
+        imported.note_unused(source.table.file, source.table.columns, section=mapping.customers)
+        customers = read_rows(
+            source, mapping.customers, columns=CUSTOMERS, mapping=mapping, imported=imported
+        )
         imported.n_customers = customers.height
         customers.write_parquet(out / "customers.parquet")
     _require_sales(sales, files, imported)

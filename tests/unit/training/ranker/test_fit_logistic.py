@@ -107,7 +107,7 @@ def test_examples_that_are_left_out_of_a_sample_are_stood_for() -> None:
 
 @pytest.mark.parametrize("ridge", [1.0, 30.0, 300.0])
 def test_rare_outcomes_are_fitted_to_the_end(rng: np.random.Generator, ridge: float) -> None:
-    """Where half a percent succeed and a feature decides, full Newton steps overshoot for ever.
+    """Where half a percent succeed and a feature decides, full Newton steps overshoot.
 
     At the optimum the gradient of the penalised likelihood is 0, to a thousandth of an outcome.
     """
