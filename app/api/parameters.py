@@ -8,7 +8,9 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BeforeValidator
 
-_LISTS: Final = frozenset({"exclude", "variant"})
+LISTS: Final = frozenset({"exclude", "variant"})
+"""Parameters that may be repeated, a value each."""
+
 _DIGITS: Final = re.compile(r"-?[0-9]+")
 
 
@@ -23,11 +25,16 @@ def _in_digits(value: object) -> object:
 DIGITS: Final = BeforeValidator(_in_digits)
 
 
-async def _each_once(request: Request) -> None:
+def refuse_repeated(request: Request) -> None:
+    """Refuse parameters that are no lists and are given twice.
+
+    Raises:
+        RequestValidationError: Names each of them.
+    """
     if b"&" not in request.scope["query_string"]:
         return
     n_given = Counter(name for name, _ in request.query_params.multi_items())
-    repeated = [name for name, n in n_given.items() if n > 1 and name not in _LISTS]
+    repeated = [name for name, n in n_given.items() if n > 1 and name not in LISTS]
     if repeated:
         raise RequestValidationError(
             [
@@ -37,5 +44,9 @@ async def _each_once(request: Request) -> None:
         )
 
 
+async def _each_once(request: Request) -> None:
+    refuse_repeated(request)
+
+
 EACH_ONCE: Final = Depends(_each_once)
-"""Refuses parameters that are no lists and are given twice; every route with a query has it."""
+"""See `refuse_repeated`; every route with a query has it, or is a `QueryRoute`."""

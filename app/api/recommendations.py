@@ -7,7 +7,8 @@ from pydantic import Field
 
 from app.api.dependencies import ResourcesDep
 from app.api.middleware.admission import turn_of
-from app.api.parameters import DIGITS, EACH_ONCE
+from app.api.parameters import DIGITS
+from app.api.query_route import QueryRoute
 from app.api.schema.problem import problems
 from app.api.schema.recommendation import SlateAnswer, answered
 from app.api.schema.visit import VisitFields
@@ -17,7 +18,7 @@ from models.query.candidates import CallerChoice
 MAX_LIMIT: Final = 100
 MAX_EXCLUDED: Final = 500
 
-router = APIRouter(prefix="/v1", tags=["recommendations"])
+router = APIRouter(prefix="/v1", tags=["recommendations"], route_class=QueryRoute)
 
 
 class RecommendationQuery(VisitFields):
@@ -34,7 +35,6 @@ class RecommendationQuery(VisitFields):
 
 @router.get(
     "/recommendations",
-    dependencies=[EACH_ONCE],
     response_model=SlateAnswer,
     responses=problems(404, 409, 422, 503),
 )

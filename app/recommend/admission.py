@@ -121,6 +121,7 @@ class _Queue:
     waiting: deque[Ticket] = field(default_factory=deque[Ticket])
     n_in_flight: int = 0
     credit_s: float = MAX_CREDIT_S
+    published: tuple[int, int] = (-1, -1)  # on the gauges: waiting and in flight
 
     def take_up(self, ticket: Ticket, outcome: Outcome) -> None:
         """Have a request of the lane worked on."""
@@ -230,9 +231,18 @@ class Admission:
             while queue.waiting and (queue.waiting[0].is_gone() or self._has_turn(queue)):
                 self._begin(queue, queue.waiting.popleft())
         self._dispatch_later()
+        self._publish()
+
+    def _publish(self) -> None:
+        """Set the gauges that changed: two of six, as a rule."""
         for queue, waiting, in_flight in self._gauges:
-            waiting.set(len(queue.waiting))
-            in_flight.set(queue.n_in_flight)
+            now = len(queue.waiting), queue.n_in_flight
+            n_waiting, n_in_flight = queue.published
+            if now[0] != n_waiting:
+                waiting.set(now[0])
+            if now[1] != n_in_flight:
+                in_flight.set(now[1])
+            queue.published = now
 
     def _begin(self, queue: _Queue, ticket: Ticket) -> None:
         if ticket.is_gone():

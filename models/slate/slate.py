@@ -45,8 +45,9 @@ def make_slate(
                 drawn=uniforms(seed, slots),
             )
         case PlackettLuce(temperature=temperature, share=share):
-            # All candidates: behind the slate the others by score.
-            ranking = np.concatenate([first, by_score[~np.isin(by_score, first)]])
+            ranking = by_score
+            if policy.diversity:  # behind the slate the others by score
+                ranking = np.concatenate([first, by_score[~np.isin(by_score, first)]])
             # Utilities must fall with rank, and the order may be by another score than the
             # probability. The sorted log-odds are therefore assigned by rank: they determine only
             # how strongly the order is perturbed.
