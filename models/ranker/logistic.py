@@ -49,7 +49,7 @@ class Scale:
         z /= self.scales
         np.clip(z, -_MAX_Z, _MAX_Z, out=z)
         unknown = np.isnan(z)
-        np.copyto(z, 0.0, where=unknown)
+        np.putmask(z, unknown, 0.0)
         return Standardised(z, unknown.astype(np.float64))
 
     def equals(self, other: "Scale") -> bool:

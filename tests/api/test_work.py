@@ -1,0 +1,101 @@
+"""Work of an answer, counted and not timed: calls of Python functions, and walks of the trees."""
+
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from types import CodeType, FrameType
+
+import pytest
+from fastapi import FastAPI
+from starlette.types import Message, Scope
+
+from app.catalogue.model import Model
+from app.main import State, create_app
+from app.resources import Resources, Worker, resources_over
+from app.settings import Settings
+from app.stores.store import Stores
+from models.ranker.forest import CompiledForest
+from models.ranker.ranker import LightGbmForest
+from tests.api.conftest import SALES
+from tests.builders import scorer
+
+N_ANSWERS = 20
+# 980 with the libraries of 2026-11-30; 1,449 where FastAPI reads the parameters itself.
+MOST_CALLS = 1_080
+WALKS = (CompiledForest.log_odds.__code__, LightGbmForest.log_odds.__code__)
+
+Calls = Counter[CodeType]
+
+
+@pytest.fixture
+def model() -> Model:
+    """A model with trees and all recommenders."""
+    return Model(scorer=scorer(SALES))
+
+
+@contextmanager
+def counting() -> Generator[Calls]:
+    """Count calls of Python functions on this thread; each step of a coroutine is one.
+
+    Without those of the event loop, which is another one in the service.
+    """
+    calls: Calls = Counter()
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call" and "/asyncio/" not in frame.f_code.co_filename:
+            calls[frame.f_code] += 1
+
+    sys.setprofile(count)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
+
+
+async def answer(app: FastAPI, state: State, query: str) -> Calls:
+    """Ask without a client, whose calls would count too, and return those of the answer."""
+    scope: Scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/v1/recommendations",
+        "raw_path": b"/v1/recommendations",
+        "query_string": query.encode(),
+        "headers": [(b"host", b"localhost")],
+        "state": {**state},
+    }
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with counting() as calls:
+        await app(scope, receive, send)
+    assert sent[0]["status"] == 200
+    assert b'"degraded":null' in sent[1]["body"]
+    return calls
+
+
+async def test_an_answer_makes_few_calls_and_walks_the_trees_once(
+    stores: Stores, model: Model, settings: Settings, worker: Worker
+) -> None:
+    """The fewest of some answers: between its steps the loop also runs background tasks."""
+
+    @asynccontextmanager
+    async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:
+        async with resources_over(stores, model, settings=given, worker=process) as resources:
+            yield resources
+
+    app = create_app(settings, worker, opener=opener)
+    async with app.router.lifespan_context(app) as state:
+        assert state is not None
+        answers = [
+            await answer(app, State(resources=state["resources"]), "customer_id=c1&limit=10")
+            for _ in range(N_ANSWERS)
+        ]
+
+    assert {sum(calls[code] for code in WALKS) for calls in answers} == {1}
+    assert min(calls.total() for calls in answers) <= MOST_CALLS
