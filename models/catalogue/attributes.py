@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
@@ -60,6 +61,10 @@ def attribute_text(value: AttributeValue) -> str | None:
     return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
+TextColumns = Mapping[str, Mapping[AttributeValue, int]]
+"""Column by attribute and text."""
+
+
 def attribute_numbers(
     described: Sequence[AttributeValues], names: Sequence[str]
 ) -> NDArray[np.float64]:
@@ -82,11 +87,16 @@ def attribute_numbers(
     return numbers.clip(-_LARGEST, _LARGEST)
 
 
+def text_columns(place: Mapping[tuple[str, str], int]) -> TextColumns:
+    """Group columns by attribute and text, for `mark_attribute_texts`."""
+    columns: defaultdict[str, dict[AttributeValue, int]] = defaultdict(dict)
+    for (name, text), column in place.items():
+        columns[name][text] = column
+    return columns
+
+
 def mark_attribute_texts(
-    described: Sequence[AttributeValues],
-    place: Mapping[tuple[str, str], int],
-    *,
-    matrix: NDArray[np.float64],
+    described: Sequence[AttributeValues], columns: TextColumns, *, matrix: NDArray[np.float64]
 ) -> None:
     """Set the cells of a matrix to 1 where a sale or customer has the text of a column.
 
@@ -94,12 +104,9 @@ def mark_attribute_texts(
 
     Args:
         described: Attributes of sales or customers.
-        place: Column by attribute and text.
+        columns: Column by attribute and text.
         matrix: Changed in place, shape ``(n, n_columns)``.
     """
-    columns: defaultdict[str, dict[AttributeValue, int]] = defaultdict(dict)
-    for (name, text), column in place.items():
-        columns[name][text] = column
     rows: list[int] = []
     marked: list[int] = []
     for row, attributes in enumerate(described):
@@ -112,7 +119,7 @@ def mark_attribute_texts(
     matrix[rows, marked] = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AttributeColumns:
     """Columns of attributes: numbers, then indicators of texts.
 
@@ -149,9 +156,12 @@ class AttributeColumns:
                 for attributes in described
             ]
         ).reshape(len(described), len(self.texts))
-        place = {value: column for column, value in enumerate(self.texts)}
-        mark_attribute_texts(described, place, matrix=indicators)
+        mark_attribute_texts(described, self._text_columns, matrix=indicators)
         return np.hstack([attribute_numbers(described, self.numbers), indicators])
+
+    @cached_property
+    def _text_columns(self) -> TextColumns:
+        return text_columns({value: column for column, value in enumerate(self.texts)})
 
     def to_arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
         """Return the columns as arrays whose names begin with a prefix; see `from_arrays`."""

@@ -34,6 +34,8 @@ _FEATURES: Final = {
 
 
 def _values(batch: Batch) -> NDArray[np.float64]:
+    if all(query.caller_list is None for query in batch.queries):
+        return np.full((len(batch), 1, len(_FEATURES)), np.nan)
     values = np.full((*batch.rows.shape, len(_FEATURES)), np.nan)
     for place, query in enumerate(batch.queries):
         if query.caller_list is not None:

@@ -41,6 +41,8 @@ CONTEXT: Final = FeatureGroup(
 
 
 def _positions(batch: Batch) -> NDArray[np.float64]:
+    if all(one.positions is None for one in batch.queries):
+        return np.ones((len(batch), 1, 1))
     first = np.ones(batch.rows.shape[1])
     shown = [first if one.positions is None else one.positions for one in batch.queries]
     positions = np.array(shown, dtype=np.float64)[..., None]  # shape (n_queries, n_sales, 1)

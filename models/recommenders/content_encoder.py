@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
-from models.catalogue.attributes import attribute_numbers, mark_attribute_texts
+from models.catalogue.attributes import attribute_numbers, mark_attribute_texts, text_columns
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.catalogue_cache import cached
 
@@ -135,7 +135,9 @@ def indicators(catalogue: Catalogue, values: tuple[tuple[str, str], ...]) -> NDA
     known = found >= 0
     matrix = np.zeros((len(found), len(values)))
     matrix[np.nonzero(known)[0], found[known]] = 1.0
-    mark_attribute_texts([sale.attributes for sale in catalogue.sales], place, matrix=matrix)
+    mark_attribute_texts(
+        [sale.attributes for sale in catalogue.sales], text_columns(place), matrix=matrix
+    )
     return matrix
 
 

@@ -35,7 +35,9 @@ class CustomerEncoder:
     def encode(self, described: list[AttributeValues]) -> NDArray[np.float64]:
         """Encode customers by their attributes, shape ``(n_customers, n_columns)``."""
         standardised = (self.columns.values(described) - self.centre) / self.scale
-        return np.nan_to_num(standardised, nan=0.0).clip(-_MAX_NUMBER, _MAX_NUMBER)
+        # `nan_to_num` takes five times as long for a single customer (13 µs).
+        known = np.where(np.isnan(standardised), 0.0, standardised)
+        return known.clip(-_MAX_NUMBER, _MAX_NUMBER)
 
 
 @dataclass(frozen=True, eq=False)
