@@ -27,7 +27,7 @@ from models.experiments.analysis.results import Results
 from models.experiments.exposure import ExposureError
 from models.experiments.plan.experiment import Experiment, Unit
 from models.experiments.plan.plan import Plan
-from models.promotion.canary_plan import with_canary, with_interleaving
+from models.promotion.canary_plan import with_canary, with_ends, with_interleaving
 from models.promotion.check import Finding
 from models.promotion.promotion import Evidence, Promotion, Stage
 from models.slate.slate_policy import PlackettLuce
@@ -91,8 +91,14 @@ class PromotionController:
         stored = self._current
         if stored is None or (stored.promotion.is_over and stored.promotion.is_settled):
             return
-        if self.results is None or not await self.store.lease(self.active.name, ttl_s=LEASE_S):
+        if self.results is None:
             return
+        # Held while the results are computed, which may take longer than a lease.
+        async with self.store.leading(self.active.name, ttl_s=LEASE_S) as is_leading:
+            if is_leading:
+                await self._lead(stored)
+
+    async def _lead(self, stored: StoredPromotion) -> None:
         # Other tasks publish plan and bundles again in an emptied store: wait for them.
         is_plan_lost = self.plan.current.version and not await self.editor.plans.version()
         if is_plan_lost or not (await self.active.store.wanted()).active:
@@ -245,11 +251,13 @@ class PromotionController:
         else:
             if promotion.stage is Stage.FULL:
                 await self.active.activate(promotion.candidate)
-            for name in promotion.experiments:
-                plan = (await self.editor.current()).plan
-                if _running(plan, name, at=promotion.since):
-                    await self.editor.end_experiment(name, author)
-                    await self.plan.poll()
+            now, plan = await self.editor.server.now(), (await self.editor.current()).plan
+            if any(_running(plan, name, at=now) for name in promotion.experiments):
+                doing = f"end the experiments of promotion {promotion.number}"
+                await self.editor.change(
+                    doing, lambda plan, now: with_ends(plan, promotion, now=now), author=author
+                )
+                await self.plan.poll()
         # Last, so that the canary's catalogue is there before the shadow's goes.
         await self._set_shadow(promotion, is_wanted=False)
 

@@ -3,10 +3,13 @@
 Scripts: ``change_promotion``, ``lease_promotion``, ``count_promotion``.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, cast
 
+from app.errors import StoreUnavailableError
 from app.stores.connection import Connection, Script
 from app.stores.keys import COUNTS_TTL_S, EARLIER_PROMOTIONS, PROMOTER, PROMOTION, promotion_counts
 from app.stores.numbers import whole_number
@@ -20,6 +23,7 @@ COUNT_PROMOTION: Final = Script.named("count_promotion")
 
 # Chosen, not measured.
 KEPT_PROMOTIONS: Final = 100
+RENEWALS: Final = 4  # of a lease in its lifetime: one that is lost or late does no harm
 
 # Begins the fields of `count_promotion.lua` with a worker's last batch; no name of a count does.
 _LAST_BATCH: Final = b"@"
@@ -123,6 +127,33 @@ class PromotionStore:
             doing="asking who decides about the promotion",
         )
         return bool(reply)
+
+    @asynccontextmanager
+    async def leading(self, worker: str, *, ttl_s: float) -> AsyncGenerator[bool]:
+        """Ask for the lease, and keep it while the block runs; yield whether the worker holds it.
+
+        After the block it is over in ``ttl_s`` at the latest. A worker that is paused renews
+        nothing and loses it.
+
+        Raises:
+            StoreUnavailableError: If the store cannot be asked at the beginning.
+        """
+        if not await self.lease(worker, ttl_s=ttl_s):
+            yield False
+            return
+        renewing = asyncio.create_task(self._renew(worker, ttl_s=ttl_s))
+        try:
+            yield True
+        finally:
+            renewing.cancel()
+            await asyncio.wait({renewing})
+
+    async def _renew(self, worker: str, *, ttl_s: float) -> None:
+        while True:
+            await asyncio.sleep(ttl_s / RENEWALS)
+            # The next renewal may reach the store; else `change` finds that the lease is over.
+            with suppress(StoreUnavailableError):
+                await self.lease(worker, ttl_s=ttl_s)
 
     async def count(self, batch: CountBatch) -> None:
         """Add a batch to the counters; the same batch again adds nothing."""

@@ -77,6 +77,21 @@ def with_interleaving(plan: Plan, promotion: Promotion, *, now: datetime) -> Pla
     return _with(plan, promotion, terms, now=now)
 
 
+def with_ends(plan: Plan, promotion: Promotion, *, now: datetime) -> Plan:
+    """Return a plan in which no experiment of a promotion runs.
+
+    Results of ended ones stay readable: those that are over already are left as they are.
+
+    Args:
+        plan: The plan.
+        promotion: The promotion.
+        now: When those that run end, after their start.
+    """
+    for name in promotion.experiments:
+        plan = with_end(plan, name, now=now)
+    return plan
+
+
 def _with(plan: Plan, promotion: Promotion, terms: Mapping[str, object], *, now: datetime) -> Plan:
     if plan.default.bundle is not None:
         msg = (

@@ -16,6 +16,7 @@ from app.catalogue.model import Model
 from app.export import export
 from app.settings import Settings
 from app.stores.connection import Connection
+from app.stores.promotion import StoredPromotion
 from app.stores.store import Stores
 from tests.api.conftest import SALES
 from tests.bundles import dishonest, lacking, recalibrated, reversed_order
@@ -353,6 +354,28 @@ async def test_a_promotion_is_stopped_by_one_call(shop: Shop, shelf: dict[str, P
     assert {(await shop.ask(f"c{n}"))["bundle"] for n in range(50)} == {shelf["serving"].name}
     again = await shop.client.post(f"{URL}/1/stop", json={"reason": "again"})
     assert (again.status_code, again.json()["code"]) == (409, "promotion_refused")
+
+
+async def test_a_stop_that_is_made_twice_leaves_the_results_readable(
+    shop: Shop, shelf: dict[str, Path], stores: Stores
+) -> None:
+    """As when its worker dies after it ended the experiment, and before it says so."""
+    await begun(shop.client, shelf["good"], PATIENT)
+    await shop.comes_to("interleaving", 10_000)
+    await shop.client.post(f"{URL}/1/stop", json={"reason": "wrong prices"})
+    await shop.comes_to("stopped")
+    ended = (await shop.client.get(PLAN)).json()
+    stored = await stores.promotions.read()
+    assert stored is not None
+
+    again = StoredPromotion(stored.version + 1, stored.promotion.unsettled())
+    await stores.promotions.change(again, before=stored.version)
+    await shop.comes_to("stopped")
+
+    (experiment,) = ended["experiments"]
+    assert experiment["name"] == "promotion-1-interleaving"
+    assert experiment["ends_at"] is not None
+    assert (await shop.client.get(PLAN)).json() == ended
 
 
 async def test_an_exposure_names_the_side_of_the_canary(shop: Shop, shelf: dict[str, Path]) -> None:

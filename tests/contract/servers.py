@@ -18,7 +18,7 @@ START_TIMEOUT_S = 60.0  # machines that run tests are busy
 N_NODES = 3
 N_SLOTS = 16_384
 KEEPS_NOTHING = ("--save", "", "--appendonly", "no")
-TESTS_ALSO = "+dbsize +ttl +keys +flushall +script|flush +lindex +rpush +acl|setuser"
+TESTS_ALSO = "+dbsize +ttl +pttl +keys +flushall +script|flush +lindex +rpush +acl|setuser"
 """What the suites need to look behind the store, and the service does not."""
 
 

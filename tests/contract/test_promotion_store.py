@@ -1,11 +1,12 @@
 """The contract of the promotion store, on the embedded server and on Redis."""
 
 import asyncio
+from typing import cast
 
 import pytest
 
 from app.stores.connection import Connection
-from app.stores.keys import PROMOTION
+from app.stores.keys import PROMOTER, PROMOTION
 from app.stores.promotion import CountBatch, PromotionStore, StoredPromotion
 from tests.promotions import begun
 from tests.trials import START
@@ -57,6 +58,23 @@ class PromotionStoreContract:
             while not await store.lease("w2", ttl_s=60.0):
                 pass
         assert not await store.lease("w1", ttl_s=60.0)
+
+    async def test_a_lease_lasts_as_long_as_what_is_decided_under_it(
+        self, store: PromotionStore, connection: Connection
+    ) -> None:
+        async def left_ms() -> int:
+            return cast("int", await connection.execute("PTTL", PROMOTER, doing="reading a lease"))
+
+        async with store.leading("w1", ttl_s=2.0) as leads, asyncio.timeout(30.0):
+            async with store.leading("w2", ttl_s=60.0) as leads_too:
+                pass
+            before = await left_ms()
+            while (now := await left_ms()) <= before:
+                before = now
+                await asyncio.sleep(0.01)
+
+        assert (leads, leads_too) == (True, False)
+        assert 0 < await left_ms() <= 2_000
 
     async def test_who_lost_the_lease_takes_no_step(self, store: PromotionStore) -> None:
         await store.change(FIRST, before=0, begins=True)
