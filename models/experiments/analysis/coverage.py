@@ -39,20 +39,25 @@ class ShownSales:
         np.add.at(counts, (shown["part"].to_numpy(), sales), 1)
         return cls(np.bincount(parts, minlength=_PARTS), counts)
 
+    @property
+    def n_answers(self) -> int:
+        """Number of answers."""
+        return int(self.answers.sum())
+
     def expected(self, drawn: int) -> float:
         """Return the expected number of distinct sales in so many answers, without replacement.
 
         Source:
             Hurlbert, The Nonconcept of Species Diversity, Ecology 1971 (rarefaction).
         """
-        return _rarefied(self.counts.sum(axis=0), int(self.answers.sum()), drawn)
+        return _rarefied(self.counts.sum(axis=0), self.n_answers, drawn)
 
-    def log_error(self, drawn: int) -> float:
-        """Return the standard error of the logarithm of `expected`, by a jackknife over the parts.
+    def log_variance(self, drawn: int) -> float:
+        """Return the variance of the logarithm of `expected`, by a jackknife over the parts.
 
         NaN if a part has no answer, or the parts are very unequal.
         """
-        n, counts = int(self.answers.sum()), self.counts.sum(axis=0)
+        n, counts = self.n_answers, self.counts.sum(axis=0)
         fewer = min(drawn * (_PARTS - 1) // _PARTS, n - int(self.answers.max(initial=0)))
         if not self.answers.all() or 2 * fewer < drawn:
             return math.nan
@@ -62,7 +67,29 @@ class ShownSales:
                 for own, left in zip(self.counts, self.answers, strict=True)
             ]
         )
-        return math.sqrt((_PARTS - 1) * float(np.var(without)))
+        return (_PARTS - 1) * float(np.var(without))
+
+
+def log_ratio_error(own: ShownSales, control: ShownSales, both: ShownSales, *, drawn: int) -> float:
+    """Return the standard error of the logarithm of the ratio of both sides' coverage.
+
+    Of each side the larger variance counts: its own, or that of both together for as many answers.
+    A side that happened to show few rare sales would otherwise be taken for certain of that.
+
+    Args:
+        own: Of a variant.
+        control: Of the control.
+        both: Of the answers of both.
+        drawn: Number of answers, see `ShownSales.expected`.
+
+    Returns:
+        NaN where a variance is, see `ShownSales.log_variance`.
+    """
+    pooled = both.n_answers * both.log_variance(drawn)
+    variances = [
+        np.maximum(one.log_variance(drawn), pooled / one.n_answers) for one in (own, control)
+    ]
+    return math.sqrt(float(sum(variances)))
 
 
 def _rarefied(counts: NDArray[np.int64], n: int, drawn: int) -> float:

@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from models.experiments.analysis.contrast import Contrast
-from models.experiments.analysis.coverage import ShownSales
+from models.experiments.analysis.coverage import ShownSales, log_ratio_error
 from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import Metric
 from models.experiments.analysis.moments import Moments
@@ -142,14 +142,13 @@ def _judged(
 
 def _coverage(variant: str, own: pl.DataFrame, control: pl.DataFrame, *, width: float) -> Guardrail:
     drawn = min(own.height, control.height)
-    both = ShownSales.from_answers(own), ShownSales.from_answers(control)
-    shown, wanted = (one.expected(drawn) for one in both)
+    both = pl.concat(one.select("unit_id", "sale_ids") for one in (own, control))
+    mine, theirs, pooled = (ShownSales.from_answers(one) for one in (own, control, both))
+    shown, wanted = mine.expected(drawn), theirs.expected(drawn)
     change = Interval()
     if shown and wanted:
-        log, half = (
-            math.log(shown / wanted),
-            width * math.hypot(*(o.log_error(drawn) for o in both)),
-        )
+        log = math.log(shown / wanted)
+        half = width * log_ratio_error(mine, theirs, pooled, drawn=drawn)
         change = Interval.from_numbers(*(math.expm1(log + by) for by in (0.0, -half, half)))
     state = State.OPEN
     if change.high is not None and change.high < -MAX_LESS_COVERAGE:
