@@ -27,11 +27,6 @@ def chi_square_tail(value: float, degrees: int) -> float:
     return float(stats.chi2.sf(value, degrees))
 
 
-def equal_shares(counts: Sequence[int]) -> float:
-    """Return the p-value of a chi-square test for equal shares."""
-    return float(stats.chisquare(counts).pvalue)
-
-
 def welch(first: Values, second: Values) -> float:
     """Return the p-value of Welch's t-test."""
     _, p_value = np.asarray(stats.ttest_ind(first, second, equal_var=False))

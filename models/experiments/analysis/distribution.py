@@ -1,4 +1,4 @@
-"""Tails and quantiles of the normal and the chi-square distribution, in closed form."""
+"""Tails and quantiles of the normal distribution, in closed form."""
 
 import math
 from statistics import NormalDist
@@ -26,31 +26,3 @@ def normal_quantile(share: float) -> float:
         msg = f"the probability of a quantile must be in (0, 1), got {share:g}"
         raise ValueError(msg)
     return _NORMAL.inv_cdf(share)
-
-
-def chi_square_tail(value: float, degrees: int) -> float:
-    """Return the probability that chi-square exceeds a value.
-
-    For even degrees ``exp(-h) sum(h^i / i!, i < d / 2)`` with ``h = value / 2``; for odd ones
-    ``erfc(sqrt(h)) + exp(-h) sum(h^(i - 1/2) / gamma(i + 1/2), 1 <= i <= (d - 1) / 2)``.
-
-    Args:
-        value: Not negative.
-        degrees: Degrees of freedom, at least 1.
-
-    Raises:
-        ValueError: If ``degrees`` is below 1 or ``value`` is negative.
-
-    Source:
-        Abramowitz and Stegun, Handbook of Mathematical Functions, 26.4.4 and 26.4.5.
-    """
-    if degrees < 1 or value < 0:
-        msg = f"chi-square needs degrees >= 1 and a value >= 0, got {degrees}, {value:g}"
-        raise ValueError(msg)
-    # Sums of half as many terms as there are degrees, which are fewer than 20 variants.
-    half = value / 2
-    if degrees % 2 == 0:
-        terms = [half**i / math.factorial(i) for i in range(degrees // 2)]
-        return math.exp(-half) * sum(terms)
-    terms = [half ** (i - 0.5) / math.gamma(i + 0.5) for i in range(1, (degrees + 1) // 2)]
-    return math.erfc(math.sqrt(half)) + math.exp(-half) * sum(terms)

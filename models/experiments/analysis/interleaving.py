@@ -26,8 +26,7 @@ from models.experiments.analysis.attribution import (
 from models.experiments.analysis.comparison import Calendar
 from models.experiments.analysis.outcome import outcomes
 from models.experiments.analysis.preference import Preference, preference
-from models.experiments.analysis.sample_ratio import ALARM, Mismatch, sample_ratio
-from models.experiments.analysis.sequential_test import fair_coin_p
+from models.experiments.analysis.sample_ratio import Mismatch, sample_ratio
 from models.experiments.exposure import known_until_us, places
 from models.experiments.plan.bucketing import BUCKETS
 from models.experiments.plan.experiment import Experiment, Unit
@@ -247,10 +246,7 @@ def _coins(shown: pl.DataFrame, *, first: str, second: str) -> Mismatch:
         .explode("team")
     )
     led = dict(above.group_by("team").len().iter_rows())
-    fixed = sample_ratio(led, {first: BUCKETS // 2, second: BUCKETS // 2})
-    # Looked at after each export, where the p-value of one look gives false alarms.
-    p = fair_coin_p(fixed.observed[first], fixed.observed[second])
-    return fixed.model_copy(update={"p_value": p, "alarm": p < ALARM})
+    return sample_ratio(led, {first: BUCKETS // 2, second: BUCKETS // 2})
 
 
 def _team(name: str, shown: pl.DataFrame, credited: pl.DataFrame) -> TeamResult:

@@ -8,8 +8,7 @@ Source:
     Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Time-uniform central limit theory and
     asymptotic confidence sequences, Annals of Statistics 2024, theorem 2.2 and equation 25;
     the test is the mSPRT of Johari, Koomen, Pekelis and Walsh, Always Valid Inference,
-    Operations Research 2022. Coins: Lindon and Malek, Anytime-Valid Inference for Multinomial Count
-    Data, NeurIPS 2022.
+    Operations Research 2022.
 """
 
 import math
@@ -66,19 +65,3 @@ def always_valid_p(z: float, n_units: int, *, planned_units: int) -> float:
         return 1.0
     v = n_units * _tightness(planned_units)
     return min(1.0, math.sqrt(1 + v) * math.exp(-(z**2) * v / (2 * (1 + v))))
-
-
-def fair_coin_p(heads: int, tails: int) -> float:
-    """Return the p-value of one look at coins that should be fair, exactly valid at every look.
-
-    One over the likelihood ratio of all probabilities of heads alike against one half,
-    ``(n + 1) C(n, heads) / 2^n``, at most 1. It has no planned size, and is small after a few coins
-    if all fall alike.
-
-    Args:
-        heads: Coins that fell on one side so far.
-        tails: Coins that fell on the other.
-    """
-    n = heads + tails
-    log_ways = math.lgamma(n + 1) - math.lgamma(heads + 1) - math.lgamma(tails + 1)
-    return math.exp(min(0.0, math.log(n + 1) + log_ways - n * math.log(2)))

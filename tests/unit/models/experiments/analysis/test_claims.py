@@ -114,7 +114,7 @@ def test_experiments_without_an_effect_find_none(proof: Proof, rng: np.random.Ge
     shop = Shop(n_units, rng)
     p_values: dict[str, list[float]] = {}
     alarms: dict[str, int] = {}
-    mismatches: list[float] = []
+    n_mismatches, chi_squares = 0, list[float]()
     deals, worst_share = np.empty((n, n_units), dtype=np.float32), 0.0
     for number in range(n):
         share = (5_000, 2_000, 1_000)[number % 3]
@@ -124,7 +124,8 @@ def test_experiments_without_an_effect_find_none(proof: Proof, rng: np.random.Ge
         error = math.sqrt(share / 10_000 * (1 - share / 10_000) / n_units)
         worst_share = max(worst_share, abs(treated.mean() - share / 10_000) / error)
         deals[number] = (treated - treated.mean()) / treated.std()
-        mismatches.append(found.sample_ratio.p_value)
+        n_mismatches += found.sample_ratio.alarm
+        chi_squares.append(found.sample_ratio.chi_square)
         for one in found.comparisons:
             if one.p_value is not None:
                 p_values.setdefault(one.metric, []).append(one.p_value)
@@ -133,7 +134,7 @@ def test_experiments_without_an_effect_find_none(proof: Proof, rng: np.random.Ge
     ids = np.arange(n_units)
     with_id = deals @ ((ids - ids.mean()) / ids.std()).astype(np.float32) / math.sqrt(n_units)
     uniform = {name: reference.uniform(values) for name, values in p_values.items()}
-    n_mismatches = sum(p < 1e-4 for p in mismatches)
+    ratios = [reference.chi_square_tail(one, degrees=1) for one in chi_squares]
 
     proof.record(
         "experiments-without-effect",
@@ -146,7 +147,7 @@ def test_experiments_without_an_effect_find_none(proof: Proof, rng: np.random.Ge
                 name: float(np.mean(np.array(values) <= 0.05)) for name, values in p_values.items()
             },
             "sample_ratio_alarms": n_mismatches,
-            "sample_ratio_uniformity_p": reference.uniform(mismatches),
+            "sample_ratio_uniformity_p": reference.uniform(ratios),
             "worst_share_standard_errors": worst_share,
             "worst_correlation_between_experiments_standard_errors": float(np.abs(between).max()),
             "mean_square_correlation_between_experiments": float(np.mean(between**2)),
@@ -157,6 +158,7 @@ def test_experiments_without_an_effect_find_none(proof: Proof, rng: np.random.Ge
     assert all(p > 0.001 for p in uniform.values()), uniform
     assert all(k <= max(1, 0.05 * n) for k in alarms.values()), alarms
     assert n_mismatches <= 2
+    assert sum(p < 1e-4 for p in ratios) <= 2
     assert worst_share < 5
     # The largest of half a million standard normals lies at about 5.
     assert np.abs(between).max() < 6
