@@ -36,4 +36,5 @@ RECORD: Final = ExposureRecord(
     slate=(ShownItem("s1", 1, 1.0, 0.0125),),
     interleaving=None,
     versions=(("numpy", "2"),),
+    exploration_cost=0.002,
 )

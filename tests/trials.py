@@ -89,6 +89,7 @@ class Answer:
     degraded: str | None = None
     sales: tuple[str, ...] = ("s1", "s2")
     took_us: int | None = None
+    cost: float | None = None
 
 
 def exposures(answers: Sequence[Answer]) -> pl.DataFrame:
@@ -101,6 +102,7 @@ def exposures(answers: Sequence[Answer]) -> pl.DataFrame:
             "limit": 10,
             "degraded": one.degraded,
             "took_us": one.took_us,
+            "exploration_cost": one.cost,
             "slate": [{"sale_id": sale} for sale in one.sales],
             "assignments": [
                 {
@@ -213,6 +215,7 @@ _SCHEMA: Final = {
     "customer_id": pl.String,
     "degraded": pl.String,
     "took_us": pl.Int64,
+    "exploration_cost": pl.Float64,
     "now": pl.Datetime("us", "UTC"),
     "slate": pl.List(pl.Struct({"sale_id": pl.String})),
 }

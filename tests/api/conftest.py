@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.bundles.bundle_repository import BundleRepository
 from app.catalogue.model import Model
 from app.main import create_app
 from app.observability import configure_logging
@@ -17,9 +18,10 @@ from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
 from app.stores.embedded import embedded_server
 from app.stores.store import Stores
+from models.domain.sale import Sale
 from models.pictures.scene_labeller import SceneLabeller
 from tests.scenes import colour_labeller
-from tests.shop import client_of, sale, scorer
+from tests.shop import client_of, reopened, sale, scorer
 
 SALES = [
     sale("alps", category="ski"),
@@ -28,6 +30,8 @@ SALES = [
     sale("bali", category="beach"),
     sale("nice", category="beach", markets=("fr",)),
 ]
+N_OF_BUNDLE = 12
+"""Sales in the store of a test with a bundle."""
 
 
 @pytest.fixture(scope="session")
@@ -37,11 +41,26 @@ def store_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
 
 
 @pytest.fixture
-async def stores(store_url: str) -> AsyncGenerator[Stores]:
-    """The store, with the shop's sales in it."""
+def bundle() -> Path | None:
+    """The bundle that serves; the model is made by hand where there is none."""
+    return None
+
+
+@pytest.fixture
+def stock(bundle: Path | None, model: Model) -> list[Sale]:
+    """The shop's sales, or some that the bundle knows, open now."""
+    if bundle is None:
+        return SALES
+    assert model.scorer is not None
+    return reopened(model.scorer, n=N_OF_BUNDLE)
+
+
+@pytest.fixture
+async def stores(store_url: str, stock: list[Sale]) -> AsyncGenerator[Stores]:
+    """The store, with the sales in it."""
     stores = Stores.open(store_url, timeout_s=10.0)
     await stores.connection.execute("FLUSHALL", doing="emptying the store")
-    await stores.sales.put(SALES)
+    await stores.sales.put(stock)
     yield stores
     await stores.server.close()
 
@@ -58,14 +77,22 @@ def worker() -> Worker:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, bundle: Path | None) -> Settings:
     """Every customer sees the meta-model's order; no read is given up on a busy machine."""
-    return Settings(state_dir=tmp_path, read_timeout_ms=5_000, deadline_ms=10_000, explored_share=0)
+    patient = Settings(
+        state_dir=tmp_path, read_timeout_ms=5_000, deadline_ms=10_000, explored_share=0
+    )
+    if bundle is None:
+        return patient
+    named = {"bundles": bundle.parent, "bundle": bundle.name, "exports": tmp_path / "out"}
+    return patient.model_copy(update=named)
 
 
 @pytest.fixture
-def model() -> Model:
-    return Model(scorer=scorer())
+def model(bundle: Path | None) -> Model:
+    if bundle is None:
+        return Model(scorer=scorer())
+    return BundleRepository(bundle.parent, None).load(bundle.name)
 
 
 @pytest.fixture

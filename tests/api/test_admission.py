@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from math import inf
 from time import monotonic
 
@@ -21,6 +22,7 @@ from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
 from app.stores.keys import exposures_stream, partition
 from app.stores.store import Stores
+from tests.contract.servers import hanging
 from tests.shop import JSON
 
 URL = "/v1/recommendations?customer_id=c1&market=fr"
@@ -28,9 +30,10 @@ N_CALLERS = 200
 EVENT = {"customer_id": "c1", "type": "click", "sale_id": "alps"}
 
 
-async def paused(stores: Stores, ms: int) -> None:
-    """Have the store answer nothing for a while."""
-    await stores.connection.execute("CLIENT", "PAUSE", ms, "ALL", doing="hanging")
+async def all_but(n: int, asked: list[asyncio.Task[httpx.Response]]) -> None:
+    """Return once all but so many requests are answered; those wait for the store."""
+    for answered in islice(asyncio.as_completed(asked, timeout=60.0), len(asked) - n):
+        await answered
 
 
 async def logged(stores: Stores, n_expected: int) -> int:
@@ -60,9 +63,10 @@ class TestOneAtATime:
     async def test_every_answer_is_full_or_cheap_or_says_when_to_come_again(
         self, client: httpx.AsyncClient, stores: Stores
     ) -> None:
-        await paused(stores, 200)
-
-        answers = await asyncio.gather(*(client.get(URL) for _ in range(20)))
+        async with hanging(stores.connection):
+            asked = [asyncio.create_task(client.get(URL)) for _ in range(20)]
+            await all_but(2, asked)
+        answers = await asyncio.gather(*asked)
 
         kinds = Counter(
             "refused" if one.status_code == 503 else one.json()["degraded"] for one in answers
@@ -79,33 +83,34 @@ class TestOneAtATime:
     async def test_health_and_other_routes_wait_for_nothing(
         self, client: httpx.AsyncClient, stores: Stores
     ) -> None:
-        await paused(stores, 300)
-        answering = [asyncio.create_task(client.get(URL)) for _ in range(3)]
-        await asyncio.sleep(0.05)
-
-        live = await client.get("/health/live")
-
-        assert live.status_code == 200
-        assert not answering[0].done()
         waiting = 'vitrine_waiting_requests{lane="rankings"}'
-        assert await value(client, waiting) == 1
-        assert await value(client, 'vitrine_in_flight_requests{lane="rankings"}') == 1
+        async with hanging(stores.connection):
+            answering = [asyncio.create_task(client.get(URL)) for _ in range(3)]
+            await all_but(2, answering)
+
+            live = await client.get("/health/live")
+
+            assert live.status_code == 200
+            assert not answering[0].done()
+            assert await value(client, waiting) == 1
+            assert await value(client, 'vitrine_in_flight_requests{lane="rankings"}') == 1
         await asyncio.gather(*answering)
         assert await value(client, waiting) == 0
 
     async def test_events_beyond_the_bound_are_refused_and_none_is_half_taken(
         self, client: httpx.AsyncClient, stores: Stores
     ) -> None:
-        await paused(stores, 200)
-
         at = datetime.now(UTC).isoformat()
         batches = [
             {"events": [{**EVENT, "at": at, "event_id": f"{n} {m}"} for m in "ab"]}
             for n in range(5)
         ]
-        answers = await asyncio.gather(
-            *(client.post("/v1/events", json=batch) for batch in batches)
-        )
+        async with hanging(stores.connection):
+            posted = [
+                asyncio.create_task(client.post("/v1/events", json=batch)) for batch in batches
+            ]
+            await all_but(2, posted)
+        answers = await asyncio.gather(*posted)
 
         assert sorted(one.status_code for one in answers) == [200, 200, 503, 503, 503]
         for batch, first in zip(batches, answers, strict=True):

@@ -26,6 +26,7 @@ from models.domain.sale import MAX_MARKETS, PictureScores
 from models.domain.units import HOUR_US
 from models.neighbours.search import EMBEDDING_SIZE
 from tests.api.conftest import SALES
+from tests.contract.servers import hanging
 from tests.shop import (
     NDJSON,
     client_of,
@@ -57,9 +58,8 @@ async def test_a_complete_service_is_live_and_ready(client: httpx.AsyncClient, p
 
 
 async def test_full_answers_need_the_store(client: httpx.AsyncClient, stores: Stores) -> None:
-    await stores.connection.execute("CLIENT", "PAUSE", 1_500, "ALL", doing="hanging")
-
-    answer = await client.get(FULL)
+    async with hanging(stores.connection):
+        answer = await client.get(FULL)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "not_in_full")
     detail = answer.json()["detail"]
@@ -211,9 +211,10 @@ async def test_liveness_and_readiness_do_not_ask_the_store(
     client: httpx.AsyncClient, stores: Stores, path: str
 ) -> None:
     """Processes that are restarted or taken out because their store hangs answer no customer."""
-    await stores.connection.execute("CLIENT", "PAUSE", 500, "ALL", doing="hanging")
+    async with hanging(stores.connection):
+        answer = await client.get(path)
 
-    assert (await client.get(path)).status_code == 200
+    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("path", LIVE)

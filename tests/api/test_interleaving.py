@@ -2,6 +2,9 @@
 
 import asyncio
 import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,19 +17,21 @@ from app.catalogue.model import Model
 from app.catalogue.snapshot_archive import SnapshotArchive
 from app.cli.replay import Replayer, replay_all
 from app.export import export
-from app.resources import SNAPSHOTS
+from app.main import create_app
+from app.resources import SNAPSHOTS, Resources, Worker, resources_over
 from app.settings import Settings
 from app.stores.connection import Connection
+from app.stores.customer import CustomerStore
 from app.stores.store import Stores
 from models.experiments.exposure import read_exposures
 from models.experiments.exposure_record import ExposureRecord, read_records
 from models.slate.exploration import seed_from, uniforms
-from tests.api.conftest import SALES
+from tests.api.conftest import N_OF_BUNDLE
 from tests.bundles import recalibrated, reversed_order
 from tests.plans import LAYER, terms
-from tests.shop import reopened
+from tests.round_trips import CountingConnection, counted
+from tests.shop import client_of
 
-N_SALES = 12
 SHOWN = 5
 CUSTOMERS = [f"c{number}" for number in range(60)]
 RESULTS = "/v1/experiments/both/results"
@@ -43,24 +48,8 @@ def shelf(
 
 
 @pytest.fixture
-def settings(settings: Settings, shelf: tuple[Path, Path], tmp_path: Path) -> Settings:
-    named = {"bundles": shelf[0].parent, "bundle": shelf[0].name, "exports": tmp_path / "out"}
-    return settings.model_copy(update=named)
-
-
-@pytest.fixture
-def model(shelf: tuple[Path, Path]) -> Model:
-    return BundleRepository(shelf[0].parent, None).load(shelf[0].name)
-
-
-@pytest.fixture
-async def stores(stores: Stores, model: Model) -> Stores:
-    """The store with sales that both bundles know."""
-    assert model.scorer is not None
-    for one in SALES:
-        await stores.sales.delete(one.sale_id)
-    await stores.sales.put(reopened(model.scorer, n=N_SALES))
-    return stores
+def bundle(shelf: tuple[Path, Path]) -> Path:
+    return shelf[0]
 
 
 async def interleave(client: httpx.AsyncClient, bundle: str, **fields: object) -> httpx.Response:
@@ -149,6 +138,31 @@ async def test_half_of_the_customers_see_sales_of_both_bundles(
     assert {one["bundle"] for one in alone["reversed"].values()} == {shelf[1].name}
 
 
+async def test_a_shared_slate_asks_the_store_as_often_as_any_other(
+    stores: Stores, store_url: str, model: Model, settings: Settings, shelf: tuple[Path, Path]
+) -> None:
+    """Once, for the customer: catalogues of both bundles are in memory."""
+    counting = counted(store_url)
+
+    @asynccontextmanager
+    async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:
+        asking = replace(stores, customers=CustomerStore(counting))
+        async with resources_over(asking, model, settings=given, worker=process) as resources:
+            yield resources
+
+    async with client_of(create_app(settings, Worker(), opener=opener)) as client:
+        await interleave(client, shelf[1].name)
+        n_asked = dict[bool, set[int]]()
+        for customer in CUSTOMERS:
+            before = CountingConnection.n_sent
+            answer = await ask(client, customer)
+            is_shared = bool(answer["assignments"])
+            n_asked.setdefault(is_shared, set()).add(CountingConnection.n_sent - before)
+    await counting.close()
+
+    assert n_asked == {True: {1}, False: {1}}
+
+
 def coins(record: ExposureRecord, recommendation_id: str) -> list[bool]:
     """The sides of an answer's coins, one for each pair of the record's slate."""
     assert record.interleaving is not None
@@ -228,7 +242,7 @@ async def test_a_bundle_that_is_not_there_is_refused_and_a_caller_list_is_shared
 ) -> None:
     refused = await interleave(client, "another")
     await interleave(client, shelf[1].name, traffic_bp=10_000)
-    sales = [one["sale_id"] for one in (await ask(client, "c1", limit=N_SALES))["items"]]
+    sales = [one["sale_id"] for one in (await ask(client, "c1", limit=N_OF_BUNDLE))["items"]]
 
     body = {"customer_id": "c1", "candidates": sales[:4], "limit": 4}
     ranked = await client.post("/v1/rank", json=body)

@@ -11,22 +11,18 @@ from typing import Any
 import httpx
 import pytest
 
-from app.bundles.bundle_repository import BundleRepository
-from app.catalogue.model import Model
 from app.export import export
 from app.settings import Settings
 from app.stores.connection import Connection
 from app.stores.promotion import StoredPromotion
 from app.stores.store import Stores
-from tests.api.conftest import SALES
+from tests.api.conftest import N_OF_BUNDLE
 from tests.bundles import dishonest, lacking, recalibrated, reversed_order
 from tests.plans import LAYER, terms
-from tests.shop import reopened
 
 URL = "/v1/promotions"
 PLAN = "/v1/plan"
 N_CUSTOMERS = 420
-N_SALES = 12
 SHOWN = 4
 """Of all sales: a reversed order then shows others, and what it shows first sells worse."""
 
@@ -76,27 +72,13 @@ def explored_share() -> float:
 
 
 @pytest.fixture
-def settings(
-    settings: Settings, shelf: dict[str, Path], tmp_path: Path, explored_share: float
-) -> Settings:
-    serving = shelf["serving"]
-    named = {"bundles": serving.parent, "bundle": serving.name, "exports": tmp_path / "out"}
-    return settings.model_copy(update={**named, "explored_share": explored_share})
+def settings(settings: Settings, explored_share: float) -> Settings:
+    return settings.model_copy(update={"explored_share": explored_share})
 
 
 @pytest.fixture
-def model(shelf: dict[str, Path]) -> Model:
-    return BundleRepository(shelf["serving"].parent, None).load(shelf["serving"].name)
-
-
-@pytest.fixture
-async def stores(stores: Stores, model: Model) -> Stores:
-    """The store with sales that the bundles know, open now."""
-    assert model.scorer is not None
-    for one in SALES:
-        await stores.sales.delete(one.sale_id)
-    await stores.sales.put(reopened(model.scorer, n=N_SALES))
-    return stores
+def bundle(shelf: dict[str, Path]) -> Path:
+    return shelf["serving"]
 
 
 @dataclass
@@ -121,10 +103,10 @@ class Shop:
 
     async def learn(self) -> None:
         """Let all customers like the half that the serving bundle ranks first for a new one."""
-        params = {"customer_id": "visitor", "limit": N_SALES // 2}
+        params = {"customer_id": "visitor", "limit": N_OF_BUNDLE // 2}
         answer = await self.client.get("/v1/recommendations", params=params)
         self.liked = {item["sale_id"] for item in answer.json()["items"]}
-        assert len(self.liked) == N_SALES // 2, answer.text
+        assert len(self.liked) == N_OF_BUNDLE // 2, answer.text
 
     async def visit(self, number: int) -> None:
         """Four of five buy the first sale if they like it, and none buys another one."""

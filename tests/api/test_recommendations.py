@@ -16,6 +16,7 @@ from app.stores.exposure import unpacked
 from app.stores.keys import exposures_stream, partition
 from app.stores.store import Stores
 from models.domain.customer import Window
+from tests.contract.servers import hanging
 from tests.plans import written
 from tests.shop import BrokenRanker, sale, scorer
 
@@ -317,16 +318,16 @@ class TestAnEmptyStore:
 class TestAStoreThatHangs:
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
-        return settings.model_copy(update={"deadline_ms": 50, "write_timeout_ms": 30})
+        return settings.model_copy(update={"read_timeout_ms": 50, "write_timeout_ms": 30})
 
     async def test_the_customer_is_anonymous_and_events_are_refused(
         self, client: httpx.AsyncClient, stores: Stores
     ) -> None:
         await client.post("/v1/events", json={"events": [click("e1", "alps")]})
-        await stores.connection.execute("CLIENT", "PAUSE", 1_000, "ALL", doing="hanging")
 
-        answer = await client.get(URL, params={"customer_id": "c1"})
-        refusal = await client.post("/v1/events", json={"events": [click("e2", "alps")]})
+        async with hanging(stores.connection):
+            answer = await client.get(URL, params={"customer_id": "c1"})
+            refusal = await client.post("/v1/events", json={"events": [click("e2", "alps")]})
 
         assert len(sale_ids(answer)) == 5
         assert answer.json()["degraded"] == "anonymous"

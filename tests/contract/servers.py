@@ -1,11 +1,13 @@
 """Real servers for contract suites: started on a socket of their own, stopped with the tests."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -179,6 +181,17 @@ async def process_id(connection: Connection) -> int:
     """The process of a server, to stop it in mid-air."""
     reply = await connection.execute("INFO", "server", doing="looking")
     return int(cast("dict[str, int]", reply)["process_id"])
+
+
+@asynccontextmanager
+async def hanging(connection: Connection) -> AsyncGenerator[None]:
+    """Have a server answer nothing inside the block, however long it lasts."""
+    hung = await process_id(connection)
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(hung, signal.SIGCONT)
 
 
 @contextmanager

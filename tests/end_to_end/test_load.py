@@ -17,6 +17,8 @@ EVENT_SHARE: Final = 0.2
 CALLERS: Final = (8, 32)
 WARM_UP_S: Final = 0.5
 RUN_S: Final = 1.0
+MORE_TURNS: Final = 30
+"""At most, until each number of callers had a full answer."""
 GOODPUT: Final = 0.8
 MAX_HEALTH_MS: Final = 100.0
 
@@ -48,6 +50,11 @@ def test_full_answers_stay_at_four_times_the_callers(
     with serving(tmp_path, "--bundle", str(tiny_bundle[0]), **settings) as service:
         service.wait_until("/health/ready", status=200)
         loads = [asyncio.run(asked(service, n)) for _ in range(n_turns) for n in CALLERS]
+        # A machine that others load as well may have time for no full answer in one second.
+        for _ in range(MORE_TURNS):
+            if all(any("full" in load.took_ms for load in loads[start::2]) for start in (0, 1)):
+                break
+            loads += [asyncio.run(asked(service, n)) for n in CALLERS]
 
     kinds = {kind for load in loads for kind in load.took_ms}
     assert not {kind for kind in kinds if kind.isdecimal()} - {"503"}

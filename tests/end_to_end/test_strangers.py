@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.service import Service, http, serving
+from tests.end_to_end.service import START_TIMEOUT_S, Service, http, serving
 from tests.shop import (
     NDJSON,
     sale,
@@ -54,13 +54,16 @@ def test_callers_that_leave_while_they_send_are_counted_and_make_no_noise(servic
     for _ in range(n_callers):
         with connected(service) as wire:
             head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n"
-            head += b"Content-Type: application/json\r\n\r\n"
-            wire.sendall(head + b'{"events":[')
-            time.sleep(0.1)  # the body is awaited now
+            head += b"Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n"
+            wire.sendall(head)
+            assert wire.recv(1_000).startswith(b"HTTP/1.1 100 ")  # the body is awaited now
+            wire.sendall(b'{"events":[')
 
     gone = 'vitrine_request_seconds_count{.*status="499".*}'
-    while counted(service, gone) < n_callers:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while counted(service, gone) < n_callers and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert counted(service, gone) == n_callers
     assert counted(service, 'vitrine_request_seconds_count{.*status="500".*}') == 0
     log = service.log.read_text()
     assert "Traceback" not in log

@@ -14,7 +14,13 @@ from typer.testing import CliRunner
 from app.__main__ import commands
 from app.catalogue.catalogue_version import CatalogueVersion, Source
 from app.catalogue.snapshot_archive import SnapshotArchive
-from app.cli.doctor import disk_finding, examine, provider_finding, search_finding
+from app.cli.doctor import (
+    disk_finding,
+    examine,
+    exploration_finding,
+    provider_finding,
+    search_finding,
+)
 from app.cli.finding import Finding, Verdict
 from app.cli.store_checks import rights_finding, skew_finding, version_finding
 from app.health.store_monitor import WRITES_ADVICE
@@ -39,6 +45,7 @@ from tests.contract.servers import (
     tell,
 )
 from tests.shop import sale
+from tests.trials import Answer, exposures
 
 
 @pytest.fixture(scope="module")
@@ -371,6 +378,23 @@ def test_a_machine_without_a_gpu_is_no_fault() -> None:
     search = search_finding(Device.CPU, built_for_gpu=False)
 
     assert {pictures.verdict, search.verdict} == {Verdict.OK}
+
+
+def test_the_price_of_exploration_is_that_of_the_exported_answers(tmp_path: Path) -> None:
+    """Of three answers exploration changed one, and lost 0.006 purchases in it: 2 of 1,000."""
+    given = settings(tmp_path, exports=tmp_path, explored_share=0.05)
+    before = exploration_finding(given)
+    answers = [Answer(unit="a", cost=0.006), Answer(unit="b"), Answer(unit="c")]
+    exposures(answers).write_parquet(tmp_path / "exposures.parquet")
+
+    found = exploration_finding(given)
+    (tmp_path / "exposures.parquet").write_text("damaged")
+
+    assert before.seen.startswith("5.0% of answers are drawn, unless their policy says its own")
+    assert found.verdict is Verdict.OK
+    changed = "it changed 1 of 3 exported answers, and is expected to cost 2 purchases or clicks"
+    assert changed in found.seen
+    assert exploration_finding(given).verdict is Verdict.WARNING
 
 
 def test_keys_that_everybody_may_write_are_a_failure(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from app.errors import StoreUnavailableError
 from app.stores.connection import Connection
 from app.stores.embedded import embedded_server
 from app.stores.store import Stores
-from tests.contract.servers import process_id, redis_binary, tls_server
+from tests.contract.servers import hanging, process_id, redis_binary, tls_server
 from tests.contract.visit import event
 
 TIMEOUT_S = 0.1
@@ -88,29 +88,19 @@ async def test_a_certificate_that_is_not_trusted_is_named_with_what_the_url_has_
 
 async def test_a_store_that_hangs_is_unavailable_and_then_available(stores: Stores) -> None:
     now_us = await stores.server.time_us()
-    hung = await process_id(stores.connection)
-    os.kill(hung, signal.SIGSTOP)
-    try:
-        async with asyncio.timeout(IN_TIME_S):
-            with pytest.raises(StoreUnavailableError, match="reading a customer"):
-                await stores.customers.read("c1")
-            with pytest.raises(StoreUnavailableError, match="appending events"):
-                await stores.customers.append([event("e1", at_us=now_us)])
-    finally:
-        os.kill(hung, signal.SIGCONT)
+    async with hanging(stores.connection), asyncio.timeout(IN_TIME_S):
+        with pytest.raises(StoreUnavailableError, match="reading a customer"):
+            await stores.customers.read("c1")
+        with pytest.raises(StoreUnavailableError, match="appending events"):
+            await stores.customers.append([event("e1", at_us=now_us)])
 
     assert (await stores.customers.read("c1")).now_us > now_us
 
 
 async def test_a_pool_without_a_free_connection_is_unavailable(stores: Stores) -> None:
-    hung = await process_id(stores.connection)
-    os.kill(hung, signal.SIGSTOP)
-    try:
-        async with asyncio.timeout(IN_TIME_S):
-            reads = [stores.customers.read(f"c{i}") for i in range(8)]
-            outcomes = await asyncio.gather(*reads, return_exceptions=True)
-    finally:
-        os.kill(hung, signal.SIGCONT)
+    async with hanging(stores.connection), asyncio.timeout(IN_TIME_S):
+        reads = [stores.customers.read(f"c{i}") for i in range(8)]
+        outcomes = await asyncio.gather(*reads, return_exceptions=True)
 
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailableError] * 8
 

@@ -1,12 +1,11 @@
 """The customer store beside its contract."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from redis.asyncio import BlockingConnectionPool, Redis, UnixDomainSocketConnection
 from redis.crc import key_slot
 
 from app.stores.connection import Connection
@@ -15,21 +14,10 @@ from app.stores.keys import CHANGES, N_PARTITIONS, PICTURES, SALES, VERSION, Cus
 from app.stores.server import StoreServer
 from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, EventType, Refusal, accept
 from tests.contract.visit import append_at, event
+from tests.round_trips import CountingConnection, counted
 
 NOW_US = 1_795_370_746_382_841
 EDGES_US = (-MAX_AGE_US, MAX_AHEAD_US, 0, -NOW_US)
-
-
-class CountingConnection(UnixDomainSocketConnection):
-    """Counts how often anything was sent: each is a round trip."""
-
-    n_sent = 0
-
-    async def send_packed_command(
-        self, command: bytes | str | Iterable[bytes], check_health: bool = True
-    ) -> None:
-        type(self).n_sent += 1
-        await super().send_packed_command(command, check_health)
 
 
 @pytest.fixture
@@ -41,11 +29,9 @@ def url(embedded_url: str) -> str:
 async def counting(url: str, connection: Connection) -> AsyncGenerator[CustomerStore]:
     """A store over one connection, which is counted."""
     assert connection
-    path = url.removeprefix("unix://")
-    pool = BlockingConnectionPool(connection_class=CountingConnection, path=path, max_connections=1)
-    counted = Connection(lambda _before: Redis.from_pool(pool), timeout_s=10.0, max_connections=1)
-    yield CustomerStore(counted)
-    await counted.close()
+    counting = counted(url)
+    yield CustomerStore(counting)
+    await counting.close()
 
 
 async def test_a_read_is_one_round_trip(counting: CustomerStore) -> None:

@@ -95,6 +95,7 @@ FILE = {
         }
     ),
     "versions": pl.List(pl.List(pl.String)),
+    "exploration_cost": pl.Float64,
 }
 """The columns that files have had since 0.1: readers of other teams rely on them."""
 

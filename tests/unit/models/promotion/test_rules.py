@@ -17,7 +17,7 @@ from models.promotion.canary import live_findings, sale_findings
 from models.promotion.canary_plan import with_canary
 from models.promotion.check import Finding, Verdict, verdict
 from models.promotion.count import CANDIDATE, SERVING, ArmCounts, ShadowCounts
-from models.promotion.estimate import OffPolicyEstimate, estimate_finding
+from models.promotion.estimate import OffPolicyEstimate, PlaceEstimate, estimate_finding
 from models.promotion.rule import CanaryRules, EstimateRules, ShadowRules
 from models.promotion.shadow import shadow_findings
 from tests.promotions import begun
@@ -145,8 +145,29 @@ def test_an_estimate_that_was_submitted_is_judged_though_few_answers_are_drawn()
 
 
 @pytest.mark.parametrize(
+    ("low", "high", "state"),
+    [(-0.02, 0.1, State.HELD), (-0.021, 0.1, State.OPEN), (-0.05, -0.021, State.BREACHED)],
+)
+def test_the_first_places_are_judged_where_a_log_says_nothing_of_all(
+    low: float, high: float, state: State
+) -> None:
+    first = PlaceEstimate.model_validate(estimated(low, high).model_dump())
+    whole = OffPolicyEstimate(bundle="b2", refusal="too few", first_3=first)
+    both = estimated(0.0, 0.1).model_copy(update={"first_3": first})
+
+    found = estimate_finding(EstimateRules(margin=0.1), whole, drawn_share=1.0)
+
+    assert (found.state, found.found) == (state, pytest.approx(low / 0.2))
+    assert "of what is logged in the first three places" in found.said
+    assert estimate_finding(EstimateRules(), both, drawn_share=1.0).found == 0.0
+
+
+@pytest.mark.parametrize(
     "estimate",
     [
+        OffPolicyEstimate(
+            bundle="b2", refusal="too few", first_3=PlaceEstimate(refusal="too few as well")
+        ),
         OffPolicyEstimate(bundle="b2", refusal="no support: 7 of 9 logged slates"),
         OffPolicyEstimate(bundle="b2", logged=Interval(value=0.0)),
     ],

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.experiments.analysis.exploration_price import ExplorationPrice
 from models.experiments.analysis.guardrail import Guardrail, State
 from models.experiments.analysis.results import Results, Rules, VariantResult, experiment_results
 from models.experiments.analysis.sequential_test import always_valid_p
@@ -317,6 +318,20 @@ def test_a_latency_that_no_record_says_is_no_guardrail() -> None:
     assert {one.name for one in found.guardrails} == {"degraded", "coverage"}
 
 
+def test_the_price_of_exploration_is_of_all_answers_of_a_variant() -> None:
+    """Two of the control's four answers were changed: one loses 0.03, the other gains 0.01."""
+    costs = [0.03, None, -0.01, None]
+    answers = [Answer(unit="a", at=at, cost=cost) for at, cost in enumerate(costs)]
+    answers.append(Answer(unit="b", variant="treatment"))
+
+    found = results(answers)
+
+    price, other = of(found, "control").exploration, of(found, "treatment").exploration
+    assert price is not None
+    assert (price.answers, price.lost_per_1000) == (2, pytest.approx(5.0))
+    assert other == ExplorationPrice(answers=0, lost_per_1000=0.0)
+
+
 def test_coverage_is_compared_over_equally_many_answers() -> None:
     """Two of the control's three answers show 4 sales, the treatment's two only 2."""
     answers = [
@@ -357,6 +372,7 @@ def test_an_experiment_without_answers_has_results() -> None:
     found = results([Answer(experiment="another")], until=None)
 
     assert of(found, "control").analysed == 0
+    assert of(found, "control").exploration is None
     assert found.comparisons[0].lift.value is None
     assert not found.sample_ratio.alarm
 
