@@ -22,6 +22,8 @@ from app.security.key_ring import read_keys
 from app.settings import Settings
 from models.domain.errors import UserError
 from models.domain.units import DAY_S
+from models.experiments.analysis.exploration_price import exploration_price
+from models.experiments.exposure import COST, FILE, ExposureError, read_exposures
 from models.neighbours.search import Device, is_built_for_gpu, search_device
 from models.pictures.onnx import Provider, listed_providers
 from models.scoring.bundle import read_bundle, resolve_bundle
@@ -67,6 +69,7 @@ def examine(settings: Settings, store_url: str) -> list[Finding]:
         search_finding(search_device(), built_for_gpu=is_built_for_gpu()),
         _keys(settings),
         _plan(settings),
+        exploration_finding(settings),
         Finding.checked(
             "network",
             f"listens on {settings.host}, open to all callers, without keys"
@@ -136,6 +139,27 @@ def _keys(settings: Settings) -> Finding:
         advice = f"chmod 600 {settings.keys}: any user of this machine could add a key"
         return Finding("keys", Verdict.FAILURE, "their file is writable by every user", advice)
     return Finding("keys", Verdict.OK, f"{n_keys} keys in {settings.keys}")
+
+
+def exploration_finding(settings: Settings) -> Finding:
+    """Say how many answers are drawn, and what that is expected to cost by the exported ones."""
+    share = f"{settings.explored_share:.1%} of answers are drawn, unless their policy says its own"
+    if settings.exports is None or not (settings.exports / FILE).is_file():
+        seen = f"{share}; below VITRINE_EXPORTS are no answers that say what this costs"
+        return Finding("exploration", Verdict.OK, seen)
+    try:
+        answers = read_exposures(settings.exports, [COST])
+    except ExposureError as exc:
+        advice = "run `python -m app export-events`, or correct VITRINE_EXPORTS"
+        return Finding("exploration", Verdict.WARNING, str(exc), advice)
+    price = exploration_price(answers) if COST in answers.columns else None
+    if price is None:
+        return Finding("exploration", Verdict.OK, f"{share}; no exported answer says what it costs")
+    seen = (
+        f"{share}; it changed {price.answers:,} of {answers.height:,} exported answers, and is"
+        f" expected to cost {price.lost_per_1000:.3g} purchases or clicks in 1,000 answers"
+    )
+    return Finding("exploration", Verdict.OK, seen)
 
 
 def _plan(settings: Settings) -> Finding:

@@ -53,6 +53,7 @@ def exposure_record(
         slate=ranking.slate,
         interleaving=ranking.interleaving,
         versions=versions,
+        exploration_cost=ranking.exploration_cost,
     )
 
 

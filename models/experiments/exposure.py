@@ -18,6 +18,11 @@ _NEEDED: Final = ("recommendation_id", "now", "limit", "degraded", "slate", _ASS
 TOOK: Final = "took_us"
 """Column of the latency of an answer; optional."""
 
+COST: Final = "exploration_cost"
+"""Column of the outcomes that exploration is expected to lose in an answer; optional."""
+
+_OPTIONAL: Final = {TOOK: pl.Int64, COST: pl.Float64}
+
 
 class ExposureError(UserError):
     """A file of exposures that cannot be read."""
@@ -65,8 +70,8 @@ def answers(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:
 
     Returns:
         ``recommendation_id, unit_id, now_us, variant, share_bp, is_forced, limit, degraded,
-        took_us`` (null where unknown) and ``sale_ids``. ``unit_id`` is null where the answer
-        does not name the unit.
+        took_us, exploration_cost`` (null where unknown) and ``sale_ids``. ``unit_id`` is null
+        where the answer does not name the unit.
 
     Raises:
         ExposureError: If a column is missing.
@@ -75,11 +80,14 @@ def answers(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:
     if missing:
         msg = f"exposures lack the columns {', '.join(missing)}: results of {experiment} need them"
         raise ExposureError(msg)
-    took = pl.col(TOOK) if TOOK in exposures.columns else pl.lit(None, pl.Int64).alias(TOOK)
+    optional = [
+        pl.col(name) if name in exposures.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in _OPTIONAL.items()
+    ]
     own = pl.element().struct.field("experiment") == experiment
     routed = pl.col("routed").struct
     return (
-        exposures.with_columns(took)
+        exposures.with_columns(optional)
         .with_columns(
             routed=pl.col(_ASSIGNMENTS).list.eval(pl.element().filter(own)).list.first(),
             sale_ids=pl.col("slate").list.eval(pl.element().struct.field("sale_id")).fill_null([]),
@@ -94,7 +102,7 @@ def answers(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:
             routed.field("is_forced"),
             "limit",
             "degraded",
-            TOOK,
+            *_OPTIONAL,
             "sale_ids",
         )
         # The id decides between answers of one microsecond, so that results can be repeated.

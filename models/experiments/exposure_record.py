@@ -113,6 +113,8 @@ class ExposureRecord:
         slate: The sales shown, by rank.
         interleaving: The second policy of an interleaved slate; None for a slate of one policy.
         versions: Versions of the libraries and engines that compute scores, by name.
+        exploration_cost: Outcomes that its exploration is expected to lose, below 0 for a gain;
+            None where exploration changed nothing.
     """
 
     recommendation_id: str
@@ -144,6 +146,7 @@ class ExposureRecord:
     slate: tuple[ShownItem, ...]
     interleaving: InterleavedRecord | None
     versions: tuple[tuple[str, str], ...]
+    exploration_cost: float | None = None
 
     @property
     def context(self) -> Context:

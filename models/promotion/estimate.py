@@ -13,12 +13,11 @@ from models.promotion.rule import EstimateRules
 RULE: Final = "estimate"
 
 
-class OffPolicyEstimate(BaseModel):
-    """The part of the output of ``python -m training off-policy --json`` that the rule reads."""
+class PlaceEstimate(BaseModel):
+    """Off-policy estimate of a bundle, over all places of a slate or over the first ones."""
 
     model_config = ConfigDict(frozen=True)
 
-    bundle: str = Field(min_length=1, max_length=128, description="The bundle it is of.")
     refusal: str | None = Field(
         default=None, max_length=2_000, description="Why the log says nothing of it."
     )
@@ -27,6 +26,16 @@ class OffPolicyEstimate(BaseModel):
     )
     difference: dict[Identifier, Interval] = Field(
         default={}, max_length=20, description="The bundle's less the logged, by estimator."
+    )
+
+
+class OffPolicyEstimate(PlaceEstimate):
+    """The part of the output of ``python -m training off-policy --json`` that the rule reads."""
+
+    bundle: str = Field(min_length=1, max_length=128, description="The bundle it is of.")
+    first_3: PlaceEstimate | None = Field(
+        default=None,
+        description="Of the first three places: judged where the log says nothing of all.",
     )
 
 
@@ -48,8 +57,14 @@ def estimate_finding(
             f" chance, below {rules.min_drawn:.1%}"
         )
         return _unsupported(rules, few)
-    if estimate.refusal is not None:
-        return _unsupported(rules, estimate.refusal)
+    if estimate.refusal is None:
+        return _judged(rules, estimate, of="")
+    if estimate.first_3 is not None and estimate.first_3.refusal is None:
+        return _judged(rules, estimate.first_3, of=" in the first three places")
+    return _unsupported(rules, estimate.refusal)
+
+
+def _judged(rules: EstimateRules, estimate: PlaceEstimate, *, of: str) -> Finding:
     logged = estimate.logged.value
     found = estimate.difference.get(rules.estimator, Interval())
     if not logged or logged < 0 or found.low is None or found.high is None:
@@ -57,7 +72,7 @@ def estimate_finding(
     # As a share of what is logged, as the margin is.
     low, high = found.low / logged, found.high / logged
     said = (
-        f"by {rules.estimator} it brings {low:+.1%} to {high:+.1%} of what is logged,"
+        f"by {rules.estimator} it brings {low:+.1%} to {high:+.1%} of what is logged{of},"
         f" and must not be below {-rules.margin:.1%}"
     )
     if low >= -rules.margin:

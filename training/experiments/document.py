@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from models.experiments.analysis.design import Design
+from models.experiments.analysis.exploration_price import ExplorationPrice
 from models.experiments.analysis.guardrail import Guardrail, State
 from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import METRICS
@@ -189,6 +190,7 @@ def _sequences(results: Results) -> Iterator[BandPlot | Paragraph]:
 def _unit_tables(results: Results) -> Iterator[Table]:
     expected = results.sample_ratio.expected
     columns = ["variant", "share", "assigned", "expected", "exposed", "analysed", "answers"]
+    columns += ["explored", "outcomes lost per 1,000 answers"]
     rows = [
         [
             one.name,
@@ -198,6 +200,7 @@ def _unit_tables(results: Results) -> Iterator[Table]:
             f"{one.exposed:,}",
             f"{one.analysed:,}",
             f"{one.answers:,}",
+            *_explored(one.exploration),
         ]
         for one in results.variants
     ]
@@ -214,6 +217,10 @@ def _unit_tables(results: Results) -> Iterator[Table]:
     left_out = [[name.replace("_", " "), str(n)] for name, n in results.left_out.items()]
     left_out.append(["purchases without a price", str(results.unpriced_purchases)])
     yield Table("Left out", ["reason", "number"], left_out)
+
+
+def _explored(price: ExplorationPrice | None) -> list[str]:
+    return [_UNKNOWN] * 2 if price is None else [f"{price.answers:,}", f"{price.lost_per_1000:.3g}"]
 
 
 def _guardrail_table(guardrails: tuple[Guardrail, ...]) -> Table:

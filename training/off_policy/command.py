@@ -60,6 +60,10 @@ def off_policy_command(
         float | None,
         typer.Option(min=0, max=10, help="Of Plackett-Luce slates; default: the log's; 0: none."),
     ] = None,
+    drawn_share: Annotated[
+        float,
+        typer.Option(min=1e-4, max=1, help="Share of slates that it draws, as a service would."),
+    ] = 1.0,
     diversity: Annotated[float, typer.Option(min=0, max=0.99, help="As in policies.")] = 0.0,
     reward: Annotated[Reward, typer.Option(help="What slates bring.")] = Reward.PURCHASES,
     window_hours: Annotated[float, typer.Option(min=0.01, help="For so long it counts.")] = 24.0,
@@ -82,7 +86,9 @@ def off_policy_command(
         with _refusals_reported(scorer.bundle_id, as_json=as_json):
             if temperature is None:
                 log, temperature = log.at_own_temperature()
-            explores = PlackettLuce(temperature=temperature) if temperature else None
+            explores = (
+                PlackettLuce(temperature=temperature, share=drawn_share) if temperature else None
+            )
             policy = SlatePolicy(order_by=order_by, diversity=diversity, exploration=explores)
             target = TargetPolicy(scorer, policy, by_price=reward is Reward.REVENUE)
             setting = Setting(target, snapshots, reward, log.window_us, seed)

@@ -68,7 +68,7 @@ def judged(exposures: pl.DataFrame, *, until_us: int, window_us: int) -> LoggedA
     """
     missing = [name for name in FILE_COLUMNS if name not in exposures.columns]
     if missing:
-        msg = f"exposures lack the columns {', '.join(missing)}"
+        msg = f"exposures lack the columns {', '.join(missing)}: export again by this version"
         raise AnswersError(msg)
     rest = exposures.with_columns(pl.col("now").dt.epoch("us").alias("now_us"))
     left_out: dict[str, int] = {}

@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 from models.domain.errors import UserError
 from models.query.query import Query
 from models.scoring.scorer import Scorer
-from models.slate.exploration import log_odds, plackett_luce_propensities
+from models.slate.exploration import (
+    log_odds,
+    mixture_propensities,
+    plackett_luce_propensities,
+)
 from models.slate.slate import best, make_slate
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
 
@@ -65,12 +69,6 @@ class TargetPolicy:
         ):
             msg = "a target policy explores by Plackett-Luce and without diversity, or not at all"
             raise TargetError(msg)
-        if explores is not None and explores.share < 1:
-            msg = (
-                f"a target policy draws all slates or none, not a share of {explores.share:g}: "
-                "leave the share out"
-            )
-            raise TargetError(msg)
 
     def view(self, query: Query, shown: NDArray[np.int64], *, rng: np.random.Generator) -> View:
         """Score a query and look at the slate that was logged for it.
@@ -86,18 +84,38 @@ class TargetPolicy:
             # A sale of unknown price brings no money.
             worth = worth * np.nan_to_num(scores.prices, nan=0.0)
         match self.policy.exploration:
-            case PlackettLuce(temperature=temperature):
+            case PlackettLuce(temperature=temperature, share=share):
+                ranking = best(scores.order, len(worth))
                 utilities = np.empty(len(worth))
-                # As `models.slate.slate.make_slate` deals them out.
-                utilities[best(scores.order, len(worth))] = (
-                    np.sort(log_odds(scores.probabilities))[::-1] / temperature
-                )
-                return _drawn(utilities, shown, worth, rng=rng)
+                # As `models.slate.slate.make_slate` gives them to the ranks.
+                utilities[ranking] = np.sort(log_odds(scores.probabilities))[::-1] / temperature
+                drawn = _drawn(utilities, shown, worth, rng=rng)
+                return _mixed(drawn, ranking[: len(shown)], shown, worth=worth, share=share)
             case _:
                 slate = make_slate(query, scores, policy=self.policy, limit=len(shown), seed=0)
                 # Below another sale the policy would go on otherwise; such slates weigh nothing.
                 picks, is_same = slate.picks, (slate.picks == shown).astype(np.float64)
                 return View(is_same, worth[shown], worth[picks], worth[picks])
+
+
+def _mixed(
+    drawn: View,
+    head: NDArray[np.intp],
+    shown: NDArray[np.int64],
+    *,
+    worth: NDArray[np.float64],
+    share: float,
+) -> View:
+    """Mix drawn slates with the certain one, as `models.slate.exploration.plackett_luce` does."""
+    target = mixture_propensities(drawn.target, head == shown, share=share)
+    # P(drawn) at each position, given the sales above it.
+    given = share * np.concatenate([[1.0], np.cumprod(drawn.target / target)[:-1]])
+    return View(
+        target=target,
+        predicted=drawn.predicted,
+        expected=given * drawn.expected + (1.0 - given) * worth[head],
+        direct=share * drawn.direct + (1.0 - share) * worth[head],
+    )
 
 
 def _drawn(

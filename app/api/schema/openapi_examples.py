@@ -44,6 +44,9 @@ _AUDITED: Final = {
     "changes": ["experiment revenue begins"],
 }
 _INTERVAL: Final = {"value": 0.021, "low": -0.004, "high": 0.046}
+_PLACES: Final = {
+    **{"refusal": None, "logged": _INTERVAL, "difference": {"cascade-dr": _INTERVAL}},
+}
 _LOOK: Final = {"until": _UNTIL, "n_units": 20_412, "lift": _INTERVAL}
 _COMPARISON: Final = {
     **{"variant": "by-revenue", "metric": "revenue", "difference": _INTERVAL, "lift": _INTERVAL},
@@ -59,6 +62,7 @@ _MISMATCH: Final = {
     **{"expected": {"as-is": 10_206.0, "by-revenue": 10_206.0}, "p_value": 0.72, "alarm": False},
 }
 _LATENCY: Final = {"p50_ms": 2.8, "p95_ms": 6.1, "p99_ms": 12.4}
+_PRICE: Final = {"answers": 961, "lost_per_1000": 0.8}
 _RESULT: Final = {
     **{"name": "as-is", "share_bp": 2_500, "assigned": 10_180, "exposed": 9_954},
     **{
@@ -66,6 +70,7 @@ _RESULT: Final = {
         "answers": 48_211,
         "metrics": {"revenue": _INTERVAL},
         "latency": _LATENCY,
+        "exploration": _PRICE,
     },
 }
 _RULES: Final = {"window_hours": 24.0, "before_days": 28.0, "planned_units": 20_000}
@@ -144,6 +149,7 @@ EXAMPLES: Final[dict[str, Any]] = {
         **{"contested": 0.4, "teams": [_TEAM, {**_TEAM, "name": "by-revenue"}]},
         **{"coins": _MISMATCH, "preferences": [_PREFERENCE]},
     },
+    "ExplorationPrice": _PRICE,
     "Latency": _LATENCY,
     "Layer": _LAYER,
     "Look": _LOOK,
@@ -151,8 +157,9 @@ EXAMPLES: Final[dict[str, Any]] = {
     "NewSaleSlots": _EXPLORATION,
     "OffPolicyEstimate": {
         **{"bundle": _ID, "refusal": None, "logged": _INTERVAL},
-        **{"difference": {"cascade-dr": _INTERVAL}},
+        **{"difference": {"cascade-dr": _INTERVAL}, "first_3": _PLACES},
     },
+    "PlaceEstimate": _PLACES,
     "PlackettLuce": {"kind": "plackett_luce", "temperature": 0.2},
     "Plan": {
         **{"default": _POLICY, "holdout": _HOLDOUT, "layers": [_LAYER]},

@@ -18,6 +18,7 @@ from models.experiments.analysis.comparison import (
     with_adjusted_p_values,
 )
 from models.experiments.analysis.estimate import estimate
+from models.experiments.analysis.exploration_price import ExplorationPrice, exploration_price
 from models.experiments.analysis.guardrail import Guardrail, Latency, guardrails, latency
 from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import METRICS
@@ -42,6 +43,7 @@ class VariantResult(BaseModel):
     answers: int
     metrics: dict[str, Interval]
     latency: Latency | None = Field(description="Null where no record says how long it took.")
+    exploration: ExplorationPrice | None = Field(description="Null without answers.")
 
 
 class Results(BaseModel):
@@ -140,4 +142,5 @@ def _variant(
         answers=answers.height,
         metrics=means,
         latency=latency(answers),
+        exploration=exploration_price(answers),
     )
