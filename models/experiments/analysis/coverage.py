@@ -70,7 +70,7 @@ class ShownSales:
         return (_PARTS - 1) * float(np.var(without))
 
 
-def log_ratio_error(own: ShownSales, control: ShownSales, both: ShownSales, *, drawn: int) -> float:
+def log_ratio_error(own: ShownSales, control: ShownSales, *, both: ShownSales, drawn: int) -> float:
     """Return the standard error of the logarithm of the ratio of both sides' coverage.
 
     Of each side the larger variance counts: its own, or that of both together for as many answers.

@@ -148,7 +148,7 @@ def _coverage(variant: str, own: pl.DataFrame, control: pl.DataFrame, *, width: 
     change = Interval()
     if shown and wanted:
         log = math.log(shown / wanted)
-        half = width * log_ratio_error(mine, theirs, pooled, drawn=drawn)
+        half = width * log_ratio_error(mine, theirs, both=pooled, drawn=drawn)
         change = Interval.from_numbers(*(math.expm1(log + by) for by in (0.0, -half, half)))
     state = State.OPEN
     if change.high is not None and change.high < -MAX_LESS_COVERAGE:

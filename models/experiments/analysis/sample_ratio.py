@@ -59,14 +59,14 @@ def sample_ratio(counts: Mapping[str, int], shares_bp: Mapping[str, int]) -> Mis
 
 
 def _always_valid_p(counts: Mapping[str, int], shares: Mapping[str, float]) -> float:
-    logs = [_log_likelihood_ratio(counts, shares, one) for one in _CONCENTRATIONS]
+    logs = [_log_likelihood_ratio(counts, shares, concentration=one) for one in _CONCENTRATIONS]
     largest = max(logs)
     mean = sum(math.exp(one - largest) for one in logs) / len(logs)
     return math.exp(min(0.0, -largest - math.log(mean)))
 
 
 def _log_likelihood_ratio(
-    counts: Mapping[str, int], shares: Mapping[str, float], concentration: float
+    counts: Mapping[str, int], shares: Mapping[str, float], *, concentration: float
 ) -> float:
     found = math.lgamma(concentration) - math.lgamma(concentration + sum(counts.values()))
     for name, share in shares.items():
