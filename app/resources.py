@@ -42,7 +42,7 @@ from app.recommend.degraded_log import Degradation
 from app.recommend.drift import Drift
 from app.recommend.explanation import Explainer
 from app.recommend.exposure_queue import ExposureQueue
-from app.recommend.pipeline import Origin, Recommender
+from app.recommend.pipeline import Origin, RecommendationPipeline
 from app.recommend.ranking import BY_POPULARITY, SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
 from app.recommend.shadow import Shadow
@@ -87,7 +87,7 @@ class Worker:
 class Resources:
     """The parts of a worker that routes use."""
 
-    recommender: Recommender
+    pipeline: RecommendationPipeline
     explainer: Explainer
     customers: CustomerStore
     live: CatalogueFollower
@@ -177,17 +177,17 @@ async def resources_over(
             stores, model, archive=archive, clock=clock, pool=catalogue_pool, metrics=metrics
         )
         promotions = _promotion_controller(stores, settings, live=live, pool=pool, metrics=metrics)
-        recommender = _recommender(
+        pipeline = _pipeline(
             stores, settings, live=live, clock=clock, archive=archive, promotions=promotions
         )
-        await _begin(recommender, promotions)
+        await _begin(pipeline, promotions)
         labeller = PictureLabeller(lambda: live.model, pool=labelling_pool, metrics=metrics)
         monitor = StoreMonitor(stores.server, metrics, _machine_us)
-        recent = recommender.degradation.recent
+        recent = pipeline.degradation.recent
         readiness = Readiness(live, recent, worker.drain, worker.tasks, monitor, metrics)
-        async with _background(recommender, promotions, readiness, archive=archive, worker=worker):
+        async with _background(pipeline, promotions, readiness, archive=archive, worker=worker):
             yield Resources(
-                recommender=recommender,
+                pipeline=pipeline,
                 explainer=Explainer(explaining_pool, metrics.explanations),
                 customers=stores.customers,
                 live=live,
@@ -238,7 +238,7 @@ def _promotion_controller(
     )
 
 
-def _recommender(
+def _pipeline(
     stores: Stores,
     settings: Settings,
     *,
@@ -246,9 +246,9 @@ def _recommender(
     clock: StoreClock,
     archive: SnapshotArchive,
     promotions: PromotionController,
-) -> Recommender:
+) -> RecommendationPipeline:
     pool, metrics, counter = promotions.active.pool, promotions.metrics, promotions.counter
-    return Recommender(
+    return RecommendationPipeline(
         customers=stores.customers,
         live=live,
         clock=clock,
@@ -264,9 +264,9 @@ def _recommender(
     )
 
 
-async def _begin(recommender: Recommender, promotions: PromotionController) -> None:
+async def _begin(pipeline: RecommendationPipeline, promotions: PromotionController) -> None:
     """Read catalogue, plan and bundles before the first answer, and compute one."""
-    live = recommender.live
+    live = pipeline.live
     try:
         await live.refresh()
     except (StoreUnavailableError, ValueError) as exc:
@@ -282,16 +282,16 @@ async def _begin(recommender: Recommender, promotions: PromotionController) -> N
     with suppress(StoreUnavailableError):
         await promotions.active.poll()
         # A store that restarted then knows the script before the first request.
-        _ = await recommender.customers.read(ABSENT_CUSTOMER)
+        _ = await pipeline.customers.read(ABSENT_CUSTOMER)
     # An anonymous visitor pays for what libraries initialise at their first use, and no customer.
-    now_us, ranker = recommender.clock.now_us(), replace(recommender.ranker, drift=None)
+    now_us, ranker = pipeline.clock.now_us(), replace(pipeline.ranker, drift=None)
     anonymous = CustomerState(now_us, Window.empty(), Profile.empty())
     for policy in (SlatePolicy(), BY_POPULARITY):
         ranker.rank(RankingRequest(RecommendationRequest(), anonymous, live.served, policy))
 
 
 def _background(
-    recommender: Recommender,
+    pipeline: RecommendationPipeline,
     promotions: PromotionController,
     readiness: Readiness,
     *,
@@ -299,16 +299,16 @@ def _background(
     worker: Worker,
 ) -> AbstractAsyncContextManager[None]:
     tasks = worker_tasks(
-        live=recommender.live,
+        live=pipeline.live,
         promotions=promotions,
         readiness=readiness,
-        exposures=recommender.exposures,
+        exposures=pipeline.exposures,
         pruning=SnapshotPruning(archive, _machine_us),
         keys=worker.keys,
     )
     metrics = worker.metrics
     supervisor = Supervisor(worker.tasks, Outages(metrics), metrics, worker.drain.fail)
-    return running(tasks, supervisor, drain=recommender.exposures.drain)
+    return running(tasks, supervisor, drain=pipeline.exposures.drain)
 
 
 def scoring_versions() -> tuple[tuple[str, str], ...]:

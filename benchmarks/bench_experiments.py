@@ -129,12 +129,12 @@ async def shop(tiny_bundle: tuple[Path, Path], tmp_path: Path) -> AsyncGenerator
         archive = SnapshotArchive(tmp_path / "none")
         nowhere = Nowhere(NoLog(), archive, pool=pool, metrics=worker.metrics)
         async with open_resources(settings, worker) as resources:
-            recommender = replace(resources.recommender, exposures=nowhere)
+            pipeline = replace(resources.pipeline, exposures=nowhere)
             yield Shop(
                 create_app(settings, worker),
                 customers.to_list(),
                 resources,
-                replace(resources, recommender=recommender),
+                replace(resources, pipeline=pipeline),
             )
 
 
@@ -171,7 +171,7 @@ async def block(shop: Shop, resources: Resources, customers: list[str]) -> tuple
     started, busy = time.perf_counter(), time.process_time()
     for customer in customers:
         await ask(shop.app, resources, customer)
-    await resources.recommender.exposures.drain()
+    await resources.pipeline.exposures.drain()
     n = len(customers)
     return (time.perf_counter() - started) / n * 1e6, (time.process_time() - busy) / n * 1e6
 

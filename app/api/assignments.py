@@ -41,7 +41,7 @@ async def assignments(
     query: Annotated[VisitFields, Query()], resources: ResourcesDep
 ) -> AssignmentList:
     """Return the variants that a visit is in; nothing is logged as shown."""
-    routing = await resources.recommender.assign(query.to_request())
+    routing = await resources.pipeline.assign(query.to_request())
     return AssignmentList(
         version=routing.stored.version,
         items=[

@@ -136,7 +136,7 @@ async def get_sales(query: Annotated[SalesQuery, Query()], resources: ResourcesD
         raise NotReadyError(("catalogue: none was read from the store yet",))
     after = None if query.cursor is None else int(query.cursor, 16)
     wanted = ListQuery(after, query.limit, market=query.market, is_open=query.open)
-    now_us = resources.recommender.clock.now_us()
+    now_us = resources.pipeline.clock.now_us()
     found = page(served.catalogue, wanted, now_us=now_us)
     return SalesAnswer(
         items=[

@@ -179,7 +179,7 @@ async def _put(stored: StoredPlan, resources: Resources) -> Response:
 def _warn_of_currencies(stored: StoredPlan, resources: Resources) -> None:
     served = resources.live.served
     sales = served.catalogue.sales if served else ()
-    mixed = mixed_currencies(stored.plan, sales, now_us=resources.recommender.clock.now_us())
+    mixed = mixed_currencies(stored.plan, sales, now_us=resources.pipeline.clock.now_us())
     if mixed:
         _log.warning(
             "the plan orders by money: amounts in several currencies are compared as they are",

@@ -91,7 +91,7 @@ async def rank(
     body: Annotated[RankBody, body_of(RankBody)], request: Request, resources: ResourcesDep
 ) -> Response:
     """Rank the caller's own candidates; those that may not be shown are named with the reason."""
-    recommendation = await resources.recommender.recommend(
+    recommendation = await resources.pipeline.recommend(
         body.to_request(
             limit=body.limit,
             choice=CallerChoice(sale_ids=body.candidates, is_ordered=body.ordered),

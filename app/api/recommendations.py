@@ -42,7 +42,7 @@ async def recommend(
     query: Annotated[RecommendationQuery, Query()], request: Request, resources: ResourcesDep
 ) -> Response:
     """Return the sales that the customer is most likely to buy, best first."""
-    recommendation = await resources.recommender.recommend(
+    recommendation = await resources.pipeline.recommend(
         query.to_request(limit=query.limit, choice=CallerChoice(exclude=tuple(query.exclude))),
         ends_s=turn_of(request).ends_s,
     )

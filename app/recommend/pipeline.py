@@ -1,7 +1,8 @@
 """Recommendation pipeline, from the request to the exposure record. Start here.
 
-`app.api.recommendations` and `app.api.rank` call `Recommender.recommend` once a request. Its steps
-in order: read the customer, route the visit, choose catalogue and policy, rank, record.
+`app.api.recommendations` and `app.api.rank` call `RecommendationPipeline.recommend` once a
+request. Its steps in order: read the customer, route the visit, choose catalogue and policy, rank,
+record.
 """
 
 import asyncio
@@ -83,7 +84,7 @@ class Recommendation:
 
 
 @dataclass(frozen=True, slots=True)
-class Recommender:
+class RecommendationPipeline:
     """Recommendation pipeline: answers every request, and names the degradation in the answer.
 
     Attributes:

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from app.catalogue.model import Model
 from app.main import create_app
 from app.network.protocol import ARRIVED
-from app.recommend.pipeline import ROUNDS_BETWEEN, Recommender
+from app.recommend.pipeline import ROUNDS_BETWEEN, RecommendationPipeline
 from app.recommend.request import RecommendationRequest
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
@@ -167,14 +167,14 @@ async def test_between_two_rankings_the_loop_goes_round_for_others(
             n_rounds += 1
             await asyncio.sleep(0)
 
-    async def rank(recommender: Recommender) -> None:
-        await recommender.recommend(RecommendationRequest(customer_id="c1"), ends_s=inf)
+    async def rank(pipeline: RecommendationPipeline) -> None:
+        await pipeline.recommend(RecommendationRequest(customer_id="c1"), ends_s=inf)
         rounds.append(n_rounds)
 
     async with resources_over(stores, model, settings=settings, worker=worker) as resources:
         going = asyncio.create_task(go_round())
-        async with resources.recommender.turn:
-            ranking = [asyncio.create_task(rank(resources.recommender)) for _ in range(10)]
+        async with resources.pipeline.turn:
+            ranking = [asyncio.create_task(rank(resources.pipeline)) for _ in range(10)]
             await asyncio.sleep(0.1)  # all have read, and wait for their turn
         await asyncio.gather(*ranking)
         going.cancel()

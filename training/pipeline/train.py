@@ -166,7 +166,7 @@ def assemble(
         matrix=matrix,
         schema=schema,
         left_out=left_out,
-        shown=tuple(known.catalogue.sales[row] for row in np.flatnonzero(known.exposure())),
+        shown=tuple(known.catalogue.sales[row] for row in np.flatnonzero(known.looks_by_sale())),
     )
 
 

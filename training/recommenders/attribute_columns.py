@@ -26,7 +26,7 @@ def choose_attributes(interactions: Interactions) -> AttributeFeatures:
     codes = np.unique(interactions.customers).tolist()
     customers = [interactions.attributes.attributes(code) for code in codes]
     return AttributeFeatures(
-        choose_columns(sales, interactions.exposure(), most=MAX_FEATURES),
+        choose_columns(sales, interactions.looks_by_sale(), most=MAX_FEATURES),
         choose_columns(customers, np.ones(len(codes)), most=MAX_FEATURES),
     )
 
@@ -70,7 +70,7 @@ def usable_attributes(
 
     Args:
         described: Attributes of sales or customers.
-        weights: How much each counts, such as `Interactions.exposure`, shape ``(n,)``.
+        weights: How much each counts, such as `Interactions.looks_by_sale`, shape ``(n,)``.
 
     Returns:
         Names of numbers and flags, and shares of the weight by name and text, of those with a

@@ -29,7 +29,7 @@ def fit_collaborative(interactions: Interactions) -> Collaborative:
     customers, rows = interactions.touched()
     # Customers without interactions are left out: the solver's cost grows with their number.
     present, customers = np.unique(customers, return_inverse=True)
-    encoder = fit_encoder(catalogue, interactions.exposure())
+    encoder = fit_encoder(catalogue, interactions.looks_by_sale())
     factors = np.empty((len(catalogue), 0))
     if len(present) >= MIN_CUSTOMERS:
         factors = factorise(customers, rows, n_customers=len(present), n_rows=len(catalogue))

@@ -14,15 +14,15 @@ MAX_TEXTS: Final = 300  # chosen: each is a column of a covariance and of every 
 """Texts of attributes; those with the largest shares are used."""
 
 
-def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
-    """Centre and scale the content of sales, weighted by `Interactions.exposure`."""
+def fit_encoder(catalogue: Catalogue, looks: NDArray[np.float64]) -> Encoder:
+    """Centre and scale the content of sales, weighted by `Interactions.looks_by_sale`."""
     # Sales without a picture have vectors of zeros, which would move the centres.
-    pictured = exposure * catalogue.pictured
+    pictured = looks * catalogue.pictured
     picture_centre = _mean(catalogue.embeddings.astype(np.float64), pictured)
-    numbers, texts = used_attributes(catalogue, exposure)
-    values = {**_vocabulary_shares(catalogue, exposure), **texts}
+    numbers, texts = used_attributes(catalogue, looks)
+    values = {**_vocabulary_shares(catalogue, looks), **texts}
     columns = number_columns(catalogue, numbers)
-    centre, scale = zip(*(_moments(column, exposure) for column in columns.T), strict=True)
+    centre, scale = zip(*(_moments(column, looks) for column in columns.T), strict=True)
     statistics = catalogue.image_statistics.astype(np.float64).T
     statistics_centre, statistics_scale = zip(
         *(_moments(column, pictured) for column in statistics), strict=True
@@ -48,31 +48,31 @@ def fit_encoder(catalogue: Catalogue, exposure: NDArray[np.float64]) -> Encoder:
 
 
 def used_attributes(
-    catalogue: Catalogue, exposure: NDArray[np.float64]
+    catalogue: Catalogue, looks: NDArray[np.float64]
 ) -> tuple[tuple[str, ...], dict[tuple[str, str], float]]:
     """Choose the attributes of sales that can say something about other sales.
 
     Args:
         catalogue: All sales.
-        exposure: See `Interactions.exposure`.
+        looks: See `Interactions.looks_by_sale`.
 
     Returns:
-        Names of numbers and flags, and shares of the exposure by name and text, of exposed sales;
+        Names of numbers and flags, and shares of the looks by name and text, of exposed sales;
         see `usable_attributes`.
     """
-    numbers, shares = usable_attributes([sale.attributes for sale in catalogue.sales], exposure)
+    numbers, shares = usable_attributes([sale.attributes for sale in catalogue.sales], looks)
     common = sorted(shares, key=lambda value: (-shares[value], value))
     return numbers, {value: shares[value] for value in sorted(common[:MAX_TEXTS])}
 
 
 def _vocabulary_shares(
-    catalogue: Catalogue, exposure: NDArray[np.float64]
+    catalogue: Catalogue, looks: NDArray[np.float64]
 ) -> dict[tuple[str, str], float]:
-    """Return the shares of the exposure of common values of the contract's text columns."""
+    """Return the shares of the looks of common values of the contract's text columns."""
     codes = catalogue.vocabulary.codes
-    weights = np.repeat(exposure, codes.shape[1])
+    weights = np.repeat(looks, codes.shape[1])
     sums = np.bincount(codes.ravel(), weights, minlength=len(catalogue.vocabulary.values) + 1)
-    shares = sums[1:] / max(float(exposure.sum()), 1.0)
+    shares = sums[1:] / max(float(looks.sum()), 1.0)
     named = zip(catalogue.vocabulary.values, shares.tolist(), strict=True)
     return {value: share for value, share in named if share >= MIN_SHARE}
 
@@ -105,9 +105,9 @@ def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[
     return weights @ values / max(float(weights.sum()), 1.0)
 
 
-def _moments(column: NDArray[np.float64], exposure: NDArray[np.float64]) -> tuple[float, float]:
+def _moments(column: NDArray[np.float64], looks: NDArray[np.float64]) -> tuple[float, float]:
     """Return mean and standard deviation of the known values; 0 and 1 without a spread."""
-    weights = np.where(np.isnan(column), 0.0, exposure)
+    weights = np.where(np.isnan(column), 0.0, looks)
     total = float(weights.sum())
     if not total:
         return 0.0, 1.0

@@ -15,9 +15,9 @@ def fit_content_preference(interactions: Interactions) -> ContentPreference:
     of shown sales that is opened is estimated once for all customers. There are no dimensions
     where no customer has two sales.
     """
-    exposure = interactions.exposure()
-    encoder = fit_encoder(interactions.catalogue, exposure)
-    found = fit_agreement(interactions, encoder.encode(interactions.catalogue), exposure=exposure)
+    looks = interactions.looks_by_sale()
+    encoder = fit_encoder(interactions.catalogue, looks)
+    found = fit_agreement(interactions, encoder.encode(interactions.catalogue), looks=looks)
     rate = interactions.opened_share()
     return ContentPreference(
         Projection(encoder, found.axes), found.mean, spread=found.spread, rate=rate

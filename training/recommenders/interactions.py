@@ -127,11 +127,11 @@ class Interactions:
             until_us=self.until_us[kept],
         )
 
-    def exposure(self) -> NDArray[np.float64]:
-        """Return how much each sale was seen, shape ``(n_catalogue,)``.
+    def looks_by_sale(self) -> NDArray[np.float64]:
+        """Return how often each sale was looked at, shape ``(n_catalogue,)``.
 
-        It is no exposure record. An impression counts P(examined) at its position, see `looks`.
-        Without logged impressions every sale with an event counts 1.
+        An impression counts P(examined) at its position, see `looks`. Without logged impressions
+        every sale with an event counts 1.
         """
         shown = np.flatnonzero((self.kinds == IMPRESSION) & (self.rows >= 0) & self.counted)
         n_sales = len(self.catalogue)

@@ -30,7 +30,7 @@ class Agreement:
 
 
 def fit_agreement(
-    interactions: Interactions, vectors: NDArray[np.float64], *, exposure: NDArray[np.float64]
+    interactions: Interactions, vectors: NDArray[np.float64], *, looks: NDArray[np.float64]
 ) -> Agreement:
     """Find the dimensions in which the sales of one customer agree.
 
@@ -42,12 +42,12 @@ def fit_agreement(
     Args:
         interactions: The events.
         vectors: Description of every sale, centred, shape ``(n_catalogue, size)``.
-        exposure: See `Interactions.exposure`, shape ``(n_catalogue,)``.
+        looks: See `Interactions.looks_by_sale`, shape ``(n_catalogue,)``.
 
     Returns:
         The dimensions; none where no customer has two sales.
     """
-    scaling = whitening(weighted_covariance(vectors, exposure), ridge=_RIDGE, least=_TINY)
+    scaling = whitening(weighted_covariance(vectors, looks), ridge=_RIDGE, least=_TINY)
     mean, covariance = _moments(interactions, vectors @ scaling)
     spread, axes = np.linalg.eigh(covariance)
     noise = float(np.mean(np.square(np.minimum(spread, 0.0)))) if len(spread) else 0.0

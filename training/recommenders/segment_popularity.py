@@ -81,7 +81,7 @@ class Grouped:
         """Expected openings, at the rate of all customers, same shape.
 
         Of a sale with ``c`` openings in ``e`` exposures, a group with ``e_g`` exposures is expected
-        to have ``c * e_g / e``; for exposures see `Interactions.exposure`. Without logged
+        to have ``c * e_g / e``; for exposures see `Interactions.looks_by_sale`. Without logged
         impressions a group is expected to have its share of all events in each sale.
         """
         if self._shown.any():

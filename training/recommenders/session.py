@@ -24,9 +24,9 @@ def fit_session(interactions: Interactions, collaborative: Collaborative) -> Ses
     The factors have to be fitted on the same events; without any there are no axes.
     """
     factors = collaborative.factors(interactions.catalogue)
-    exposure = interactions.exposure()
-    centre = exposure @ factors / max(float(exposure.sum()), 1.0)
-    covariance = weighted_covariance(factors - centre, exposure)
+    looks = interactions.looks_by_sale()
+    centre = looks @ factors / max(float(looks.sum()), 1.0)
+    covariance = weighted_covariance(factors - centre, looks)
     axes = whitening(covariance, ridge=_SCALE_RIDGE, least=_TINY)
     coordinates = (factors - centre) @ axes
     visits, next_rows = visit_steps(interactions, coordinates)

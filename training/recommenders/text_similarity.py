@@ -18,19 +18,19 @@ def fit_text_similarity(interactions: Interactions) -> TextSimilarity:
 
     Sales without a text are at the centre, where they agree with none.
     """
-    exposure = interactions.exposure()
+    looks = interactions.looks_by_sale()
     words = [title_and_description(sale) for sale in interactions.catalogue.sales]
     # The space learns from what was on offer: future sales would leak their words.
-    offered: list[int] = np.flatnonzero(exposure > 0).tolist()
+    offered: list[int] = np.flatnonzero(looks > 0).tolist()
     texts = ["\n".join(words[row]) for row in offered]
     space = fit_text_space(texts)
     vectors = np.zeros((len(words), space.n_dimensions))
     vectors[offered] = space.embed(texts)
     says = np.any(vectors != 0, axis=1)
-    weights = exposure * says
+    weights = looks * says
     centre = weights @ vectors / max(float(weights.sum()), 1.0)
     centred = np.where(says[:, None], vectors - centre, 0.0)
-    found = fit_agreement(interactions, centred, exposure=weights)
+    found = fit_agreement(interactions, centred, looks=weights)
     return TextSimilarity(
         space=space,
         centre=centre,

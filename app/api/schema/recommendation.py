@@ -143,7 +143,7 @@ async def answered(
         sale_ids = [shown.sale_id for shown in record.slate]
         explanations = await resources.explainer.explain(recommendation.asked, sale_ids)
         stages["explain"] = perf_counter() - started
-    request.state.variant = resources.recommender.counts.label(record)
+    request.state.variant = resources.pipeline.counts.label(record)
     request.state.degraded = record.degraded or ""
     request.state.bundle = record.bundle_id
     request.state.stages = stages

@@ -25,7 +25,7 @@ from app.promotion.answer_counter import AnswerCounter
 from app.recommend.answer_counts import AnswerCounts
 from app.recommend.degraded_log import Degradation
 from app.recommend.exposure_queue import ExposureQueue
-from app.recommend.pipeline import Origin, Recommender
+from app.recommend.pipeline import Origin, RecommendationPipeline
 from app.recommend.ranking import SlateRanker
 from app.recommend.request import RecommendationRequest
 from app.recommend.shadow import Shadow
@@ -94,7 +94,7 @@ class Promises(RuleBasedStateMachine):
         first, counter = StoredPlan(0, Plan()), AnswerCounter()
         file = PlanFile(folder / "plan.json")
         plan = LivePlan(self.stores.plans, first, file=file, hold=no_bundles, metrics=metrics)
-        self.recommender = Recommender(
+        self.pipeline = RecommendationPipeline(
             customers=self.wire,
             live=self.live,
             clock=clock,
@@ -175,7 +175,7 @@ class Promises(RuleBasedStateMachine):
             choice=CallerChoice(exclude=tuple(exclude)),
         )
 
-        answering = self.recommender.recommend(request, ends_s=inf)
+        answering = self.pipeline.recommend(request, ends_s=inf)
         try:
             record = self.loop.run_until_complete(answering).record
         except UnknownMarketError:

@@ -37,10 +37,10 @@ def test_of_many_common_texts_the_most_shown_are_used() -> None:
         ),
         sale("other", attributes={"board": "full"}),
     )
-    exposure = np.array([2.0 if one.sale_id >= "0800" else 1.0 for one in shop.sales])
-    exposure[shop.row_for("0399")] = 0.5
+    looks = np.array([2.0 if one.sale_id >= "0800" else 1.0 for one in shop.sales])
+    looks[shop.row_for("0399")] = 0.5
 
-    encoder = fit_encoder(shop, exposure)
+    encoder = fit_encoder(shop, looks)
 
     assert len(encoder.values) == MAX_TEXTS
     assert ("board", "half") in encoder.values

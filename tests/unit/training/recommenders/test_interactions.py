@@ -65,16 +65,16 @@ def test_an_impression_counts_by_the_curve_of_examination() -> None:
     ]
 
     examined = np.array([1.0, 0.8, 0.5])
-    exposure = Interactions.from_events(event_table(log), SHOP, examined).exposure()
+    looks = Interactions.from_events(event_table(log), SHOP, examined).looks_by_sale()
 
     # Places beyond the curve have its last value.
-    assert exposure[SHOP.row_for("s1")] == pytest.approx(1.5)
-    assert exposure.sum() == pytest.approx(1.5)
+    assert looks[SHOP.row_for("s1")] == pytest.approx(1.5)
+    assert looks.sum() == pytest.approx(1.5)
 
 
 def test_without_impressions_every_sale_with_an_event_counts_as_seen_once() -> None:
-    exposure = Interactions.from_events(
+    looks = Interactions.from_events(
         event_table([Row(sale="s1"), Row(sale="s1")]), SHOP
-    ).exposure()
+    ).looks_by_sale()
 
-    assert exposure[SHOP.row_for("s1")] == exposure.sum() == 1.0
+    assert looks[SHOP.row_for("s1")] == looks.sum() == 1.0

@@ -23,7 +23,7 @@ def test_customers_agree_in_one_dimension_and_disagree_in_the_other() -> None:
     log = [Row(customer=who, sale=sale) for who, sales in pairs.items() for sale in sales]
 
     found = fit_agreement(
-        Interactions.from_events(event_table(log), SHOP), VECTORS, exposure=np.ones(len(SHOP))
+        Interactions.from_events(event_table(log), SHOP), VECTORS, looks=np.ones(len(SHOP))
     )
 
     eigenvalue, noise = (8 / 9) / 1.5, (1 / 1.5) ** 2 / 2
@@ -40,7 +40,7 @@ def test_who_touches_more_weighs_more_but_each_pair_less() -> None:
     found = fit_agreement(
         Interactions.from_events(event_table(log), SHOP),
         VECTORS[:, :1],
-        exposure=np.ones(len(SHOP)),
+        looks=np.ones(len(SHOP)),
     )
 
     # Ordered pairs of c1: 1, 1, -1, -1, -1, -1 at weight 1/2; of c2: 1, 1 at weight 1.
