@@ -5,6 +5,7 @@ that no other one is loaded. The standard library alone is imported: images buil
 """
 
 import ctypes
+import os
 import shutil
 import subprocess
 import sys
@@ -44,8 +45,8 @@ def build() -> Path:
     if compiler is None:
         msg = "no C compiler (`cc`) is installed"
         raise FileNotFoundError(msg)
-    # Moved into place, so that no process loads a part of it.
-    made = path.with_suffix(".new")
+    # Moved into place, so that no process loads a part of it, also where several build it.
+    made = path.with_suffix(f".{os.getpid()}.new")
     subprocess.run([compiler, *FLAGS, "-o", made, SOURCE], check=True)  # noqa: S603 - our own source
     return made.replace(path)
 
