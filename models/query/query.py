@@ -38,6 +38,17 @@ class Context:
     device: str | None = None
 
 
+def n_known_events(window: Window, profile: Profile) -> int:
+    """Return the number of known events of a customer without impressions.
+
+    Args:
+        window: The customer's window.
+        profile: Totals of events before the window.
+    """
+    # The profile counts all events up to last night, the window holds the latest 128.
+    return max(len(window), sum(profile.counts) - profile.counts[IMPRESSION])
+
+
 @dataclass(frozen=True, eq=False)
 class Query:
     """Input of recommenders and features, for some candidate sales.
@@ -80,9 +91,7 @@ class Query:
     @property
     def n_known_events(self) -> int:
         """Number of known events of the customer without impressions."""
-        counts = self.profile.counts
-        # The profile counts all events up to last night, the window holds the latest 128.
-        return max(len(self.window), sum(counts) - counts[IMPRESSION])
+        return n_known_events(self.window, self.profile)
 
     @property
     def cache(self) -> CatalogueCache:

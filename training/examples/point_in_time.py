@@ -18,7 +18,7 @@ from models.domain.sale import PictureScores
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from models.query.caller_candidates import CallerCandidates
-from models.query.query import Context, Query
+from models.query.query import Context, Query, n_known_events
 from training.examples.batches import batches
 from training.examples.refit import RefittedSchema
 from training.examples.replay import CountReplay, NeighbourReplay, ProfileReplay, WindowReplay
@@ -64,6 +64,10 @@ class PointInTime:
 
     def counts(self) -> CountReplay:
         """Return the counts of the catalogue's sales, from the first moment on."""
+        return self._counts.restarted()
+
+    @cached_property
+    def _counts(self) -> CountReplay:
         return CountReplay(self.events, self.catalogue, half_lives=self.half_lives)
 
     @cached_property
@@ -73,6 +77,21 @@ class PointInTime:
     @cached_property
     def _profiles(self) -> ProfileReplay:
         return ProfileReplay(self.events)
+
+    def n_known_events(self, slates: Slates) -> NDArray[np.int64]:
+        """Return the number of known events of each slate's customer, as its query has it.
+
+        Args:
+            slates: Slates, shape ``(n_slates,)``.
+        """
+        customers, moments = slates.customers.tolist(), (slates.now_us - 1).tolist()
+        known = [
+            n_known_events(
+                self._windows.window(customer, now_us), self._profiles.profile(customer, now_us)
+            )
+            for customer, now_us in zip(customers, moments, strict=True)
+        ]
+        return np.array(known, dtype=np.int64)
 
     def queries(self, slates: Slates, *, caller_orders: bool = False) -> Iterator[Query]:
         """Yield the query of every slate; the next query changes the counts of the last in place.

@@ -1,5 +1,6 @@
 """Replay of the log: windows, profiles, counts and neighbours as the service knew them."""
 
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -221,11 +222,23 @@ class CountReplay:
         known = rows[refunds] >= 0
         self._refunded = refunded(rows[refunds[known]], of_hours[known])
         self._refund_hours = events.received_us[refunds[known]] // HOUR_US
+        self._begin()
+
+    def restarted(self) -> Self:
+        """Return a replay of the same events from the first moment on.
+
+        It takes far less time than a new one: events are counted and refunds matched once.
+        """
+        other = copy(self)
+        other._begin()
+        return other
+
+    def _begin(self) -> None:
         self._hour = -1
-        self._whole_hours = SaleCounts.none(self._n_sales, half_lives=half_lives)
+        self._whole_hours = SaleCounts.none(self._n_sales, half_lives=self._half_lives)
         self._partial = np.zeros((self._n_sales, N_KINDS), dtype=np.int64)
         self._next = 0
-        self._current = SaleCounts.none(self._n_sales, half_lives=half_lives)
+        self._current = SaleCounts.none(self._n_sales, half_lives=self._half_lives)
 
     def at(self, now_us: int) -> SaleCounts:
         """Return the counts that a service has at a moment; the next call changes them.

@@ -147,7 +147,7 @@ def orders_of(held_out: HeldOutSlates, past: PointInTime, *, config: RunConfig) 
 
 def segments_of(held_out: HeldOutSlates, past: PointInTime) -> dict[str, NDArray[np.bool_]]:
     """Return the slates of cold, warm and hot customers, each a mask ``(n_slates,)``."""
-    kinds = [segment_for(query.n_known_events) for query in past.queries(held_out.slates)]
+    kinds = [segment_for(n) for n in past.n_known_events(held_out.slates).tolist()]
     return {
         f"customers: {kind}": np.array([one == kind for one in kinds])
         for kind in sorted(set(kinds))

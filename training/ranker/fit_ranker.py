@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.domain.errors import UserError
 from models.ranker.logistic import LogisticRanker
@@ -50,14 +51,15 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
     """
     bought = training.slates.bought
     early, late = training.split(bought)
-    fit, ranker = _fitted(training)
+    fit, ranker, log_odds = _fitted(training)
     stopped, slates = fit.ranker, training.slates
     customers = np.repeat(slates.customers, np.diff(slates.starts))[-len(late.labels) :]
-    scores = stopped.probabilities(late.matrix)
+    p_examined = stopped.p_examined(late.matrix)
+    scores = p_examined * stopped.calibration.apply(log_odds)
     # The calibration was fitted on the later slates: each half is judged by the other's.
     calibrated = out_of_fold(
-        stopped.log_odds(late.matrix),
-        stopped.p_examined(late.matrix),
+        log_odds,
+        p_examined,
         labels=late.labels,
         weights=late.weights,
         customers=customers,
@@ -105,8 +107,12 @@ def _too_few(training: RankerTraining, when: str, n: int) -> str:
     )
 
 
-def _fitted(training: RankerTraining) -> tuple[EarlyFit, MetaModel]:
+def _fitted(
+    training: RankerTraining,
+) -> tuple[EarlyFit, MetaModel, NDArray[np.float64]]:
     """Return the fit of the earlier slates and the ranker of all slates, both calibrated.
+
+    And the log-odds of the later entries by the former, uncalibrated, shape ``(n_later,)``.
 
     The calibration slope needs slates outside the fit: the second ranker keeps that of the first.
     Its intercept is fitted on all slates, then on the later ones, as far as these are many: the
@@ -117,27 +123,30 @@ def _fitted(training: RankerTraining) -> tuple[EarlyFit, MetaModel]:
         if n_purchases < MIN_PURCHASES:
             raise TooFewPurchasesError(_too_few(training, when, n_purchases))
     stopped, (_, late) = training.fit_early(), training.split(bought)
+    # Log-odds of as many rows take seconds: each ranker makes them once.
+    later = stopped.ranker.log_odds(late.matrix)
     line = fit_calibration(
-        stopped.ranker.log_odds(late.matrix),
+        later,
         stopped.ranker.p_examined(late.matrix),
         labels=late.labels,
         weights=late.weights,
     )
     ranker, rows = training.fit_all(stopped), training.rows(bought)
+    log_odds, p_examined = ranker.log_odds(rows.matrix), ranker.p_examined(rows.matrix)
     centred = recentred(
         line,
-        ranker.log_odds(rows.matrix),
-        p_examined=ranker.p_examined(rows.matrix),
+        log_odds,
+        p_examined=p_examined,
         labels=rows.labels,
         weights=rows.weights,
     )
     recent = recentred(
         centred,
-        ranker.log_odds(late.matrix),
-        p_examined=ranker.p_examined(late.matrix),
+        log_odds[-len(late.labels) :],
+        p_examined=p_examined[-len(late.labels) :],
         labels=late.labels,
         weights=late.weights,
         precision=RATE_PRIOR,
     )
     early = replace(stopped, ranker=replace(stopped.ranker, calibration=line))
-    return early, replace(ranker, calibration=recent)
+    return early, replace(ranker, calibration=recent), later

@@ -247,6 +247,18 @@ def test_a_position_is_a_bias_unless_the_caller_ordered_the_list(
     np.testing.assert_array_equal(matrix[:, schema.names.index("list_rank")], listed)
 
 
+def test_known_events_of_a_customer_are_those_of_their_query(
+    world: Dataset, rng: np.random.Generator
+) -> None:
+    past = past_of(world)
+    slates = slate_of_a_day(past, rng)
+
+    known = past.n_known_events(slates)
+
+    assert known.any()
+    assert known.tolist() == [query.n_known_events for query in past.queries(slates)]
+
+
 def test_every_slate_ticks_once() -> None:
     past, slates = past_and_slates([*LOG, Row(kind="impression", at=HOUR)])
     ticks: list[None] = []

@@ -301,6 +301,20 @@ def test_counts_refuse_to_go_back_in_time() -> None:
         replay.at(NOON)
 
 
+def test_a_restarted_replay_counts_from_the_first_moment_and_leaves_the_other(
+    rng: np.random.Generator,
+) -> None:
+    events, shop = event_table(random_log(rng, 500)), catalogue("s0", "s1", "s2", "s3")
+    replay = CountReplay(events, shop)
+    late = replay.at(NOON + 3 * DAY)
+    late_totals = late.totals.copy()
+
+    early = replay.restarted().at(NOON + HOUR)
+
+    np.testing.assert_array_equal(early.totals, CountReplay(events, shop).at(NOON + HOUR).totals)
+    np.testing.assert_array_equal(replay.at(NOON + 3 * DAY).totals, late_totals)
+
+
 def test_neighbours_are_sales_that_open_in_this_hour_or_opened_before() -> None:
     """B opens half an hour after noon, c at one; the pictures of all three are the same."""
     opens = {"a": -DAY, "b": 30 * MINUTE, "c": HOUR}
