@@ -1,6 +1,7 @@
 """Experiment report: results and designs of experiments as the blocks of an HTML page."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
 from models.experiments.analysis.design import Design
@@ -16,6 +17,7 @@ from training.report.block import (
     Block,
     Cell,
     Conclusion,
+    Facts,
     Heading,
     Mark,
     Paragraph,
@@ -58,7 +60,7 @@ def results_document(results: Results) -> list[Block]:
         )
     ]
     blocks += list(_conclusions(results))
-    blocks += [_lift_table(results), Paragraph(_SAFE)]
+    blocks += [_facts(results), _lift_table(results), Paragraph(_SAFE)]
     blocks += [Heading("Over time"), *_sequences(results)]
     blocks.append(Heading("Variants"))
     for metric in METRICS:
@@ -150,6 +152,24 @@ def _conclusions(results: Results) -> Iterator[Conclusion]:
         guards = f"; breached guardrails: {names}" if names else "; no guardrail is breached"
         found = " ".join(_interval(lift).split())
         yield Conclusion(mark, f"{text}: {found}, safe at every look{guards}.")
+
+
+def _facts(results: Results) -> Facts:
+    analysed = sum(one.analysed for one in results.variants)
+    assigned = sum(one.assigned for one in results.variants)
+    # The metric is the mean of a unit, so that times the units it is a whole number.
+    purchases = sum(
+        round(one.analysed * (one.metrics["purchases"].value or 0.0)) for one in results.variants
+    )
+    days = (results.until - results.starts_at) / timedelta(days=1)
+    period = f"{results.starts_at:%-d %b %Y} to {results.until:%-d %b %Y}, UTC"
+    return Facts(
+        [
+            ("Units analysed", f"{analysed:,}", f"of {assigned:,} assigned"),
+            ("Purchases", f"{purchases:,}", f"within {results.rules.window_hours:g} hours"),
+            ("Period", f"{days:.1f} days", period),
+        ]
+    )
 
 
 def _lift_table(results: Results) -> Table:

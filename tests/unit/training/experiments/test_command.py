@@ -1,6 +1,7 @@
 """``python -m training experiment-report`` over exported files."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,19 @@ def test_the_report_finds_who_bought_more(directory: Path, tmp_path: Path) -> No
     assert "no alarm" in html
     assert "The effect of treatment on conversion may be chance so far" in html
     assert START.strftime("%Y-%m-%d") in html
+
+
+def test_units_purchases_and_period_stand_beside_the_verdict(
+    directory: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "report.html"
+
+    reported(directory, "--out", str(out), "--json")
+
+    head = out.read_text(encoding="utf-8").partition("Beside control")[0]
+    n_bought = (directory / "events.csv").read_text(encoding="utf-8").count(",purchase,")
+    facts = re.findall(r'class="figure">([^<]+)<', head)
+    assert facts == [f"{2 * N:,}", f"{n_bought:,}", "14.0 days"]
 
 
 @pytest.mark.browser
