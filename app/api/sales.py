@@ -150,6 +150,7 @@ class SaleAnswer(BaseModel):
             "open": True,
             "picture": _PICTURE,
             "pictures": [{"number": COVER, **_PICTURE}],
+            "best_cover": COVER,
             "neighbours": [_LOOK_ALIKE],
         }
     )
@@ -160,6 +161,10 @@ class SaleAnswer(BaseModel):
         description="All its pictures together, as recommendations see them; null without one."
     )
     pictures: list[NumberedPictureAnswer] = Field(description="Each of them, by number.")
+    best_cover: int | None = Field(
+        description="Number of the picture with the surest label, of those like a known scene if "
+        "any is; null without one. Make it the cover: see docs/scenes.md."
+    )
     neighbours: list[LookAlikeAnswer] = Field(
         description=f"The {N_NEIGHBOURS} nearest pictures of other sales, closed ones included."
     )
@@ -241,6 +246,7 @@ async def get_sale(sale_id: SaleId, resources: ResourcesDep) -> SaleAnswer:
             NumberedPictureAnswer.model_validate({"number": number, **_picture_fields(view)})
             for number, view in shown.pictures.items()
         ],
+        best_cover=shown.best_cover,
         neighbours=[_look_alike(one) for one in shown.look_alikes],
     )
 

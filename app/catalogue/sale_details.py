@@ -69,6 +69,7 @@ class DetailedSale:
         is_open: Whether it can be bought now, in some market.
         picture: All its pictures together; None without a picture.
         pictures: Each picture, by number.
+        best_cover: Number of the picture that shows a known scene most surely; None without one.
         look_alikes: The sales with the nearest pictures.
     """
 
@@ -76,6 +77,7 @@ class DetailedSale:
     is_open: bool
     picture: PictureView | None
     pictures: Mapping[int, PictureView]
+    best_cover: int | None
     look_alikes: tuple[LookAlike, ...]
 
 
@@ -104,6 +106,7 @@ class SaleDetails:
             is_open=to_us(sale.opens_at) <= self.clock.now_us() < closing_us(sale),
             picture=await asyncio.to_thread(self.view, together) if together else None,
             pictures=pictures,
+            best_cover=known.best_cover,
             look_alikes=await asyncio.to_thread(
                 self._near, together, limit=n_look_alikes, is_open=None
             ),
@@ -206,6 +209,17 @@ class _KnownSale:
         known = {one.is_unlike for one in self.pictures.values()}
         is_unlike = False if False in known else None if None in known else True
         return replace(first, scores=PictureScores.combine(scores), is_unlike=is_unlike)
+
+    @property
+    def best_cover(self) -> int | None:
+        """Number of the picture with the surest label, of those like a known scene if any is."""
+
+        def sureness(number: int) -> tuple[bool, float]:
+            picture = self.pictures[number]
+            # Labels of a picture like no known scene mean little, however sure.
+            return not picture.is_unlike, float(picture.scores.probabilities.max(initial=0.0))
+
+        return max(self.pictures, key=sureness, default=None)
 
 
 def _ranked_topics(topics: Topics, labels: NDArray[np.float32]) -> tuple[Share, ...]:
