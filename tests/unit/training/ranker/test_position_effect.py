@@ -95,7 +95,7 @@ def test_a_column_of_customers_needs_more_outcomes_than_one_of_sales() -> None:
     """Both say the same of 400 rows: 6 of 10 are bought where they are 1, 4 of 10 where -1.
 
     Near even odds a row has a precision of 1/4. The weight without a penalty, logit(0.6), is
-    therefore multiplied by 100 / (100 + ridge), with ridges of 30 and 300.
+    therefore multiplied by 100 / (100 + ridge), with ridges of 30 and 1,000.
     """
     columns = AttributeColumns(("own",))
     schema = FeatureSchema((), AttributeFeatures(sales=columns, customers=columns))
@@ -110,5 +110,5 @@ def test_a_column_of_customers_needs_more_outcomes_than_one_of_sales() -> None:
 
     # Standardised, a column that is 0 in half of the rows has a scale of sqrt(1/2).
     found = offset.regression.weights[[of_sale, of_customer]] * np.sqrt(2)
-    expected = np.log(0.6 / 0.4) * 100 / (100 + np.array([30.0, 300.0]))
+    expected = np.log(0.6 / 0.4) * 100 / (100 + np.array([30.0, 1_000.0]))
     np.testing.assert_allclose(found, expected, rtol=0.05)
