@@ -114,11 +114,9 @@ class ContentPreference(Recommender):
         # Places and their squares together, shape (n_queries, longest, 2 n_dimensions).
         block = shown.customers.vectors(np.hstack([at, at * at]), np.arange(len(at)))
         looks = self.rate * np.exp2(-shown.age_s[1:] / TASTE_MEMORY_S)
-        # Interactions without a known impression, marked by clearing the cells of impressions.
-        seen, n = batch.interactions, len(batch.catalogue)
-        not_shown = np.ones(len(batch) * n)
-        not_shown[shown.customers.cells(shown.rows, n)] = 0.0
-        counted = not_shown[seen.customers.cells(seen.rows, n)]
+        seen = batch.interactions
+        # Place 0: without a known impression.
+        counted = shown.place.take(seen.customers.cells(seen.rows, len(batch.catalogue))) == 0
         weight = seen.customers.sums(counted * seen.weights[_LASTING])
         precision = 1 / self.spread + weight[:, None]
         linear = sums + self.mean / self.spread

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Final
 from uuid import uuid4
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,12 +25,13 @@ MAX_REQUEST_ID: Final = 64  # chosen; UUIDs have 36 characters, trace ids of W3C
 CALLER_GONE: Final = 499
 
 # Answers are for one customer: no cache may keep them, and no page may embed or run them.
-SECURITY_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+# Appended as ASGI sends them, as no route sets one: `MutableHeaders` would look for each.
+SECURITY_HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 _log = get_logger(__name__)
 
@@ -68,15 +69,17 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 has_begun = True
                 status = int(message["status"])
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID] = request_id
                 stages = scope["state"].get("stages", {}) | {"total": monotonic() - started}
-                headers["Server-Timing"] = ", ".join(
-                    f"{name};dur={s * 1e3:.3f}" for name, s in stages.items()
-                )
-                headers.update(SECURITY_HEADERS)
+                timing = ", ".join(f"{name};dur={s * 1e3:.3f}" for name, s in stages.items())
+                headers = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode()),
+                    (b"server-timing", timing.encode()),
+                    *SECURITY_HEADERS,
+                ]
                 if self._worker.drain.started:
-                    headers["Connection"] = "close"  # the next request is for another process
+                    headers.append((b"connection", b"close"))  # the next is for another process
+                message["headers"] = headers
             await send(message)
 
         with bound_contextvars(request_id=request_id):
