@@ -77,7 +77,7 @@ def test_scoring() -> None:
                 one.booster.predict(values, num_threads=1)  # pyright: ignore[reportUnknownMemberType] - untyped
 
         figures[f"{n}_sales"] = {
-            "tables_us": median_us(lambda values=values: ranker.probabilities(values)),
+            "ranker_us": median_us(lambda values=values: ranker.probabilities(values)),
             "lightgbm_us": median_us(walk),
         }
     write_result("scoring", figures)
