@@ -202,6 +202,11 @@ def test_a_log_of_the_default_share_values_the_drawn_slates(
     for name in ("ips", "snips", "rips"):
         interval = found["target"][name]
         assert interval["low"] < truth[0] < interval["high"], name
+    # As it was served it is the policy of the log, which weighs every answer by 1.
+    served = json.loads(run(tmp_path, tiny_bundle[0], "--drawn-share", "0.02", "--json").stdout)
+    assert served["support"]["effective"] == pytest.approx([N_USUAL, N_USUAL])
+    for name in ("ips", "snips", "rips"):
+        assert served["target"][name]["value"] == pytest.approx(served["logged"]["value"]), name
 
 
 @pytest.mark.slow
