@@ -100,7 +100,13 @@ def _cross(
     # Rows of one position: an estimator of independent positions in place of those of slates.
     weights = clipped(rounds.weights, valuation.support.clip)
     terms = {"iips": independent_positions(rounds, weights, positions=log.positions)}
-    _, own, difference = intervals(logged_value(rounds), terms, units=rounds.units, seed=seed)
+    _, own, difference = intervals(
+        logged_value(rounds),
+        terms,
+        units=rounds.units,
+        effective=valuation.support.effective[-1],
+        seed=seed,
+    )
     kept = [name for name in valuation.target if name not in _OF_SLATES]
     found = replace(
         valuation,

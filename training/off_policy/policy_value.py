@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,12 @@ from numpy.typing import NDArray
 from training.off_policy.estimator import ESTIMATORS, Terms, clipped, logged_value
 from training.off_policy.rounds import Rounds
 from training.off_policy.support import MIN_REWARDED, RefusedError, Support, require_support
-from training.statistics.bootstrap import Interval, percentile_interval, resample
+from training.statistics.bootstrap import (
+    Interval,
+    expanded_quantiles,
+    percentile_interval,
+    resample,
+)
 
 # Chosen: what a phone shows without scrolling.
 FIRST_PLACES: Final = 3
@@ -57,7 +63,7 @@ def value_policy(
     support = require_support(rounds, weights, clip=limit, min_rewarded=min_rewarded)
     terms = {name: estimate(rounds, weights) for name, estimate in ESTIMATORS.items()}
     logged, target, difference = intervals(
-        logged_value(rounds), terms, units=rounds.units, seed=seed
+        logged_value(rounds), terms, units=rounds.units, effective=support.effective[-1], seed=seed
     )
     return Valuation(logged, target, difference, support)
 
@@ -102,21 +108,30 @@ def value_places(
 
 
 def intervals(
-    logged: Terms, terms: Mapping[str, Terms], *, units: NDArray[np.int64], seed: int
+    logged: Terms,
+    terms: Mapping[str, Terms],
+    *,
+    units: NDArray[np.int64],
+    effective: float,
+    seed: int,
 ) -> tuple[Interval, dict[str, Interval], dict[str, Interval]]:
     """Give estimates 95% intervals: percentiles of one bootstrap over units.
+
+    The percentiles are expanded by the rounds that the weighted ones are worth.
 
     Args:
         logged: The logging policy's value.
         terms: Estimates by name.
         units: Unit of each round, shape ``(n_rounds,)``.
+        effective: Rounds of the target policy that the log is worth, see `Support`.
         seed: Seed of the resamples.
 
     Returns:
         The logged value, the estimates, and the estimates minus the logged value.
 
     Source:
-        Efron and Tibshirani, An Introduction to the Bootstrap, 1993; see `resample`.
+        Efron and Tibshirani, An Introduction to the Bootstrap, 1993; see `resample` and
+        `expanded_quantiles`.
     """
     every = [logged, *terms.values()]
     # One bootstrap of all: differences are paired in every resample.
@@ -129,12 +144,10 @@ def intervals(
     ends = np.cumsum([one.numerators.shape[1] for one in every])
     # An estimate is the sum of its terms' ratios.
     sums = [part.sum(axis=1) for part in np.split(drawn, ends[:-1], axis=1)]
-    found = [
-        percentile_interval(one.value, values, n=len(units))
-        for one, values in zip(every, sums, strict=True)
-    ]
+    interval = partial(percentile_interval, n=len(units), quantiles=expanded_quantiles(effective))
+    found = [interval(one.value, values) for one, values in zip(every, sums, strict=True)]
     differences = [
-        percentile_interval(one.value - logged.value, values - sums[0], n=len(units))
+        interval(one.value - logged.value, values - sums[0])
         for one, values in zip(every, sums, strict=True)
     ]
     names = list(terms)

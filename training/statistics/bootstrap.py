@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
 
 N_RESAMPLES: Final = 1_000  # usual for percentile intervals
 _QUANTILES: Final = (0.025, 0.975)
@@ -30,13 +31,38 @@ class Interval:
     n: int
 
 
-def percentile_interval(value: float, resamples: NDArray[np.float64], *, n: int) -> Interval:
+def expanded_quantiles(n: float) -> tuple[float, float]:
+    """Return the quantiles of resamples that are a 95% interval of few values.
+
+    ``Phi(-sqrt(n / (n - 1)) t)`` and its complement, with ``t`` the 97.5% quantile of Student's
+    distribution with ``n - 1`` degrees of freedom: resamples vary too little by this factor, and
+    percentiles by the normal distribution lie too close.
+
+    Args:
+        n: Values that are resampled, or that weighted ones are worth, above 1.
+
+    Source:
+        Hesterberg, What Teachers Should Know About the Bootstrap, The American Statistician 2015,
+        section 3.3 (expanded percentile intervals).
+    """
+    low = float(ndtr(-math.sqrt(n / (n - 1)) * stdtrit(n - 1, _QUANTILES[1])))
+    return low, 1.0 - low
+
+
+def percentile_interval(
+    value: float,
+    resamples: NDArray[np.float64],
+    *,
+    n: int,
+    quantiles: tuple[float, float] = _QUANTILES,
+) -> Interval:
     """Return a value with its 95% percentile interval.
 
     Args:
         value: On all data.
         resamples: On every resample, NaN where it is undefined, shape ``(n_resamples,)``.
         n: Number of values.
+        quantiles: Of the resamples, see `expanded_quantiles`.
 
     Returns:
         The interval; NaN ends without a resample.
@@ -45,7 +71,7 @@ def percentile_interval(value: float, resamples: NDArray[np.float64], *, n: int)
         Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
     """
     known = resamples[~np.isnan(resamples)]
-    low, high = np.quantile(known, _QUANTILES) if len(known) else (np.nan, np.nan)
+    low, high = np.quantile(known, quantiles) if len(known) else (np.nan, np.nan)
     return Interval(value, float(low), float(high), n)
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from training.statistics.bootstrap import mean_interval, wilson_interval
+from training.statistics.bootstrap import expanded_quantiles, mean_interval, wilson_interval
 
 
 def test_the_value_is_the_mean_of_what_was_judged() -> None:
@@ -90,3 +90,14 @@ def test_wilson_intervals_are_those_of_the_literature(
 
 def test_no_trials_give_no_share() -> None:
     assert math.isnan(wilson_interval(0, 0).value)
+
+
+@pytest.mark.parametrize(("n", "t"), [(31, 2.0423), (101, 1.9840), (1e9, 1.95996)])
+def test_percentiles_of_few_values_are_expanded_by_students_distribution(
+    n: float, t: float
+) -> None:
+    """Two-sided 95% quantiles of Student's distribution from printed tables."""
+    low, high = expanded_quantiles(n)
+
+    assert low == pytest.approx(math.erfc(math.sqrt(n / (n - 1) / 2) * t) / 2, rel=1e-3)
+    assert high == pytest.approx(1 - low)
