@@ -1,9 +1,10 @@
 """Hyper-parameters of a training run, kept in the bundle's manifest, and its other options."""
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -42,6 +43,25 @@ class TreeConfig(BaseModel):
     patience: int = Field(
         default=60, gt=0, description="Trees without a better held-out log loss before it stops."
     )
+
+
+def four_half_lives(given: object) -> list[float]:
+    """Read half-lives of popularity, numbers or texts.
+
+    Raises:
+        ValueError: If they are not four numbers.
+    """
+    values = cast("Sequence[object]", given) if isinstance(given, list | tuple) else [given]
+    try:
+        numbers = [float(str(one)) for one in values]
+    except ValueError:
+        numbers = []
+    if len(numbers) != len(HALF_LIVES_HOURS):
+        usual = " ".join(f"{hours:g}" for hours in HALF_LIVES_HOURS)
+        found = " ".join(map(str, values))
+        msg = f"half-lives are four numbers of hours, such as {usual}, got {found}"
+        raise ValueError(msg)
+    return numbers
 
 
 class RunConfig(BaseModel):
@@ -90,6 +110,11 @@ class RunConfig(BaseModel):
         description="Half-lives of counts, by which `popularity` measures rates and volumes: four, "
         "ascending, of at most 336 hours.",
     )
+
+    @field_validator("half_lives_hours", mode="before")
+    @classmethod
+    def _are_four(cls, given: object) -> object:
+        return four_half_lives(given)
 
     @field_validator("half_lives_hours")
     @classmethod

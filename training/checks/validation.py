@@ -14,6 +14,7 @@ from models.dataset.quarantine import DEFAULT_NAME, write_quarantine
 from models.domain.event import MAX_AHEAD_US, from_us, to_us
 from training.checks.advice import advice_for
 from training.checks.profile import Profile, profile_of
+from training.checks.remarks import remarks_on
 from training.configuration import RunConfig
 from training.console import bars, print_json
 from training.examples.outcomes import if_no_outcome, objective_for
@@ -87,6 +88,8 @@ def _print_verdict(directory: Path, dataset: Dataset) -> None:
     refusal = _refusal(dataset)
     verdict = f"cannot be trained on: {refusal}\n" if refusal else "usable, "
     typer.echo(f"{directory}: {verdict}{_contents(dataset)}")
+    for remark in remarks_on(dataset):
+        typer.echo(f"note: {remark}")
     times = dataset.events.received_us
     if n_later := _n_later_than_now(dataset):
         typer.echo(
@@ -121,6 +124,7 @@ def _as_json(
         "directory": str(directory),
         "usable": dataset is not None,
         "train_refuses": (_refusal(dataset) or None) if dataset is not None else None,
+        "remarks": [] if dataset is None else [*remarks_on(dataset)],
         "later_than_now": None if dataset is None else _n_later_than_now(dataset),
         "sales": None if dataset is None else len(dataset.sales),
         "events": None if dataset is None else len(dataset.events),

@@ -35,6 +35,7 @@ from training.evaluation.question import QuestionOptions, read_question
 from training.evaluation.self_made import SelfMade, self_made
 from training.evaluation.slate_file import slate_file
 from training.examples.outcomes import objective_for, outcome_noun
+from training.examples.slates import has_impressions
 from training.report.page import page
 
 Report = Annotated[
@@ -87,7 +88,9 @@ def evaluate_command(
             scorer, question, own, protocol=protocol, slates_out=slates_out, progress=progress
         )
         own_log = self_made(data, loaded.manifest, bundles=bundles, since_us=question.from_us)
-    _print_warnings(evaluation, question, loaded.manifest.until, own_log=own_log)
+    _print_warnings(question, loaded.manifest.until, own_log=own_log)
+    if not evaluation.protocols:
+        typer.echo(f"nothing can be judged: {_reason(question, protocol)}", err=True)
     if report:
         blocks = document(evaluation, thumbnail=Thumbnails(question.dataset.images))
         html = page(f"Bundle {loaded.id} on {data.name}", blocks)
@@ -137,9 +140,7 @@ def _print(
         typer.echo(f"{name.replace('_', ' ')}: {found}", err=True)
 
 
-def _print_warnings(
-    evaluation: Evaluation, question: Question, learned_until: str, *, own_log: SelfMade
-) -> None:
+def _print_warnings(question: Question, learned_until: str, *, own_log: SelfMade) -> None:
     if question.from_us < question.learned_until_us:
         typer.echo(
             f"these figures flatter: the bundle learned from what was received before "
@@ -153,9 +154,13 @@ def _print_warnings(
             f"with others by an experiment, or by the gate of `nightly`",
             err=True,
         )
-    if not evaluation.protocols:
-        objective = objective_for(question.config, question.dataset.events)
-        typer.echo(
-            f"nothing can be judged: no {outcome_noun(objective)} follow what was shown then",
-            err=True,
-        )
+
+
+def _reason(question: Question, protocol: Protocol | None) -> str:
+    events = question.dataset.events
+    noun = outcome_noun(objective_for(question.config, events))
+    if not has_impressions(events):
+        if protocol is Protocol.SHOWN:
+            return "no impression is on record, so that no list is known: use `--protocol open`"
+        return f"no {noun} follow the visits then within {question.config.outcome_hours:g} hours"
+    return f"no {noun} follow what was shown then"

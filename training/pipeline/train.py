@@ -1,8 +1,9 @@
 """Training run: the steps from training data to a bundle, in order."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,14 @@ from training.recommenders.interactions import Interactions
 from training.recommenders.left_out import without_data
 from training.scenes.topics import fit_topics
 
+# Chosen: sales without a price stand below all others, whatever they are worth.
+_MIN_PRICED_SHARE: Final = 0.5
+
+
+def n_unpriced(sales: Iterable[Sale]) -> int:
+    """Return how many sales have no price."""
+    return sum(sale.price is None for sale in sales)
+
 
 def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress: Progress) -> Path:
     """Fit topics, recommenders and the ranker, and write the bundle below a directory of bundles.
@@ -56,7 +65,8 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
         The bundle's directory.
 
     Raises:
-        ConfigurationError: If the objective is `value`, and no sale has a price.
+        ConfigurationError: If the objective is `value`, and most sales have no price.
+        NothingToRankError: If no list has two sales.
         TooFewPurchasesError: If there are too few outcomes to fit the ranker.
     """
     options = _with_objective(data, options)
@@ -193,12 +203,13 @@ def _ranker_training(examples: TrainingExamples, options: TrainingOptions) -> Ra
 def _with_objective(data: TrainingData, options: TrainingOptions) -> TrainingOptions:
     """Record the objective as it is chosen: evaluations of the bundle count the same outcomes."""
     objective = objective_for(options.config, data.dataset.events)
-    if objective is TrainingObjective.VALUE and all(
-        sale.price is None for sale in data.dataset.sales
-    ):
+    n_sales = len(data.dataset.sales)
+    n_priced = n_sales - n_unpriced(data.dataset.sales)
+    if objective is TrainingObjective.VALUE and n_priced < n_sales * _MIN_PRICED_SHARE:
         msg = (
             "objective value: sales are ordered by their price times the probability of a "
-            "purchase, and no sale has a price: send `price` of sales, or choose `purchase`"
+            f"purchase, and {n_priced:,} of {n_sales:,} sales have a price, fewer than half: send "
+            "`price` of sales, or choose `purchase`"
         )
         raise ConfigurationError(msg)
     if reason := if_no_outcome(data.dataset.events, objective):

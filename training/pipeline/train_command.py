@@ -9,13 +9,12 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from models.catalogue.event_counts import HalfLives
 from models.domain.event import to_us
 from models.pictures.scene_labeller import PictureFault
 from models.ranker.objective import TrainingObjective
 from models.scoring.bundle import Manifest, read_bundle
 from models.scoring.scorer import Scorer
-from training.configuration import RunConfig, TrainingOptions
+from training.configuration import RunConfig, TrainingOptions, four_half_lives
 from training.console import (
     BUNDLES,
     CACHE,
@@ -35,7 +34,16 @@ from training.pipeline.prepare import (
     prepare,
     require_happened,
 )
-from training.pipeline.train import train
+from training.pipeline.train import n_unpriced, train
+
+
+def _checked_half_lives(given: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    # With three numbers the next option is taken for the fourth.
+    try:
+        _ = given and four_half_lives(given)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from exc
+    return given
 
 
 def train_command(
@@ -56,8 +64,11 @@ def train_command(
         typer.Option(help="What is learned; default: purchase, or click without purchases."),
     ] = None,
     half_lives: Annotated[
-        HalfLives | None,
-        typer.Option(help="Four half-lives of popularity in hours; default: 1 6 48 336."),
+        tuple[str, str, str, str] | None,
+        typer.Option(
+            help="Four half-lives of popularity in hours; default: 1 6 48 336.",
+            callback=_checked_half_lives,
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at faulty rows.")] = False,
     as_json: Json = False,
@@ -74,6 +85,7 @@ def train_command(
         if until is None:
             require_happened(prepared.dataset, to_us(datetime.now(UTC)))
         directory = train(prepared, options, root=out, progress=progress)
+        n_sales, unpriced = len(prepared.dataset.sales), n_unpriced(prepared.dataset.sales)
     # Loaded as the service loads it: a bundle that cannot be served fails here.
     bundle = read_bundle(directory)
     Scorer.load(bundle)
@@ -81,6 +93,10 @@ def train_command(
     # The list of columns says these already.
     unused = {(column["column"], column["why"]) for column in columns if not column["used"]}
     found = prepared.dataset.faults
+    if unpriced and bundle.manifest.config["objective"] == TrainingObjective.VALUE:
+        print_remarks(
+            [f"{unpriced:,} of {n_sales:,} sales have no price, and stand below the others"]
+        )
     print_remarks(one for one in found.remarks() if (one.column, one.reason) not in unused)
     faults = {code.value: n for code, n in found.counts().items()}
     if as_json:

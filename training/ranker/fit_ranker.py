@@ -10,6 +10,7 @@ from models.ranker.logistic import LogisticRanker
 from models.ranker.objective import TrainingObjective
 from models.ranker.ranker import sigmoid
 from training.examples.outcomes import outcome_noun
+from training.examples.slates import Slates
 from training.ranker.calibration import RATE_PRIOR, fit_calibration, out_of_fold, recentred
 from training.ranker.early_stopping import EarlyFit, MetaModel, RankerTraining
 from training.ranker.fit_logistic import fit_logistic
@@ -20,6 +21,10 @@ MIN_PURCHASES = 10  # on either side of the split; chosen, not measured
 
 class TooFewPurchasesError(UserError):
     """Too few outcomes to fit probabilities."""
+
+
+class NothingToRankError(UserError):
+    """Lists of one sale each."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
     """Fit the ranker and its baseline; see `training.ranker.early_stopping`.
 
     Raises:
+        NothingToRankError: If no slate has two sales.
         TooFewPurchasesError: If either side of the split has too few purchases.
     """
     bought = training.slates.bought
@@ -88,6 +94,7 @@ def fit_meta_model(training: RankerTraining) -> MetaModel:
     """Fit the ranker alone; see `fit_ranker`.
 
     Raises:
+        NothingToRankError: If no slate has two sales.
         TooFewPurchasesError: If either side of the split has too few purchases.
     """
     return _fitted(training)[1]
@@ -107,6 +114,17 @@ def _too_few(training: RankerTraining, when: str, n: int) -> str:
     )
 
 
+def _require_choice(slates: Slates) -> None:
+    if np.diff(slates.starts).max() > 1:
+        return
+    msg = (
+        f"nothing to rank: each of {len(slates):,} lists shown, or visits where no impression is "
+        "logged, has one sale: check `opens_at`, `closes_at` and `markets` of sales, and "
+        "`exposure_id` of impressions, which is the same for all sales of a list"
+    )
+    raise NothingToRankError(msg)
+
+
 def _fitted(
     training: RankerTraining,
 ) -> tuple[EarlyFit, MetaModel, NDArray[np.float64]]:
@@ -122,6 +140,7 @@ def _fitted(
     for when, n_purchases in zip(("earlier", "later"), training.n_distinct(bought), strict=True):
         if n_purchases < MIN_PURCHASES:
             raise TooFewPurchasesError(_too_few(training, when, n_purchases))
+    _require_choice(training.slates)
     stopped, (_, late) = training.fit_early(), training.split(bought)
     # Log-odds of as many rows take seconds: each ranker makes them once.
     later = stopped.ranker.log_odds(late.matrix)

@@ -79,7 +79,9 @@ def test_without_a_file_defaults_hold() -> None:
         ("half_lives_hours = [1, 6, 6, 336]", "have to ascend"),
         ("half_lives_hours = [0, 1, 6, 48]", "have to ascend, from above 0"),
         ("half_lives_hours = [1, 6, 48, 336.5]", "at most 336 hours"),
-        ("half_lives_hours = [1, 6, 48]", "half_lives_hours"),
+        ("half_lives_hours = [1, 6, 48]", "four numbers of hours, such as 1 6 48 336, got 1 6 48"),
+        ('half_lives_hours = ["x", 1, 6, 48]', "four numbers of hours"),
+        ("half_lives_hours = 3", "four numbers of hours"),
         ("holdout_share", "after a key"),
     ],
 )

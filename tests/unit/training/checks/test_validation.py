@@ -169,3 +169,25 @@ def test_events_later_than_now_are_counted(tmp_path: Path) -> None:
     assert "note: 1 events are later than now, the last at 2999-01-01 00:00" in run(folder).stdout
     assert json.loads(run(folder, "--json").stdout)["later_than_now"] == 1
     assert "later than now" not in run(write_dataset(tmp_path / "past")).stdout
+
+
+def test_events_outside_their_sale_are_remarked_if_they_are_most(tmp_path: Path) -> None:
+    early = event(event_id="e1", at="2024-12-31T00:00:00Z")
+    late = event(event_id="e2", at="2025-02-01T00:00:00Z")
+    inside = event(event_id="e3", at="2025-01-02T00:00:00Z")
+    sales = [sale(opens_at="2025-01-01T00:00:00Z", closes_at="2025-01-31T00:00:00Z")]
+    most = write_dataset(tmp_path / "most", sales=sales, events=[early, late, inside])
+    half = write_dataset(tmp_path / "half", sales=sales, events=[early, inside])
+
+    assert "note: 2 of 3 events are before the opening or after the close" in run(most).stdout
+    assert json.loads(run(half, "--json").stdout)["remarks"] == []
+
+
+def test_one_id_of_most_events_is_remarked(tmp_path: Path) -> None:
+    events = [event(type=kind) for kind in ("view", "cart", "click")]
+
+    result = run(write_dataset(tmp_path, events=events))
+
+    assert "note: 2 of 3 events have the `event_id` of another one of their customer" in (
+        result.stdout
+    )

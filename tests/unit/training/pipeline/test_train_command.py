@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from models.domain.event import from_us
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
-from tests.datasets import EVENT, SALE, event, write_dataset
+from tests.datasets import EVENT, SALE, event, sale, write_dataset
 from tests.logs import DAY
 from tests.worlds import END_US
 from training.__main__ import app
@@ -253,6 +253,22 @@ def no_price(data: Path, root: Path) -> Result:
     return train(stripped(data, root / "data", impressions=True), root, "--objective", "value")
 
 
+def hardly_a_price(data: Path, root: Path) -> Result:
+    few = stripped(data, root / "data", impressions=True)
+    sales = pl.read_parquet(few / "sales.parquet")
+    priced = pl.when(pl.int_range(pl.len()) < 2).then(10.0).alias("price")
+    sales.with_columns(priced).write_parquet(few / "sales.parquet")
+    return train(few, root, "--objective", "value")
+
+
+def one_sale(data: Path, root: Path) -> Result:
+    del data
+    times = [f"2025-01-{2 + n // 4:02}T{6 * (n % 4):02}:00:00Z" for n in range(80)]
+    events = [event(event_id=str(n), at=at) for n, at in enumerate(times)]
+    bought = [{**one, "event_id": f"b{one['event_id']}", "type": "purchase"} for one in events]
+    return train(write_dataset(root / "one", sales=[sale()], events=[*events, *bought]), root)
+
+
 def no_events(data: Path, root: Path) -> Result:
     del data
     (write_dataset(root / "none") / "events.csv").write_text(",".join(EVENT))
@@ -278,7 +294,9 @@ def one_label(data: Path, root: Path) -> Result:
         (before_everything, "before 2001-01-01.* 0 events were received; choose a later end"),
         (few_purchases, "purchases, .* are needed: give more data"),
         (no_purchase, "no event is a purchase or a click, and nothing else is learned"),
-        (no_price, "no sale has a price: send `price` of sales, or choose `purchase`"),
+        (no_price, r"0 of \d+ sales have a price, fewer than half: send `price` of sales"),
+        (hardly_a_price, r"2 of \d+ sales have a price, fewer than half: send `price` of sales"),
+        (one_sale, r"nothing to rank: each of \d+ lists shown, or visits .* has one sale"),
         (no_events, "no_events"),
         (no_sales, "no_sales"),
         (one_label, "label"),
@@ -291,6 +309,15 @@ def test_train_stops_with_status_1_and_says_why(
 
     assert message.count("error: ") == 1
     assert re.search(reason, message), message
+
+
+def test_fewer_than_four_half_lives_are_refused_by_name(tiny_world: Path, tmp_path: Path) -> None:
+    """With three numbers the next option is taken for the fourth."""
+    result = run("train", "--half-lives", 1, 2, 3, "--out", tmp_path, "--data", tiny_world)
+
+    assert result.exit_code == 2
+    message = re.sub(r"[\s│]+", " ", result.stderr)
+    assert "four numbers of hours, such as 1 6 48 336, got 1 2 3 --out" in message
 
 
 @pytest.mark.parametrize("command", ["train", "nightly"])

@@ -1,0 +1,24 @@
+"""Remarks on a dataset: what is wrong with most of its events."""
+
+from models.dataset import Dataset, FaultCode
+
+
+def remarks_on(dataset: Dataset) -> list[str]:
+    """Return what more than half of the events share, and what to do about it."""
+    counts, n_events = dataset.faults.counts(), len(dataset.events)
+    repeated = counts.get(FaultCode.CONFLICTING_EVENT, 0)
+    outside = sum(counts.get(code, 0) for code in (FaultCode.BEFORE_OPENING, FaultCode.AFTER_CLOSE))
+    found: list[str] = []
+    if repeated > n_events:
+        found.append(
+            f"{repeated:,} of {repeated + n_events:,} events have the `event_id` of another one"
+            " of their customer, and are left out: give each event an id of its own, such as the"
+            " number of its row, which `import table` takes where the mapping has no `event_id`"
+        )
+    if outside > n_events / 2:
+        found.append(
+            f"{outside:,} of {n_events:,} events are before the opening or after the close of"
+            " their sale: `train` ranks open sales, so that it learns next to nothing from them:"
+            " check `opens_at` and `closes_at`, and the time zone of both files"
+        )
+    return found
