@@ -232,7 +232,14 @@ class RankerTraining:
             schema=self.schema,
             seed=self.seed,
         )
-        return fit_offset(rows, effect, schema=self.schema, seed=self.seed, part=part)
+        return fit_offset(
+            rows,
+            effect,
+            schema=self.schema,
+            seed=self.seed,
+            part=part,
+            of_few=self._are_few(outcomes),
+        )
 
     def _buying_offset(
         self, rows: TrainingRows, opening: LinearOffset, ridge: float

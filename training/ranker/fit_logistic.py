@@ -23,6 +23,23 @@ _TOLERANCE: Final = 1e-6  # of weights: far below their own errors
 _LONGEST_STEP: Final = 2.0  # in log-odds: few successes make full steps overshoot
 
 
+@dataclass(frozen=True, slots=True)
+class MultiplePrior:
+    """Normal prior of the multiple of another regression.
+
+    Attributes:
+        mean: Its mean.
+        precision: One over its variance, positive.
+    """
+
+    mean: float
+    precision: float
+
+
+ANY_MULTIPLE: Final = MultiplePrior(0.0, 1.0)  # of log-odds that were fitted to such examples
+"""Hardly anything is known of the multiple."""
+
+
 def fit_logistic(
     rows: TrainingRows,
     *,
@@ -50,7 +67,7 @@ def fit_logistic(
     chosen, weights = _sample(rows, np.random.default_rng(seed), max_rows=max_rows)
     matrix = rows.matrix[chosen]
     known = np.ones(len(rows.labels)) if p_examined is None else p_examined
-    scale = _scale(matrix)
+    scale = fit_scale(matrix)
     design, kept = _design(matrix, scale, excluded_features=excluded_features)
     examples = _Examples(design, rows.labels[chosen], weights, known[chosen])
     n_features = len(scale.centres)
@@ -66,9 +83,11 @@ def fit_shrunk_towards(
     rows: TrainingRows,
     first: LogisticRanker,
     *,
-    ridge: float,
+    ridge: float | NDArray[np.float64],
     seed: int,
+    p_examined: NDArray[np.float64] | None = None,
     excluded_features: Sequence[int] = (),
+    multiple: MultiplePrior = ANY_MULTIPLE,
 ) -> LogisticRanker:
     """Fit P(success) from few examples, shrunk towards a multiple of another regression.
 
@@ -78,9 +97,11 @@ def fit_shrunk_towards(
     Args:
         rows: Examples, both labels among them.
         first: The other regression, over the same features.
-        ridge: Precision of the prior that a deviation is 0, positive.
+        ridge: Precision of the prior that a deviation is 0, positive; of all, or one a feature.
         seed: Draws a sample, as for `fit_logistic`.
+        p_examined: As for `fit_logistic`.
         excluded_features: Features whose weight is 0 in both regressions.
+        multiple: Prior of the multiple.
     """
     chosen, weights = _sample(rows, np.random.default_rng(seed), max_rows=MAX_ROWS)
     design, kept = _design(rows.matrix[chosen], first.scale, excluded_features=excluded_features)
@@ -91,13 +112,14 @@ def fit_shrunk_towards(
         design=np.concatenate([(leaning - centre)[:, None], design], axis=1),
         labels=rows.labels[chosen],
         weights=weights,
-        p_examined=np.ones(len(leaning)),
+        p_examined=np.ones(len(leaning)) if p_examined is None else p_examined[chosen],
     )
-    penalty = np.concatenate([[1.0], np.full(design.shape[1] - 1, ridge), [_TOLERANCE]])
-    multiple, *own = _maximised(examples, penalty)
-    found = multiple * shared
+    ridges = np.tile(np.broadcast_to(ridge, len(first.weights)), 2)[kept[:-1]]
+    penalty = np.concatenate([[multiple.precision], ridges, [_TOLERANCE]])
+    found_multiple, *own = _maximised(examples, penalty, first_mean=multiple.mean)
+    found = found_multiple * shared
     found[kept] += own
-    found[-1] -= multiple * centre
+    found[-1] -= found_multiple * centre
     return _regression(first.scale, found)
 
 
@@ -111,7 +133,8 @@ class _Examples:
     p_examined: NDArray[np.float64]
 
 
-def _scale(matrix: NDArray[np.float32]) -> Scale:
+def fit_scale(matrix: NDArray[np.float32]) -> Scale:
+    """Fit centres and scales of features, shape ``(n, n_features)``; see `_moments`."""
     # A column at a time: temporary arrays of the whole matrix would take most of the time.
     columns = [_moments(column[~np.isnan(column)]) for column in np.ascontiguousarray(matrix.T)]
     logarithmic, centres, scales = np.array(columns).reshape(-1, 3).T.copy()
@@ -164,8 +187,12 @@ def _regression(scale: Scale, found: NDArray[np.float64]) -> LogisticRanker:
     )
 
 
-def _maximised(examples: _Examples, ridge: NDArray[np.float64]) -> NDArray[np.float64]:
+def _maximised(
+    examples: _Examples, ridge: NDArray[np.float64], *, first_mean: float = 0.0
+) -> NDArray[np.float64]:
     """Maximise the log likelihood minus half the sum of squared weights times their ridges.
+
+    The first weight is taken from its mean.
 
     Expectation-maximisation: each Newton step (IRLS) holds the examination posterior of the last
     point fixed; its gradient is that of the likelihood itself.
@@ -174,16 +201,18 @@ def _maximised(examples: _Examples, ridge: NDArray[np.float64]) -> NDArray[np.fl
     share = np.clip(np.average(labels, weights=weights), _TOLERANCE, 1 - _TOLERANCE)
     start = np.zeros(design.shape[1])
     start[-1] = np.log(share / (1 - share))
+    means = np.zeros(design.shape[1])
+    means[0] = first_mean
 
     def loss(found: NDArray[np.float64]) -> float:
         likelihood = log_likelihood(design @ found, p_examined=examples.p_examined, labels=labels)
-        return float(ridge @ np.square(found) / 2 - weights @ likelihood)
+        return float(ridge @ np.square(found - means) / 2 - weights @ likelihood)
 
     def step(found: NDArray[np.float64]) -> NDArray[np.float64]:
         fitted = sigmoid(design @ found)
         posterior = examination_posterior(fitted, p_examined=examples.p_examined, labels=labels)
         expected = weights * posterior
-        gradient = design.T @ (expected * (fitted - labels)) + ridge * found
+        gradient = design.T @ (expected * (fitted - labels)) + ridge * (found - means)
         scaled = design * np.sqrt(expected * fitted * (1 - fitted))[:, None]
         curvature = scaled.T @ scaled
         return np.asarray(np.linalg.solve(curvature + np.diag(ridge), gradient), dtype=np.float64)

@@ -12,8 +12,9 @@ from models.features.schema import FeatureSchema
 from models.ranker.linear_offset import LinearOffset, p_examined
 from models.ranker.logistic import LogisticRanker, Scale
 from models.ranker.ranker import POSITION
-from training.ranker.fit_logistic import fit_logistic, fit_shrunk_towards
+from training.ranker.fit_logistic import MultiplePrior, fit_logistic, fit_shrunk_towards
 from training.ranker.position_bias import MAX_POSITION, ShownExamples, position_effect
+from training.ranker.simple_scorer import simple_scorer
 from training.ranker.training_rows import TrainingRows
 
 _RIDGE: Final = 30.0  # precision of a weight's prior: a standard deviation of 0.2; chosen
@@ -30,6 +31,11 @@ _CLOSE: Final = 0.005  # change of an effect, a tenth of its error with 1,000 su
 # As the smallest of `BUYING_RIDGES`. Pages of Expedia with 151 bookings had a later log loss of
 # 0.1302 with it, 0.1333 with 30, and 0.1302 by the rank alone (2026-11-30).
 _RANK_RIDGE: Final = 300.0
+# Of deviations from the simple scorer, and of its multiple: 0.1 to 0.3 is what shops fitted. Over
+# shops of 30 to 150 purchases and cut real sets the mean reciprocal rank was the highest of 0 to
+# 0.5 and of 100 and 300 (2026-11-30, docs/evaluation.md).
+_FEW_RIDGE: Final = 100.0
+_FEW_MULTIPLE: Final = MultiplePrior(mean=0.2, precision=100.0)
 
 
 def fit_offset(
@@ -39,6 +45,7 @@ def fit_offset(
     schema: FeatureSchema,
     seed: int,
     part: str | None = None,
+    of_few: bool = False,
 ) -> LinearOffset:
     """Fit a logistic regression of P(success | examined), given the position effect.
 
@@ -48,8 +55,21 @@ def fit_offset(
         schema: Names of the columns.
         seed: Draws a sample of the examples.
         part: The only feature that the regression reads; None for all but those of the context.
+        of_few: Whether outcomes are few: then it is shrunk towards a multiple of
+            `training.ranker.simple_scorer.simple_scorer`, in place of no weights.
     """
     column = schema.names.index(POSITION)
+    if of_few and part is None:
+        regression = fit_shrunk_towards(
+            rows,
+            simple_scorer(rows, schema=schema),
+            ridge=np.maximum(_ridges(schema), _FEW_RIDGE),
+            seed=seed,
+            p_examined=p_examined(rows.matrix[:, column], effect),
+            excluded_features=_context_features(schema),
+            multiple=_FEW_MULTIPLE,
+        )
+        return LinearOffset(regression, column, effect)
     regression = fit_logistic(
         rows,
         seed=seed,

@@ -377,3 +377,17 @@ def test_cold_start_refuses_data_without_pictures(tmp_path: Path) -> None:
     result = run("cold-start", "--data", data, "--until", "2026-01-01", "--cache", tmp_path)
 
     assert "no pictures are seen" in refusal(result)
+
+
+def test_lists_without_an_impression_are_the_reason_why_none_can_be_judged(
+    tiny_bundle: tuple[Path, Path], picture_cache: Path, tmp_path: Path
+) -> None:
+    bundle, data = tiny_bundle
+    without = stripped(data, tmp_path / "data", impressions=False)
+
+    result = evaluate((bundle, without), picture_cache, "--protocol", "shown", "--json")
+
+    assert figures_of(result) == {}
+    assert "no impression is on record, so that no list is known: use `--protocol open`" in (
+        result.stderr
+    )

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from models.ranker.logistic import LogisticRanker, Scale
-from training.ranker.fit_logistic import MAX_ROWS, fit_logistic, fit_shrunk_towards
+from training.ranker.fit_logistic import (
+    MAX_ROWS,
+    MultiplePrior,
+    fit_logistic,
+    fit_shrunk_towards,
+)
 from training.ranker.training_rows import TrainingRows
 
 NAN = float("nan")
@@ -54,6 +59,16 @@ def test_few_examples_leave_hardly_more_than_a_multiple_of_the_other(
     assert multiples == pytest.approx(multiples[0], abs=0.01)
     assert 0.2 < multiples[0] < 0.8
     assert np.abs(leaning.weights[2:]).max() < 0.001 < np.abs(free.weights[2:]).max()
+
+
+def test_a_prior_says_what_multiple_few_examples_leave(rng: np.random.Generator) -> None:
+    prior = MultiplePrior(mean=0.7, precision=1e9)
+
+    weights = fit_shrunk_towards(
+        opened(rng, 200, own=0.0), OPENING, ridge=1e9, seed=0, multiple=prior
+    ).weights
+
+    assert weights.tolist() == pytest.approx([0.84, -0.56, 0.0, 0.0], abs=1e-4)
 
 
 def test_many_examples_find_what_the_other_does_not_know(rng: np.random.Generator) -> None:

@@ -148,6 +148,26 @@ def test_few_purchases_are_left_to_the_line(
     assert (fitted.ranker.n_trees > 1) == has_trees
 
 
+def test_few_purchases_teach_little_beside_what_was_bought_and_touched(
+    rng: np.random.Generator,
+) -> None:
+    """Seventy columns of noise, forty outcomes: the order stays that of the simple scorer."""
+    n = 1_000
+    matrix = rng.normal(size=(n, len(SCHEMA.names))).astype(np.float32)
+    matrix[:, POSITION] = 1
+    touched = rng.random(n) < 0.1
+    recency = SCHEMA.names.index("same_sale_recency")
+    matrix[:, recency] = np.where(touched, matrix[:, recency], np.nan)
+    bought = rng.random(n) < np.where(touched, 0.25, 0.02)
+    training = RankerTraining(slates_of(bought), matrix, SCHEMA, config=CONFIG, seed=0)
+    assert 20 < bought.sum() < 80
+
+    ranker = fit_ranker(training).ranker
+
+    found = auc(ranker.log_odds(matrix), touched.astype(np.float64), weights=np.ones(n))
+    assert found > 0.95
+
+
 def test_purchases_of_repeated_lists_count_once(rng: np.random.Generator) -> None:
     """199 purchases, a tenth of them repeated, are as few as 199."""
     matrix = rng.normal(size=(2_000, len(SCHEMA.names))).astype(np.float32)
