@@ -113,7 +113,10 @@ def _gaps(card: ModelCard) -> dict[str, Figure]:
 def _verdict(card: ModelCard) -> Conclusion:
     gaps = _gaps(card)
     if not gaps:
-        return Conclusion(Mark("cannot tell", Tone.OPEN), f"No held-out list has {outcomes(card)}.")
+        reason = f"No held-out list has {outcomes(card)}."
+        if card.held_out.n_customers == 1:
+            reason = "All held-out lists are of one customer, which says nothing of others."
+        return Conclusion(Mark("cannot tell", Tone.OPEN), reason)
     name, gap = next(iter(gaps.items()))
     own = card.figures[META][_MRR].value
     text = (

@@ -142,14 +142,15 @@ def differences(
 
     Returns:
         Mean of candidate less reference with its 95% interval over customers, by measure;
-        those that the order has no value of, or that no slate could be judged by, are left out.
+        those that the order has no value of, or that fewer than two customers could be judged by,
+        are left out.
     """
     found = {
         name: mean_interval(
             measured.values[META] - reference[name].values[order], measured.customers, seed=seed
         )
         for name, measured in candidate.items()
-        if order in reference[name].values
+        if order in reference[name].values and np.ptp(measured.customers)
     }
     return {name: interval for name, interval in found.items() if interval.n}
 

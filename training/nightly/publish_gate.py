@@ -50,7 +50,7 @@ def decide(differences: Mapping[str, Interval], *, reference: str) -> Decision:
         reference: Name of what it was compared with.
     """
     if not differences:
-        reason = "nothing was bought after the training data: not judged"
+        reason = "nothing was bought after the training data, or by one customer alone: not judged"
         return Decision(GateVerdict.REFUSE, (reason,))
     worse = tuple(
         f"{name} is {-found.value:.4g} below {reference} on {found.n} slates "

@@ -107,14 +107,18 @@ class HeldOutSlates:
         *,
         within: NDArray[np.bool_] | None = None,
     ) -> Intervals:
-        """Average columns with intervals over customers, of the slates of a mask."""
+        """Average columns with intervals over customers, of the slates of a mask.
+
+        Columns of one customer alone are left out: they say nothing of how customers differ.
+        """
         table = np.stack(list(columns.values()), axis=1)
         if within is not None:
             table = np.where(within[:, None], table, np.nan)
         found: Intervals = {}
-        resampled = resample(table, self.slates.customers, seed=self.seed).intervals()
-        for (name, metric), interval in zip(columns, resampled, strict=True):
-            if interval.n:
+        resampled = resample(table, self.slates.customers, seed=self.seed)
+        each = zip(columns, resampled.intervals(), resampled.n_customers > 1, strict=True)
+        for (name, metric), interval, is_of_several in each:
+            if is_of_several:
                 found.setdefault(name, {})[metric] = interval
         return found
 

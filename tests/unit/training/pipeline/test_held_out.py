@@ -61,6 +61,16 @@ def test_orders_are_measured_by_the_rank_of_what_was_bought() -> None:
     assert (interval.value, interval.low, interval.high, interval.n) == (0.5, 0.5, 0.5, 4)
 
 
+def test_lists_of_one_customer_alone_have_no_figures() -> None:
+    """Their resamples all agree: the interval would be a point."""
+    slates = held_out(4, prices=np.array([2.0, 3.0, 1.0]))
+    of_one = np.arange(4) == 2
+    found = slates.measure({"meta": slates.ranker.log_odds(slates.matrix)})
+
+    assert slates.intervals(found, within=of_one) == {}
+    assert slates.intervals(found, within=~of_one)["meta"]["mrr"].n == 3
+
+
 def test_only_lists_with_a_purchase_are_ranked_and_few_are_spread_over_all() -> None:
     without = held_out(3, prices=np.zeros(3), bought=None)
     slates = held_out(9, prices=np.zeros(3))
