@@ -49,7 +49,7 @@ from training.recommenders.interactions import Interactions
 from training.recommenders.left_out import without_data
 from training.scenes.topics import fit_topics
 
-# Chosen: sales without a price stand below all others, whatever they are worth.
+# Chosen: sales without a price stand below all others.
 _MIN_PRICED_SHARE: Final = 0.5
 
 
