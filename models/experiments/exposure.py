@@ -49,6 +49,11 @@ def read_exposures(directory: Path, columns: Iterable[str] | None = None) -> pl.
         return scan.select(wanted).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as exc:
         reason = str(exc).splitlines()[0]
+        if not path.exists():
+            reason = (
+                "there is none, and events alone do not say with what propensities answers were "
+                "made; `python -m training evaluate` judges a bundle by them"
+            )
         msg = f"{path} is no readable file of exposures; write it with export-events: {reason}"
         raise ExposureError(msg) from exc
 
