@@ -24,12 +24,14 @@ from models.pictures.topics import Topics
 from models.query.query import Context, Query
 from models.ranker.linear_offset import LinearOffset
 from models.ranker.logistic import LogisticRanker, Scale
+from models.ranker.position_effect import PositionEffect
 from models.ranker.ranker import Calibration, LightGbmRanker
 from models.recommenders.content_profile import ContentProfile
 from models.recommenders.image_similarity import ImageSimilarity
 from models.recommenders.popularity import Popularity
 from models.scoring.scorer import Scorer
 from training.configuration import TreeConfig
+from training.ranker.fit_offset import position_columns
 from training.ranker.fit_trees import fit_trees
 from training.ranker.training_rows import TrainingRows
 
@@ -186,9 +188,9 @@ class Unexplained:
         return np.ones(len(matrix))
 
     @property
-    def position_effect(self) -> NDArray[np.float64]:
+    def position_effect(self) -> PositionEffect:
         """Return 1: every position is examined."""
-        return np.ones(1)
+        return PositionEffect.none()
 
     def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return nothing for every feature, and the log-odds."""
@@ -220,11 +222,11 @@ def ranker(schema: FeatureSchema, *, seed: int) -> LightGbmRanker:
 def offset(schema: FeatureSchema, *, seed: int) -> LinearOffset:
     """A straight line of random weights, and positions each half as good as the last."""
     rng, n_features = np.random.default_rng(seed), len(schema.names)
-    column = schema.names.index("position")
+    columns = position_columns(schema)
     weights = rng.normal(0.0, 0.1, size=n_features)
-    weights[column] = 0.0
+    weights[list(columns)] = 0.0
     line = replace(flat_offset(n_features).regression, weights=weights)
-    return LinearOffset(line, column, 0.5 ** np.arange(4.0))
+    return LinearOffset(line, columns, PositionEffect.of_all(0.5 ** np.arange(4.0)))
 
 
 def flat_offset(n_features: int) -> LinearOffset:
@@ -236,8 +238,8 @@ def flat_offset(n_features: int) -> LinearOffset:
             unknown_weights=np.zeros(n_features),
             intercept=0.0,
         ),
-        column=0,
-        position_effect=np.ones(1),
+        columns=(0, 0),
+        position_effect=PositionEffect.none(),
     )
 
 

@@ -16,11 +16,13 @@ from models.scoring.bundle import Bundle, Manifest, read_bundle, write_bundle
 from models.scoring.golden_rows import GoldenRows
 from models.scoring.scorer import (
     DRIFT_BASELINE_FILE,
+    EXPLANATION_FILE,
     GOLDEN_FILE,
     LOGISTIC_FILE,
     Scorer,
     recommender_file,
 )
+from training.ranker.fit_offset import position_columns
 
 
 def recalibrated(bundle: Path, root: Path, *, shift: float) -> Path:
@@ -57,14 +59,14 @@ def lacking(bundle: Path, root: Path, *, recommender: str) -> Path:
     }
     logistic = LogisticRanker.from_arrays(Arrays(line), n_features=len(columns))
     step = ranker.opening if isinstance(ranker, TwoStageRanker) else ranker
-    position = schema.names.index(scorer.schema.names[step.offset.column])
-    offset = replace(step.offset, regression=logistic, column=position)
+    offset = replace(step.offset, regression=logistic, columns=position_columns(schema))
     trees = LightGbmRanker(_noise(schema.names), ranker.calibration, offset)
     manifest = original.manifest.model_copy(
         update={"recommenders": [one.name for one in kept], "schema_hash": schema.hash}
     )
     other = replace(scorer, schema=schema, ranker=trees, logistic=logistic)
-    gone = {BUYING_FILE, BUYING_OFFSET_FILE, DRIFT_BASELINE_FILE, recommender_file(recommender)}
+    gone = {BUYING_FILE, BUYING_OFFSET_FILE, DRIFT_BASELINE_FILE, EXPLANATION_FILE}
+    gone.add(recommender_file(recommender))
     files = {name: content for name, content in original.files.items() if name not in gone}
     return _written(root, manifest, scorer=other, files=files)
 

@@ -21,6 +21,20 @@ CURVES: Final = {
 }
 """P(examined) by position."""
 
+DEVICE_SHARES: Final = (0.6, 0.3, 0.1)
+DEVICE_CURVES: Final = {
+    # Two sales fit on the first screen of a phone, and four to eight on that of others.
+    "differ": np.array(
+        [
+            np.select([_PLACES <= 2, _PLACES <= 4], [1.0, 0.6], 0.3) * 0.95 ** (_PLACES - 1),
+            np.where(_PLACES <= 8, 1.0, 0.6) * 0.97 ** (_PLACES - 1),
+            CURVES["by screen"],
+        ]
+    ),
+    "alike": np.array([CURVES["root"]] * 3),
+}
+"""P(examined) by device and position, shape ``(n_devices, n_positions)``."""
+
 
 @dataclass(frozen=True)
 class OwnLog:
@@ -28,6 +42,7 @@ class OwnLog:
 
     Attributes:
         positions: From 1.
+        devices: Code of the device of each list, 0 if there is one curve.
         sale_days: Code of sale and day.
         features: What a model may know: parts of the relevance, and columns that say nothing,
             shape ``(n, n_features)``.
@@ -36,6 +51,7 @@ class OwnLog:
     """
 
     positions: NDArray[np.int64]
+    devices: NDArray[np.int64]
     sale_days: NDArray[np.int64]
     features: NDArray[np.float64]
     chances: NDArray[np.float64]
@@ -45,7 +61,10 @@ class OwnLog:
 def own_log(
     rng: np.random.Generator, curve: NDArray[np.float64], *, n_visits: int, rate: float
 ) -> OwnLog:
-    """Draw a log in which a share ``rate`` of what is shown is bought."""
+    """Draw a log in which a share ``rate`` of what is shown is bought.
+
+    ``curve`` is P(examined) by position, or by device and position; see `DEVICE_CURVES`.
+    """
     n_sales = N_NEW_SALES * (N_DAYS + DAYS_OPEN)
     opens = np.repeat(np.arange(N_DAYS + DAYS_OPEN), N_NEW_SALES) - DAYS_OPEN
     content, appeal = rng.normal(size=(n_sales, N_TASTES)), rng.normal(0, 0.4, n_sales)
@@ -70,12 +89,17 @@ def own_log(
         shown.append(np.take_along_axis(parts, order[:, :, None], axis=1).reshape(-1, N_TASTES + 2))
         codes.append((day * n_sales + on_sale[order]).ravel())
     parts = np.concatenate(shown)
-    places = np.tile(np.arange(N_POSITIONS), len(parts) // N_POSITIONS)
-    examined = curve[places]
+    n_lists = len(parts) // N_POSITIONS
+    places, devices = np.tile(np.arange(N_POSITIONS), n_lists), np.zeros(len(parts), np.int64)
+    if curve.ndim > 1:
+        drawn = rng.choice(len(curve), size=n_lists, p=DEVICE_SHARES)
+        devices = np.repeat(drawn, N_POSITIONS)
+    examined = np.atleast_2d(curve)[devices, places]
     chances = _chances(parts.sum(axis=1), examined, rate=rate)
     noise = rng.normal(size=(len(parts), N_IRRELEVANT))
     return OwnLog(
         positions=places + 1,
+        devices=devices,
         sale_days=np.unique(np.concatenate(codes), return_inverse=True)[1].astype(np.int64),
         features=np.hstack([parts, noise]),
         chances=chances,

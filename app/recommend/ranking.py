@@ -251,7 +251,8 @@ def _with_model(
     items = _items(query, slate, probabilities)
     cost = None
     if slate.is_explored:
-        cost = slate.cost(scores.probabilities, scorer.p_examined(len(slate.picks)))
+        examined = scorer.p_examined(len(slate.picks), asked.request.device)
+        cost = slate.cost(scores.probabilities, examined)
     return Ranking(items, scores.feature_hash, asked.cause, cost)
 
 

@@ -1,6 +1,7 @@
 """Context features: time of the request, and position of the sale."""
 
 import math
+from hashlib import blake2b
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,13 @@ from models.query.query import Batch
 
 _YEAR_DAYS: Final = 365.25
 _HOURS: Final = 24.0
+_CODE_BYTES: Final = 3  # as many as a float32 holds exactly
+
+POSITION: Final = "position"
+"""Name of the position feature: the rank at which a sale was shown, from 1."""
+
+POSITION_DEVICE: Final = "position_device"
+"""Name of the feature that says on which device it was shown, see `device_code`."""
 
 
 def _values(batch: Batch) -> NDArray[np.float64]:
@@ -40,21 +48,39 @@ CONTEXT: Final = FeatureGroup(
 )
 
 
+def device_code(device: str | None) -> float:
+    """Return a number in ``[0, 1)`` that names a device, NaN for an unknown one.
+
+    It needs no list of devices, which training and service would have to share. The first 3
+    bytes of BLAKE2b of the name, over ``2**24``: a float32 holds them exactly.
+    """
+    if device is None:
+        return math.nan
+    digest = blake2b(device.encode(), digest_size=_CODE_BYTES).digest()
+    return int.from_bytes(digest, "big") / 256**_CODE_BYTES
+
+
 def _positions(batch: Batch) -> NDArray[np.float64]:
+    devices = np.array([device_code(one.context.device) for one in batch.queries])
     if all(one.positions is None for one in batch.queries):
-        return np.ones((len(batch), 1, 1))
+        return np.stack([np.ones(len(batch)), devices], axis=1)[:, None]
     first = np.ones(batch.rows.shape[1])
     shown = [first if one.positions is None else one.positions for one in batch.queries]
-    positions = np.array(shown, dtype=np.float64)[..., None]  # shape (n_queries, n_sales, 1)
-    return np.where(positions > 0, positions, np.nan)
+    positions = np.array(shown, dtype=np.float64)  # shape (n_queries, n_sales)
+    values = np.empty((*positions.shape, 2))
+    values[..., 0] = np.where(positions > 0, positions, np.nan)
+    values[..., 1] = devices[:, None]
+    return values
 
 
 POSITION_GROUP: Final = FeatureGroup(
     scope=Scope.CONTEXT,
     features={
-        "position": "Position in the shown list, to correct for the position effect; 1 when "
+        POSITION: "Position in the shown list, to correct for the position effect; 1 when "
         "serving, unknown where it is not on record",
+        POSITION_DEVICE: "Number of the device that it was shown on, as devices may have position "
+        "effects of their own; nothing else reads it",
     },
     values=_positions,
-    decreasing=frozenset({"position"}),
+    decreasing=frozenset({POSITION}),
 )

@@ -46,8 +46,9 @@ class Explanation:
         sale_id: The sale.
         probability: Of this outcome, as in the answer; see `models.scoring.probability`.
         log_odds: Its log-odds.
-        base: Log-odds of the average training example.
-        features: Contribution of each feature by name, in column order.
+        base: Mean log-odds of the sales that were shown in training, at position 1.
+        features: Contribution of each feature by name, relative to the usual one, in column
+            order.
         groups: Contribution of each recommender and each other group of features, the largest
             first. Groups are ``customer``, ``sale``, ``context``, ``position``, ``list``,
             ``same_sale`` and the names of recommenders.
@@ -120,6 +121,18 @@ def explain(
             )
         )
     return tuple(explained)
+
+
+def relative_to(
+    usual: NDArray[np.float64], contributions: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return contributions less the usual ones, which become part of the base.
+
+    Args:
+        usual: Mean contribution of each feature over what was shown, shape ``(n_features,)``.
+        contributions: The base in the last column, shape ``(n_sales, n_features + 1)``.
+    """
+    return contributions + np.append(-usual, usual.sum())
 
 
 def value_orders(values: NDArray[np.float64], amount: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 from models.ranker.logistic import LogisticRanker
+from models.ranker.position_effect import PositionEffect
 
 # Bounds the float64 copy of a training matrix to 16,384 rows at a time; chosen, not measured.
 _ROWS_AT_ONCE: Final = 16_384
@@ -26,15 +27,13 @@ class LinearOffset:
 
     Attributes:
         regression: A logistic regression without a weight for the position.
-        column: Index of the position among the features.
-        position_effect: P(examined) at position 1, 2, …, relative to position 1: starts at 1,
-            does not rise, positive, shape ``(n,)`` with ``n >= 1``. Positions beyond ``n`` have
-            the last value.
+        columns: Indices of the position and of its device among the features.
+        position_effect: P(examined) by both.
     """
 
     regression: LogisticRanker
-    column: int
-    position_effect: NDArray[np.float64]
+    columns: tuple[int, int]
+    position_effect: PositionEffect
 
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return log-odds at position 1 of features ``(n, n_features)``, shape ``(n,)``.
@@ -55,12 +54,14 @@ class LinearOffset:
 
     def p_examined(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(examined) at each row's position, relative to position 1, shape ``(n,)``."""
-        return p_examined(matrix[:, self.column], self.position_effect)
+        position, device = self.columns
+        return self.position_effect.p_examined(matrix[:, position], matrix[:, device])
 
     def to_bytes(self) -> bytes:
         """Serialise as arrays; see `from_bytes`."""
-        own = {"column": np.array([self.column]), "examined": self.position_effect}
-        return Arrays({**self.regression.to_arrays(), **own}).to_bytes()
+        columns = {"columns": np.array(self.columns)}
+        effect = self.position_effect.to_arrays()
+        return Arrays({**self.regression.to_arrays(), **columns, **effect}).to_bytes()
 
     @classmethod
     def from_bytes(cls, content: bytes, *, n_features: int) -> Self:
@@ -71,28 +72,12 @@ class LinearOffset:
         """
         arrays = Arrays.from_bytes(content)
         regression = LogisticRanker.from_arrays(arrays, n_features=n_features)
-        column, effect = arrays.integers("column"), arrays.floats("examined")
-        if column.shape != (1,) or not 0 <= column[0] < n_features:
-            msg = f"not an offset over {n_features} features: column {column.tolist()}"
+        columns = arrays.integers("columns")
+        if columns.shape != (2,) or not np.all((columns >= 0) & (columns < n_features)):
+            msg = f"not an offset over {n_features} features: columns {columns.tolist()}"
             raise ValueError(msg)
-        if effect.ndim != 1 or not len(effect) or not np.all((effect > 0) & (effect <= 1)):
-            msg = f"examination probabilities must be in (0, 1], got {effect.tolist()}"
-            raise ValueError(msg)
-        return cls(regression, int(column[0]), effect)
-
-
-def p_examined(
-    positions: NDArray[np.floating] | NDArray[np.integer], effect: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return P(examined) at positions, relative to position 1, shape ``(n,)``.
-
-    Args:
-        positions: From 1; an unknown one, 0 or NaN, counts as the first, shape ``(n,)``.
-        effect: See `LinearOffset.position_effect`.
-    """
-    # ``fmax`` ignores NaN.
-    places = np.minimum(np.fmax(positions, 1), len(effect))
-    return effect[places.astype(np.intp) - 1]
+        position, device = columns.tolist()
+        return cls(regression, (position, device), PositionEffect.from_arrays(arrays))
 
 
 def offset_log_odds(

@@ -9,18 +9,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Protocol, Self
+from typing import Protocol, Self
 
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.context import POSITION
 from models.kernel.library import kernel
 from models.ranker.forest import CompiledForest, Forest, read_trees
 from models.ranker.linear_offset import LinearOffset
-
-POSITION: Final = "position"
-"""Name of the position feature: the rank at which a sale was shown, from 1."""
+from models.ranker.position_effect import PositionEffect
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ class Ranker(Protocol):
         ...
 
     @property
-    def position_effect(self) -> NDArray[np.float64]:
-        """P(examined) by position; see `LinearOffset.position_effect`."""
+    def position_effect(self) -> PositionEffect:
+        """P(examined) by position and device."""
         ...
 
     def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -141,8 +140,8 @@ class LightGbmRanker:
         return self.p_examined(matrix) * self.calibration.apply(self.log_odds(matrix))
 
     @property
-    def position_effect(self) -> NDArray[np.float64]:
-        """P(examined) by position; see `Ranker`."""
+    def position_effect(self) -> PositionEffect:
+        """P(examined) by position and device; see `Ranker`."""
         return self.offset.position_effect
 
     def p_examined(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:

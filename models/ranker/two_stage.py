@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.ranker.forest import Forest
 from models.ranker.linear_offset import LinearOffset, offset_log_odds
+from models.ranker.position_effect import PositionEffect
 from models.ranker.ranker import (
     Calibration,
     LightGbmRanker,
@@ -75,8 +76,8 @@ class TwoStageRanker:
         return self.p_examined(matrix) * self.calibration.apply(self.log_odds(matrix))
 
     @property
-    def position_effect(self) -> NDArray[np.float64]:
-        """P(examined) by position; see `models.ranker.ranker.Ranker`."""
+    def position_effect(self) -> PositionEffect:
+        """P(examined) by position and device; see `models.ranker.ranker.Ranker`."""
         return self.opening.position_effect
 
     def p_examined(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -19,11 +19,12 @@ from models.domain.profile import Profile
 from models.domain.recent_impressions import NOTHING_SHOWN
 from models.domain.sale import PictureScores
 from models.features.attributes import AttributeFeatures
+from models.features.context import device_code
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from models.query.query import Context, Query
 from models.ranker.drift_baseline import DriftBaseline
-from models.ranker.explanation import Explanation, explain, value_orders
+from models.ranker.explanation import Explanation, explain, relative_to, value_orders
 from models.ranker.logistic import LogisticRanker
 from models.ranker.objective import (
     AMOUNTS,
@@ -36,7 +37,7 @@ from models.ranker.objective import (
     usual_margin_share,
 )
 from models.ranker.order_size import OrderSizes
-from models.ranker.ranker import POSITION, Ranker
+from models.ranker.ranker import Ranker
 from models.ranker.two_stage import (
     BUYING_FILE,
     BUYING_OFFSET_FILE,
@@ -63,6 +64,7 @@ GOLDEN_FILE: Final = "golden.npz"
 LOGISTIC_FILE: Final = "logistic.npz"
 SCENES_FILE: Final = "scenes.onnx"
 DRIFT_BASELINE_FILE: Final = "reference.npz"
+EXPLANATION_FILE: Final = "explanation.npz"
 ORDER_SIZES_FILE: Final = "order_sizes.npz"
 LABELS_FILE: Final = "scenes.json"
 
@@ -129,6 +131,8 @@ class Scorer:
         counts: Its counts at that time.
         logistic: The logistic baseline; None if none was fitted.
         drift_baseline: Distribution of scores and features in training; None in older bundles.
+        usual_contributions: Mean contribution of each feature over what was shown in training,
+            shape ``(n_features,)``; None: explanations are relative to the ranker's own base.
         probability_of: What the probabilities are of.
         objective: What it was trained for; with `VALUE`, `META` orders by expected revenue.
         order_sizes: Usual sizes of purchases, as of the end of the data.
@@ -143,6 +147,7 @@ class Scorer:
     counts: SaleCounts
     logistic: LogisticRanker | None = None
     drift_baseline: DriftBaseline | None = None
+    usual_contributions: NDArray[np.float64] | None = None
     probability_of: ProbabilityOf = ProbabilityOf.SHOWN_FIRST
     objective: TrainingObjective = TrainingObjective.PURCHASE
     order_sizes: OrderSizes = field(default_factory=OrderSizes.single)
@@ -195,6 +200,7 @@ class Scorer:
             drift_baseline=None
             if baseline is None
             else DriftBaseline.from_bytes(baseline, n_features=n),
+            usual_contributions=_usual_contributions(bundle, n_features=n),
             probability_of=card.probability_of,
             objective=card.objective,
             order_sizes=OrderSizes.from_bytes(bundle.content(ORDER_SIZES_FILE)),
@@ -250,11 +256,11 @@ class Scorer:
         """Return the probability of every candidate, see `probability_of`, shape ``(n_sales,)``."""
         return self.ranker.probabilities(self.schema.assemble(query))
 
-    def p_examined(self, n_positions: int) -> NDArray[np.float64]:
+    def p_examined(self, n_positions: int, device: str | None) -> NDArray[np.float64]:
         """Return P(examined) at positions 1, 2, …, relative to position 1, that many values."""
-        matrix = np.full((n_positions, len(self.schema.names)), np.nan, dtype=np.float32)
-        matrix[:, self.schema.names.index(POSITION)] = np.arange(1, n_positions + 1)
-        return self.ranker.p_examined(matrix)
+        return self.ranker.position_effect.p_examined(
+            np.arange(1, n_positions + 1), np.full(n_positions, device_code(device))
+        )
 
     def score(self, query: Query, policy: str = META) -> Scores:
         """Score the candidates of a query.
@@ -333,9 +339,12 @@ class Scorer:
         """
         shown = query.select(rows)
         scores = self.score(shown, policy)
+        contributions = self.ranker.contributions(scores.features)
+        if self.usual_contributions is not None:
+            contributions = relative_to(self.usual_contributions, contributions)
         return explain(
             shown,
-            self.ranker.contributions(scores.features),
+            contributions,
             matrix=scores.features,
             probabilities=scores.probabilities,
             schema=self.schema,
@@ -349,6 +358,16 @@ class Scorer:
         objective = self.objectives[Policy(policy)]
         values = self._values(scores, objective)
         return None if values is None else value_orders(values, AMOUNTS[objective])
+
+
+def _usual_contributions(bundle: Bundle, *, n_features: int) -> NDArray[np.float64] | None:
+    if EXPLANATION_FILE not in bundle.files:
+        return None
+    usual = Arrays.from_bytes(bundle.content(EXPLANATION_FILE)).floats("contributions")
+    if usual.shape != (n_features,):
+        msg = f"usual contributions of {len(usual)} features do not fit {n_features} features"
+        raise ValueError(msg)
+    return usual
 
 
 def _read_schema(bundle: Bundle) -> FeatureSchema:

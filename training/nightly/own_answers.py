@@ -16,7 +16,7 @@ from models.scoring.scorer import META
 from models.slate.exploration import drawn_propensities, is_drawn, seed_from
 from models.slate.slate import best
 from models.slate.slate_policy import PlackettLuce
-from training.examples.slates import texts_of
+from training.examples.slates import label_of, texts_of
 from training.nightly.champion import Champion
 from training.nightly.comparison import BundleComparison, JudgedBundle
 from training.nightly.own_log import OwnLog, added_value, shared_value
@@ -184,12 +184,13 @@ def _valued(
         first: What the candidate would show.
         anyway: What the champion shows without chance, of a drawn answer; else nothing.
     """
-    slates, sales = judged.slates, judged.evaluator.past.catalogue.sales
-    entries = slates.entries(slate)
+    slates, past = judged.slates, judged.evaluator.past
+    entries, sales = slates.entries(slate), past.catalogue.sales
     rows: list[int] = slates.rows[entries][slates.bought[entries]].tolist()
     names = {sales[row].sale_id for row in rows}
     bought = [sale for sale in recorded.sale_ids if sale in names]
-    p_examined = judged.evaluator.scorer.p_examined(len(recorded.sale_ids))
+    device = label_of(past.events.devices, int(slates.devices[slate]))
+    p_examined = judged.evaluator.scorer.p_examined(len(recorded.sale_ids), device)
     if not recorded.is_drawn:
         places, ranks = _places(bought, recorded.sale_ids), _places(bought, first)
         return float(len(bought)), shared_value(places, ranks, p_examined=p_examined), 0.0

@@ -3,9 +3,9 @@
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.features.schema import FeatureSchema
+from models.ranker.position_effect import PositionEffect
 from training.configuration import RunConfig
 from training.examples.point_in_time import PointInTime, assemble_slates
 from training.examples.refit import fit_recommenders
@@ -21,7 +21,7 @@ _MAX_SLATES: Final = 5_000
 
 def pilot_examination(
     past: PointInTime, slates: Slates, *, config: RunConfig, seed: int
-) -> NDArray[np.float64]:
+) -> PositionEffect:
     """Estimate P(examined) by position before the recommenders are fitted that need it.
 
     The relevance is that of recommenders that count every impression alike, fitted on what
@@ -34,10 +34,10 @@ def pilot_examination(
         seed: Draws a sample of the examples.
 
     Returns:
-        See `training.ranker.position_bias.position_effect`; 1 where positions teach nothing.
+        See `training.ranker.fit_offset.examination`; 1 where positions teach nothing.
     """
     if config.caller_orders or not slates.positions.any():
-        return np.ones(1)
+        return PositionEffect.none()
     half = len(slates) // 2
     until_us = int(slates.now_us[half])
     later = np.flatnonzero(slates.now_us > until_us)

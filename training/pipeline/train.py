@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays.array_file import Arrays
 from models.domain.sale import Sale
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
@@ -17,6 +18,7 @@ from models.scoring.bundle import write_bundle
 from models.scoring.model_card import MODEL_CARD_FILE
 from models.scoring.scorer import (
     DRIFT_BASELINE_FILE,
+    EXPLANATION_FILE,
     LOGISTIC_FILE,
     TOPICS_FILE,
     Scorer,
@@ -44,6 +46,7 @@ from training.ranker.early_stopping import RankerTraining
 from training.ranker.fit_drift_baseline import fit_drift_baseline
 from training.ranker.fit_order_sizes import fit_order_sizes
 from training.ranker.fit_ranker import TooFewPurchasesError, fit_ranker
+from training.ranker.usual_contributions import usual_contributions
 from training.recommenders.attribute_columns import choose_attributes
 from training.recommenders.interactions import Interactions
 from training.recommenders.left_out import without_data
@@ -75,6 +78,7 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
     training = _ranker_training(examples, options)
     fitted = fit_ranker(training)
     progress.stage("model card")
+    usual = usual_contributions(fitted.ranker, training.shown, schema=examples.schema)
     later, past = HeldOutSlates.from_training(training, fitted.stopped), examples.past
     card = model_card(data, past, held_out=later, slates=examples.slates, config=options.config)
     scorer = Scorer(
@@ -97,6 +101,7 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
         LOGISTIC_FILE: fitted.logistic.to_bytes(),
         TOPICS_FILE: examples.topics.to_bytes(),
         DRIFT_BASELINE_FILE: fit_drift_baseline(scorer, past, slates=examples.slates).to_bytes(),
+        EXPLANATION_FILE: Arrays({"contributions": usual}).to_bytes(),
         MODEL_CARD_FILE: card.to_bytes(),
         **known_files(scorer, data.dataset.events, until_us=data.until_us, seed=options.seed),
         **(data.scenes.files if data.scenes else {}),

@@ -120,6 +120,12 @@ class RankerTraining:
         early, _ = self.split(self.slates.bought)
         return fit_logistic(early, seed=self.seed)
 
+    @property
+    def shown(self) -> TrainingRows:
+        """The entries of all slates that are no repeated ones, labelled by the objective."""
+        once = np.repeat(self.distinct, np.diff(self.slates.starts))
+        return self.rows(self.slates.bought).select(once)
+
     def rows(self, labels: NDArray[np.bool_]) -> TrainingRows:
         """Return all entries as labelled examples."""
         return TrainingRows(self.matrix, labels.astype(np.float64), self.slates.weights)

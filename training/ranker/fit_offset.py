@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.caller_list import LIST_RANK
+from models.features.context import POSITION, POSITION_DEVICE
 from models.features.feature import Scope
 from models.features.schema import FeatureSchema
-from models.ranker.linear_offset import LinearOffset, p_examined
+from models.ranker.linear_offset import LinearOffset
 from models.ranker.logistic import LogisticRanker, Scale
-from models.ranker.ranker import POSITION
+from models.ranker.position_effect import PositionEffect
 from training.ranker.fit_logistic import MultiplePrior, fit_logistic, fit_shrunk_towards
-from training.ranker.position_bias import MAX_POSITION, ShownExamples, position_effect
+from training.ranker.position_bias import MAX_POSITION, CurvePrior, ShownExamples, position_effect
 from training.ranker.simple_scorer import simple_scorer
 from training.ranker.training_rows import TrainingRows
 
@@ -27,6 +28,8 @@ _CUSTOMER_RIDGE: Final = 1_000.0
 _ROUNDS: Final = 6
 # Half of what an offset is fitted on: a training takes eight to twelve such fits. Chosen.
 _EXAMINATION_ROWS: Final = 50_000
+# Below, the curve of a device would mostly be the common one; chosen.
+_MIN_OF_DEVICE: Final = 50
 _CLOSE: Final = 0.005  # change of an effect, a tenth of its error with 1,000 successes
 # As the smallest of `BUYING_RIDGES`. Pages of Expedia with 151 bookings had a later log loss of
 # 0.1302 with it, 0.1333 with 30, and 0.1302 by the rank alone (2026-11-30).
@@ -40,7 +43,7 @@ _FEW_MULTIPLE: Final = MultiplePrior(mean=0.2, precision=100.0)
 
 def fit_offset(
     rows: TrainingRows,
-    effect: NDArray[np.float64],
+    effect: PositionEffect,
     *,
     schema: FeatureSchema,
     seed: int,
@@ -51,42 +54,49 @@ def fit_offset(
 
     Args:
         rows: Examples.
-        effect: See `LinearOffset.position_effect` and `examination`.
+        effect: See `examination`.
         schema: Names of the columns.
         seed: Draws a sample of the examples.
         part: The only feature that the regression reads; None for all but those of the context.
         of_few: Whether outcomes are few: then it is shrunk towards a multiple of
             `training.ranker.simple_scorer.simple_scorer`, in place of no weights.
     """
-    column = schema.names.index(POSITION)
+    position, device = columns = position_columns(schema)
+    examined = effect.p_examined(rows.matrix[:, position], rows.matrix[:, device])
     if of_few and part is None:
         regression = fit_shrunk_towards(
             rows,
             simple_scorer(rows, schema=schema),
             ridge=np.maximum(_ridges(schema), _FEW_RIDGE),
             seed=seed,
-            p_examined=p_examined(rows.matrix[:, column], effect),
+            p_examined=examined,
             excluded_features=_context_features(schema),
             multiple=_FEW_MULTIPLE,
         )
-        return LinearOffset(regression, column, effect)
+        return LinearOffset(regression, columns, effect)
     regression = fit_logistic(
         rows,
         seed=seed,
-        p_examined=p_examined(rows.matrix[:, column], effect),
+        p_examined=examined,
         ridge=_ridges(schema),
         excluded_features=_context_features(schema) if part is None else _all_but(part, schema),
     )
-    return LinearOffset(regression, column, effect)
+    return LinearOffset(regression, columns, effect)
+
+
+def position_columns(schema: FeatureSchema) -> tuple[int, int]:
+    """Return the indices of the position and of its device."""
+    return schema.names.index(POSITION), schema.names.index(POSITION_DEVICE)
 
 
 def examination(
     rows: TrainingRows, groups: NDArray[np.int64], *, schema: FeatureSchema, seed: int
-) -> NDArray[np.float64]:
+) -> PositionEffect:
     """Estimate examination and relevance in turn, each given the other.
 
     Where lists are ordered by a model of the customer, a sale stands higher when this customer
-    likes it: positions have to be compared at equal relevance.
+    likes it: positions have to be compared at equal relevance. Devices with enough outcomes get
+    curves of their own, shrunk towards the common one, at the relevance that is found with that.
 
     Args:
         rows: Examples.
@@ -97,14 +107,15 @@ def examination(
     Returns:
         See `training.ranker.position_bias.position_effect`; 1 where positions teach nothing.
     """
-    positions = rows.matrix[:, schema.names.index(POSITION)]
+    position, device = position_columns(schema)
+    positions = rows.matrix[:, position]
     known = ~np.isnan(positions)
     placed = rows.select(known)
     counted = np.clip(positions[known], 1, MAX_POSITION).astype(np.int64)
     if not placed.labels.any() or not np.ptp(counted):
-        return np.ones(1)
+        return PositionEffect.none()
     shown = ShownExamples(counted, groups[known], placed.labels, placed.weights)
-    effect = position_effect(shown)
+    effect, relevance = position_effect(shown), np.zeros(len(counted))
     for _ in range(_ROUNDS):
         regression = fit_logistic(
             placed,
@@ -120,7 +131,42 @@ def examination(
         moved, effect = float(np.abs(found - effect).max()), found
         if moved < _CLOSE:
             break
-    return effect
+    return _by_device(shown, relevance, placed.matrix[:, device], common=effect)
+
+
+def _by_device(
+    shown: ShownExamples,
+    relevance: NDArray[np.float64],
+    devices: NDArray[np.float32],
+    *,
+    common: NDArray[np.float64],
+) -> PositionEffect:
+    """Fit a curve of each device, as far as they differ.
+
+    Source:
+        DerSimonian and Laird, Meta-analysis in clinical trials, 1986, for the variance between
+        devices: ``(sum(y d^2) - n) / sum(y)`` of logarithms ``d`` of relative curves with ``y``
+        successes and ``n`` degrees of freedom.
+    """
+    known, of_example = np.unique(devices, return_inverse=True)
+    successes = np.bincount(of_example, weights=shown.labels)
+    own = known[(successes >= _MIN_OF_DEVICE) & ~np.isnan(known)]
+    parts = [(shown.select(devices == one), relevance[devices == one]) for one in own]
+
+    def curves(pseudo_successes: float) -> NDArray[np.float64]:
+        prior = CurvePrior(common, pseudo_successes)
+        return np.array([position_effect(*part, prior=prior) for part in parts])
+
+    if len(known) == 1 or not parts:
+        return PositionEffect.of_all(common)
+    counts = np.array([np.bincount(one.positions - 1, one.labels, len(common)) for one, _ in parts])
+    relative = np.log(curves(1.0) / common)
+    relative -= np.average(relative, axis=1, weights=counts)[:, None]
+    freedom = np.count_nonzero(counts) - len(parts)
+    between = float((counts * relative**2).sum() - freedom) / float(counts.sum())
+    if between <= 0:
+        return PositionEffect.of_all(common)
+    return PositionEffect(np.vstack([common, curves(1 / between)]), own.astype(np.float64))
 
 
 def fit_rank_offset(rows: TrainingRows, *, schema: FeatureSchema, seed: int) -> LinearOffset:
@@ -137,7 +183,7 @@ def fit_rank_offset(rows: TrainingRows, *, schema: FeatureSchema, seed: int) -> 
         seed=seed,
         excluded_features=_context_features(schema),
     )
-    return LinearOffset(regression, schema.names.index(POSITION), np.ones(1))
+    return LinearOffset(regression, position_columns(schema), PositionEffect.none())
 
 
 def flat_offset(rows: TrainingRows, *, schema: FeatureSchema) -> LinearOffset:
@@ -155,7 +201,7 @@ def flat_offset(rows: TrainingRows, *, schema: FeatureSchema) -> LinearOffset:
         unknown_weights=np.zeros(n),
         intercept=math.log(odds),
     )
-    return LinearOffset(regression, schema.names.index(POSITION), np.ones(1))
+    return LinearOffset(regression, position_columns(schema), PositionEffect.none())
 
 
 def fit_buying_offset(
@@ -173,7 +219,7 @@ def fit_buying_offset(
         seed=seed,
         excluded_features=_context_features(schema),
     )
-    return LinearOffset(regression, opening.column, np.ones(1))
+    return LinearOffset(regression, opening.columns, PositionEffect.none())
 
 
 def _ridges(schema: FeatureSchema) -> NDArray[np.float64]:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import lightgbm
 
+from models.features.context import POSITION, POSITION_DEVICE
 from models.ranker.linear_offset import LinearOffset
-from models.ranker.ranker import POSITION, sigmoid
+from models.ranker.ranker import sigmoid
 from training.configuration import TreeConfig
 from training.ranker.position_bias import examination_posterior
 from training.ranker.training_rows import TrainingRows
@@ -25,7 +26,7 @@ def fit_trees(
 ) -> lightgbm.Booster:
     """Fit boosted trees on one slice of time, with early stopping on the next.
 
-    They start from an offset and do not split on `POSITION`, whose effect the offset models.
+    They start from an offset and do not split on the position, whose effect the offset models.
 
     The log loss of ``stopping``, later examples, decides on the number of trees; without any there
     are ``config.max_trees``. Features named in ``decreasing`` have a monotone decreasing effect.
@@ -40,7 +41,7 @@ def fit_trees(
         "bagging_fraction": config.row_share,
         "bagging_freq": 1,
         "monotone_constraints": [-1 if name in decreasing else 0 for name in names],
-        "feature_contri": [0.0 if name == POSITION else 1.0 for name in names],
+        "feature_contri": [float(name not in (POSITION, POSITION_DEVICE)) for name in names],
         "seed": seed,
         # These two make the trees equal, to the byte, for any number of threads.
         "deterministic": True,

@@ -14,7 +14,8 @@ from models.dataset.events import EventTable
 from models.dataset.refunded_events import interest_until_us
 from models.domain.event import IMPRESSION
 from models.domain.refund_matching import SHOWS_INTEREST
-from models.ranker.linear_offset import p_examined
+from models.features.context import device_code
+from models.ranker.position_effect import PositionEffect
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Interactions:
         received_us: When each was received, ascending.
         until_us: Until when each counts, see `models.dataset.refunded_events.interest_until_us`.
         attributes: What the dataset knows of the customer of each code.
-        examined: P(examined) by position, see `LinearOffset.position_effect`.
+        examined: P(examined) by position and device.
     """
 
     catalogue: Catalogue
@@ -56,21 +57,21 @@ class Interactions:
     received_us: NDArray[np.int64]
     until_us: NDArray[np.int64]
     attributes: CustomerTable
-    examined: NDArray[np.float64]
+    examined: PositionEffect
 
     @classmethod
     def from_events(
         cls,
         events: EventTable,
         catalogue: Catalogue,
-        examined: NDArray[np.float64] | None = None,
+        examined: PositionEffect | None = None,
     ) -> Self:
         """Take the columns of an event table, which has this order.
 
         Args:
             events: The events.
             catalogue: All sales, with counts of no particular moment.
-            examined: P(examined) by position; None: every impression was examined.
+            examined: P(examined) by position and device; None: every impression was examined.
         """
         until_us = interest_until_us(events)
         used = SHOWS_INTEREST.take(events.kinds) | (events.kinds == IMPRESSION)
@@ -91,7 +92,7 @@ class Interactions:
             received_us=events.received_us,
             until_us=until_us,
             attributes=events.attributes,
-            examined=np.ones(1) if examined is None else examined,
+            examined=examined or PositionEffect.none(),
         )
 
     @cached_property
@@ -143,7 +144,10 @@ class Interactions:
 
     def looks(self, impressions: NDArray[np.intp] | NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return P(examined) of chosen impressions, relative to position 1, shape ``(n,)``."""
-        return p_examined(self.positions[impressions], self.examined)
+        # The last code is that of unknown devices, -1.
+        codes = np.array([*map(device_code, self.device_names), np.nan])
+        devices = codes[self.devices[impressions]]
+        return self.examined.p_examined(self.positions[impressions], devices)
 
     def touched(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the distinct pairs of a customer and a sale with an event that is no impression.

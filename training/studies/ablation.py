@@ -11,8 +11,9 @@ from models.dataset.events import EventTable
 from models.dataset.refunded_events import net_of_refunds
 from models.domain.errors import UserError
 from models.domain.event import PURCHASE, from_us
+from models.features.context import POSITION
 from models.features.schema import FeatureSchema
-from models.ranker.ranker import POSITION, Ranker
+from models.ranker.ranker import Ranker
 from training.configuration import RunConfig
 from training.evaluation.comparison import Board, Differences, Scorers
 from training.evaluation.protocol import SlateMetrics, ranked

@@ -198,7 +198,7 @@ def served_by(own: LoopService, other: LoopService, *, day_us: int, explored_sha
             [two.probabilities[one.asked.eligible] for one, two in zip(served, ranked, strict=True)]
         ),
         truth=np.concatenate([one.truth[one.asked.eligible] for one in served], dtype=np.float64),
-        examined_last=float(own.scorer.ranker.position_effect[-1]),
+        examined_last=float(own.scorer.ranker.position_effect.common[-1]),
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from models.domain.event import to_us
+from models.features.context import device_code
 from models.query.query import Context
 from tests.builders import catalogue, feature, query, sale
 
@@ -41,3 +42,13 @@ def test_positions_are_those_shown_when_learning() -> None:
     asked = replace(query(SHOP), positions=np.array([4, 2]))
 
     assert feature(asked, "position").tolist() == [4.0, 2.0]
+
+
+def test_a_device_has_the_same_number_everywhere() -> None:
+    """Bundles hold it, so its values are pinned; the reference is `b2sum -l 24`."""
+    asked = query(SHOP, context=Context(0, device="mobile"))
+
+    assert device_code("mobile") == 0x8B51B6 / 2**24
+    assert device_code("Büro") == 0xBBBF68 / 2**24
+    assert feature(asked, "position_device").tolist() == [device_code("mobile")] * 2
+    assert np.isnan(feature(query(SHOP), "position_device")).all()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.ranker.position_effect import PositionEffect
 from models.ranker.ranker import Calibration, LightGbmRanker, sigmoid
 from tests.rankers import FLAT, NAMES, fitted, visits
 
@@ -26,7 +27,9 @@ def test_calibration_is_a_line_over_log_odds() -> None:
 
 def test_positions_multiply_calibrated_chances(rng: np.random.Generator) -> None:
     """Positions from the last known one on are as good as it."""
-    offset = replace(FLAT, column=1, position_effect=np.array([1.0, 0.5, 0.2]))
+    offset = replace(
+        FLAT, columns=(1, 1), position_effect=PositionEffect.of_all(np.array([1.0, 0.5, 0.2]))
+    )
     ranker = LightGbmRanker(
         fitted(visits(2_000, rng), decreasing=frozenset()).booster, Calibration(3.0, -1.0), offset
     )

@@ -44,7 +44,7 @@ def test_positions_multiply_the_product_once() -> None:
 
     shares = staged.probabilities(third) / staged.probabilities(MATRIX)
 
-    np.testing.assert_allclose(shares, OPENING.offset.position_effect[2], rtol=1e-9)
+    np.testing.assert_allclose(shares, OPENING.offset.position_effect.common[2], rtol=1e-9)
 
 
 def test_the_product_is_calibrated() -> None:

@@ -10,10 +10,13 @@ import pytest
 from models.arrays.array_file import Arrays
 from models.domain.event import KIND, EventType
 from models.domain.profile import Profile
+from models.features.context import device_code
 from models.query.query import Context
 from models.ranker.logistic import LogisticRanker, Scale
 from models.ranker.objective import TrainingObjective
 from models.ranker.order_size import OrderSizes
+from models.ranker.position_effect import PositionEffect
+from models.ranker.ranker import LightGbmRanker
 from models.ranker.two_stage import CALIBRATION_FILE, OFFSET_FILE, RANKER_FILE
 from models.scoring.bundle import FORMAT_VERSION, Bundle, BundleError, Manifest
 from models.scoring.golden_rows import GoldenRows, GoldenVisit
@@ -22,6 +25,7 @@ from models.scoring.probability import ProbabilityOf
 from models.scoring.scorer import (
     ATTRIBUTES_FILE,
     COUNTS_FILE,
+    EXPLANATION_FILE,
     GOLDEN_FILE,
     LOGISTIC_FILE,
     ORDER_SIZES_FILE,
@@ -182,10 +186,14 @@ def test_fewer_sales_than_golden_rows_are_not_loaded() -> None:
         ({SNAPSHOT_FILE: b"no arrays"}, "contains pickled"),
         ({COUNTS_FILE: contents()[TOPICS_FILE]}, "array 'at_us' is missing"),
         ({GOLDEN_FILE: contents()[TOPICS_FILE]}, "array 'windows' is missing"),
-        ({OFFSET_FILE: LOGISTIC.to_bytes()}, "array 'column' is missing"),
+        ({OFFSET_FILE: LOGISTIC.to_bytes()}, "array 'columns' is missing"),
         ({LOGISTIC_FILE: contents()[TOPICS_FILE]}, "array 'logarithmic' is missing"),
         ({POPULARITY_FILE: priors(0.1, 0.2)}, "popularity has 5 priors, got 2"),
         ({MODEL_CARD_FILE: b"{}"}, r"malformed model_card\.json"),
+        (
+            {EXPLANATION_FILE: Arrays({"contributions": np.ones(2)}).to_bytes()},
+            f"usual contributions of 2 features do not fit {len(SCHEMA.names)} features",
+        ),
     ],
 )
 def test_a_malformed_file_is_a_bundle_error(changes: dict[str, bytes], reason: str) -> None:
@@ -310,6 +318,21 @@ def test_an_explanation_is_of_the_probability_that_was_answered() -> None:
         assert one.log_odds == pytest.approx(np.log(probability / (1 - probability)), abs=1e-9)
 
 
+def test_explanations_are_relative_to_what_is_usual() -> None:
+    usual = np.arange(len(SCHEMA.names)) / 8
+    own = Scorer.load(bundle())
+    relative = Scorer.load(bundle({EXPLANATION_FILE: Arrays({"contributions": usual}).to_bytes()}))
+    asked = query(own.seed_catalogue(), (EventType.VIEW, "s1", 60.0))
+
+    [before], [after] = (one.explain(asked, asked.rows[:1]) for one in (own, relative))
+
+    moved = np.array(list(before.features.values())) - list(after.features.values())
+    assert moved == pytest.approx(usual)
+    assert after.base == pytest.approx(before.base + usual.sum())
+    assert after.log_odds == pytest.approx(before.log_odds)
+    assert sum(after.groups.values()) == pytest.approx(after.log_odds - after.base)
+
+
 def test_an_explanation_names_what_else_sales_are_ordered_by() -> None:
     """A price of 10 times 2 pieces; no margin is known, so it is the price; and no price."""
     priced = (sale("s1", price=10.0), sale("s2"))
@@ -357,3 +380,17 @@ def test_the_hash_of_features_is_that_of_their_bits() -> None:
     assert feature_hash(matrix) != feature_hash(np.nextafter(matrix, np.float32(2.0)))
     nothing = np.empty(0)
     assert len(Scores(nothing, nothing, matrix, nothing, nothing, nothing).feature_hash) == 32
+
+
+def test_positions_are_examined_as_on_the_device_of_the_request() -> None:
+    """The ranker's curve halves by position; phones have one of their own."""
+    made = scorer(SALES, PICTURES)
+    assert isinstance(made.ranker, LightGbmRanker)
+    curves = np.array([[1.0, 0.5, 0.25], [1.0, 0.75, 0.5]])
+    effect = PositionEffect(curves, np.array([device_code("phone")]))
+    ranker = replace(made.ranker, offset=replace(made.ranker.offset, position_effect=effect))
+    by_device = replace(made, ranker=ranker)
+
+    assert by_device.p_examined(4, "phone").tolist() == [1.0, 0.75, 0.5, 0.5]
+    assert by_device.p_examined(2, "tablet").tolist() == [1.0, 0.5]
+    assert by_device.p_examined(2, None).tolist() == [1.0, 0.5]

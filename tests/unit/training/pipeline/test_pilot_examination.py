@@ -43,7 +43,7 @@ def test_the_curve_of_the_log_is_found(rng: np.random.Generator) -> None:
 
     found = pilot_examination(past, slates, config=RunConfig(), seed=0)
 
-    np.testing.assert_allclose(found, P_CLICK / P_CLICK[0], rtol=0.4)
+    np.testing.assert_allclose(found.common, P_CLICK / P_CLICK[0], rtol=0.4)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_where_positions_teach_nothing_every_impression_counts_alike(
 ) -> None:
     past, slates = past_and_slates(rng, placed=placed)
 
-    assert pilot_examination(past, slates, config=config, seed=0).tolist() == [1.0]
+    assert pilot_examination(past, slates, config=config, seed=0).curves.tolist() == [[1.0]]
 
 
 def test_few_lists_teach_nothing_and_do_no_harm(rng: np.random.Generator) -> None:
@@ -65,4 +65,4 @@ def test_few_lists_teach_nothing_and_do_no_harm(rng: np.random.Generator) -> Non
     none = pilot_examination(past, slates.select(np.empty(0, np.intp)), config=RunConfig(), seed=0)
     one = pilot_examination(past, slates.select(np.arange(1)), config=RunConfig(), seed=0)
 
-    assert none.tolist() == one.tolist() == [1.0]
+    assert none.curves.tolist() == one.curves.tolist() == [[1.0]]

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from models.features.context import device_code
+from models.ranker.position_effect import PositionEffect
 from tests.logs import DAY, HOUR, NOON, Row, catalogue, event_table
 from training.recommenders.interactions import Interactions
 
@@ -64,12 +66,26 @@ def test_an_impression_counts_by_the_curve_of_examination() -> None:
         Row(kind="click", sale="s2"),
     ]
 
-    examined = np.array([1.0, 0.8, 0.5])
+    examined = PositionEffect.of_all(np.array([1.0, 0.8, 0.5]))
     looks = Interactions.from_events(event_table(log), SHOP, examined).looks_by_sale()
 
     # Places beyond the curve have its last value.
     assert looks[SHOP.row_for("s1")] == pytest.approx(1.5)
     assert looks.sum() == pytest.approx(1.5)
+
+
+def test_an_impression_counts_by_the_curve_of_its_device() -> None:
+    log = [
+        Row(kind="impression", sale="s1", position=2, device="phone"),
+        Row(kind="impression", sale="s1", position=2, customer="c2", device="tablet"),
+        Row(kind="impression", sale="s1", position=2, customer="c3"),
+    ]
+
+    curves = np.array([[1.0, 0.5], [1.0, 0.25]])
+    examined = PositionEffect(curves, np.array([device_code("phone")]))
+    looks = Interactions.from_events(event_table(log), SHOP, examined).looks_by_sale()
+
+    assert looks[SHOP.row_for("s1")] == pytest.approx(0.25 + 0.5 + 0.5)
 
 
 def test_without_impressions_every_sale_with_an_event_counts_as_seen_once() -> None:

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.domain.event import KIND, EventType, key
+from models.ranker.position_effect import PositionEffect
 from models.recommenders.segment_popularity import SaleLift, SegmentPopularity
 from tests.logs import HOUR, MINUTE, Row, catalogue, event_table
 from training.recommenders.interactions import Interactions
@@ -16,7 +17,7 @@ from training.recommenders.segment_popularity import fit_customer_activity, fit_
 SHOP = catalogue("s1", "s2")
 
 
-def fitted(rows: list[Row], *, examined: NDArray[np.float64] | None = None) -> SegmentPopularity:
+def fitted(rows: list[Row], *, examined: PositionEffect | None = None) -> SegmentPopularity:
     interactions = Interactions.from_events(event_table(rows), SHOP, examined)
     return fit_segment_popularity(interactions, fit_popularity(interactions))
 
@@ -50,7 +51,7 @@ def test_looks_fade_with_the_position() -> None:
     """Forty impressions at position 4 are twenty looks: 20 and 10 of the 30 are expected."""
     log = shown(40, clicks=20, market="fr") + shown(40, clicks=10, market="uk", position=4)
 
-    markets = fitted(log, examined=np.array([1.0, 0.9, 0.7, 0.5])).markets
+    markets = fitted(log, examined=PositionEffect.of_all(np.array([1.0, 0.9, 0.7, 0.5]))).markets
 
     assert factor(markets, "s1", "fr") == pytest.approx(1.0)
     assert factor(markets, "s1", "uk") == pytest.approx(1.0)

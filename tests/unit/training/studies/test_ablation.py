@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from models.domain.event import from_us
+from models.features.context import POSITION
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
-from models.ranker.ranker import POSITION
 from models.recommenders.content_profile import ContentProfile
 from models.recommenders.popularity import Popularity
 from models.recommenders.registry import RECOMMENDERS
