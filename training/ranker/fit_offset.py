@@ -34,7 +34,7 @@ _CLOSE: Final = 0.005  # change of an effect, a tenth of its error with 1,000 su
 # As the smallest of `BUYING_RIDGES`. Pages of Expedia with 151 bookings had a later log loss of
 # 0.1302 with it, 0.1333 with 30, and 0.1302 by the rank alone (2026-11-30).
 _RANK_RIDGE: Final = 300.0
-# Of deviations from the simple scorer, and of its multiple: 0.1 to 0.3 is what shops fitted. Over
+# Of deviations from the simple scorer, and of its multiple: shops fitted 0.04 to 0.28. Over
 # shops of 30 to 150 purchases and cut real sets the mean reciprocal rank was the highest of 0 to
 # 0.5 and of 100 and 300 (2026-11-30, docs/evaluation.md).
 _FEW_RIDGE: Final = 100.0
