@@ -28,6 +28,11 @@ def customer_names(customers: NDArray[np.int64]) -> pl.Series:
     return _names("c", customers, 7)
 
 
+def answer_names(visits: NDArray[np.int64]) -> pl.Series:
+    """Return the ids of the answers at visits, by the rows of the visits."""
+    return _names("x", visits, 8)
+
+
 def write_sales(
     folder: Path,
     sales: Sales,
@@ -88,24 +93,31 @@ def write_events(
     Returns:
         The number of events of each type.
     """
-    frame = event_frame(world, history, until_us=world.period.end_us, rng=rng)
+    frame = event_frame(
+        world, history.events, uniform=history.uniform, until_us=world.period.end_us, rng=rng
+    )
     frame.write_parquet(folder / "events.parquet")
     counts = frame["type"].value_counts()
     return dict.fromkeys(KINDS, 0) | dict(counts.iter_rows())
 
 
 def event_frame(
-    world: World, history: History, *, until_us: int, rng: np.random.Generator
+    world: World,
+    everything: Events,
+    *,
+    uniform: NDArray[np.bool_],
+    until_us: int,
+    rng: np.random.Generator,
 ) -> pl.DataFrame:
     """Return the events received until a moment as the dataset has them, ordered by ``at``.
 
     Args:
         world: The world.
-        history: What happened.
+        everything: What happened, in any order.
+        uniform: Whether each visit's slate was drawn uniformly, shape ``(n_visits,)``.
         until_us: The moment, microseconds.
         rng: Draws quantities.
     """
-    everything = history.events
     kept = np.flatnonzero(everything.received_us <= until_us)
     # The impressions of a slate share a moment: they stand by position.
     keys = (everything.position[kept], everything.visit[kept], everything.at_us[kept])
@@ -118,7 +130,7 @@ def event_frame(
     # Drawn for every event, so that a draw does not depend on which events are purchases.
     quantity = 1 + rng.poisson(0.8, size=n_events)
     customer = world.visits.customer[visit]
-    variant = _labels(VARIANTS, history.uniform[visit].astype(np.int64))
+    variant = _labels(VARIANTS, uniform[visit].astype(np.int64))
     return pl.DataFrame(
         {
             "event_id": _names("e", np.arange(n_events), 9),
@@ -128,7 +140,7 @@ def event_frame(
             "sale_id": sale_names(len(world.sales)).gather(events.sale),
             "at": _times(events.at_us),
             "received_at": _times(events.received_us),
-            "exposure_id": _names("x", visit, 8).set(~slate, None),
+            "exposure_id": answer_names(visit).set(~slate, None),
             "position": pl.Series(events.position, dtype=pl.Int32).set(~slate, None),
             "price": price,
             "quantity": pl.Series(quantity, dtype=pl.Int32).set(~bought, None),
@@ -155,7 +167,7 @@ def write_truth(folder: Path, world: World, *, truth: WorldTruth) -> None:
     visit = lists["visit"].to_numpy()
     customer = world.visits.customer[visit]
     frame = lists.select(
-        _names("x", visit, 8).alias("exposure_id"),
+        answer_names(visit).alias("exposure_id"),
         customer_names(customer).alias("customer_id"),
         _names("v", visit, 8).alias("session_id"),
         _times(world.visits.at_us[visit]).alias("at"),

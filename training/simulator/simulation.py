@@ -350,17 +350,17 @@ class Shop:
         sent_us = np.maximum(np.minimum(sent_us, back_us), ended_us)
         return np.where(self.late[visit], sent_us, 0)[row]
 
+    def log(self) -> Events:
+        """Return all events so far."""
+        return _concatenated(Events, self.events)
+
     def history(self) -> History:
         """Return what happened so far."""
         truth = _concatenated(WorldTruth, self.truths)
         order = np.argsort(truth.visit, kind="stable")
         ordered = WorldTruth(**{name: column[order] for name, column in vars(truth).items()})
-        return History(
-            events=_concatenated(Events, self.events),
-            truth=ordered,
-            uniform=self.uniform,
-            oracles=self.oracles.means(),
-        )
+        oracles = self.oracles.means()
+        return History(events=self.log(), truth=ordered, uniform=self.uniform, oracles=oracles)
 
 
 @dataclass(frozen=True)

@@ -7,28 +7,31 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from models.dataset.reading import read_dataset
+from models.arrays.parquet import read_parquet
 from models.domain.event import from_us
 from models.domain.units import SECOND_US
 from models.slate.slate_policy import SlatePolicy, usual_exploration
-from training.configuration import RunConfig, TrainingOptions
 from training.console import Progress
-from training.pipeline.prepare import DataOptions, prepare
-from training.pipeline.train import train
-from training.pipeline.training_data import cut
+from training.nightly.publish_gate import MARGIN
 from training.simulator.creation import create_world, redraw_world
-from training.simulator.files import event_frame
+from training.simulator.files import answer_names, customer_names, event_frame, sale_names
 from training.simulator.logging_policy import LoggedSlates
 from training.simulator.parameters import DAY_US, Parameters
 from training.simulator.period import Period
 from training.simulator.simulation import Asked, Served, Shop
 from training.statistics.metrics import calibration_line
-from training.studies.loop_service import LoopService, Ranked
+from training.studies.loop_nights import LoopNight, LoopNights, recorded
+from training.studies.loop_service import LoopService, Moment, Ranked
 
-_FOLDERS: Final = ("images", "scenes", "sales.parquet", "customers.parquet")
+_PICTURES: Final = ("images", "scenes")
 _WEEK: Final = 7
+
+# Chosen, as what a shop would notice: predictions that are a seventh off, or slopes a tenth.
+SLOPE: Final = (0.9, 1.1)
+PREDICTED_OVER_TRUE: Final = (0.85, 1.15)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,8 @@ class Loop:
         n_customers: Customers.
         days: Days before the first night.
         nights: Nights; the lists of the day after each are ordered by its bundle.
+        train_every: Nights from one training to the next; in between recommenders are refitted.
+        pictures_from: The first night whose data have pictures, from 1.
         explored_share: Share of lists that are drawn, see `usual_exploration`.
         end: End of the last day, midnight (UTC).
         seed: Of world, customers and trainings.
@@ -53,7 +58,13 @@ class Loop:
     explored_share: float
     end: datetime
     seed: int
+    train_every: int = 1
+    pictures_from: int = 1
     threads: int = 1
+
+    def trains(self, night: int) -> bool:
+        """Whether a night, from 1, trains; else it refits."""
+        return (night - 1) % self.train_every == 0 or night == self.pictures_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +95,32 @@ class Day:
     """One day of the loop, as it is judged.
 
     Attributes:
+        verdict: Of the night before: what became of its bundle.
         shown: Expected purchases@10 of each visit, shape ``(n_visits,)``.
         popularity_log: The same by the other bundle, same shape.
+        awaiting: The same by a bundle that needs traffic, same shape; None without one.
         predicted: P(purchase | examined) of all open sales at all visits, shape ``(n,)``.
         truth: The same in truth.
         examined_last: See `LoopFigures`.
     """
 
+    verdict: str
     shown: NDArray[np.float64]
     popularity_log: NDArray[np.float64]
+    awaiting: NDArray[np.float64] | None
     predicted: NDArray[np.float64]
     truth: NDArray[np.float64]
     examined_last: float
+
+    @property
+    def promotes(self) -> bool:
+        """Whether customers would prefer the bundle that needs traffic.
+
+        An experiment is taken to find the truth of this day.
+        """
+        if self.awaiting is None:
+            return False
+        return bool(self.awaiting.sum() >= (1 - MARGIN) * self.shown.sum())
 
 
 def figures_of(days: list[Day]) -> LoopFigures:
@@ -122,6 +147,35 @@ def weeks_of(days: list[Day]) -> list[LoopFigures]:
     return [figures_of(days[start : start + _WEEK]) for start in range(0, len(days), _WEEK)]
 
 
+def missed_bounds(days: list[Day], *, pictures_from: int) -> list[str]:
+    """Return what a loop should show and does not, a sentence each.
+
+    Its lists bring no fewer purchases than those of a log by popularity, and gain no less from
+    pictures that join; its probabilities are calibrated in every week.
+
+    Args:
+        days: All days.
+        pictures_from: See `Loop`; pictures join if days come before and after.
+    """
+    missed: list[str] = []
+    whole = figures_of(days)
+    if whole.ratio < 1:
+        missed.append(f"lists bring {whole.ratio:.3f} of those of a log by popularity")
+    before, after = days[: pictures_from - 1], days[pictures_from - 1 :]
+    if before and after:
+        gained = figures_of(after).ratio / figures_of(before).ratio
+        if gained < 1:
+            missed.append(f"pictures bring {gained:.3f} of what they bring on a log by popularity")
+    for number, week in enumerate(weeks_of(days), start=1):
+        for name, value, (low, high) in (
+            ("slope", week.slope, SLOPE),
+            ("predicted_over_true", week.predicted_over_true, PREDICTED_OVER_TRUE),
+        ):
+            if not low <= value <= high:
+                missed.append(f"{name} of week {number} is {value:.3f}, not {low} to {high}")
+    return missed
+
+
 def run_loop(loop: Loop, folder: Path, *, progress: Progress) -> Iterator[Day]:
     """Simulate days by popularity, then nights and days by the bundles of these nights.
 
@@ -139,66 +193,147 @@ def run_loop(loop: Loop, folder: Path, *, progress: Progress) -> Iterator[Day]:
     parameters = replace(loop.parameters, uniform_share=0.0)
     end_us = round(loop.end.timestamp()) * SECOND_US
     period = Period.ending(end_us, loop.days + loop.nights)
-    by_popularity, own = folder / "popularity", folder / "own"
-    n_customers, seed = loop.n_customers, loop.seed
+    source, n_customers, seed = folder / "world", loop.n_customers, loop.seed
     progress.stage("world")
-    create_world(by_popularity, parameters, period=period, n_customers=n_customers, seed=seed)
+    create_world(source, parameters, period=period, n_customers=n_customers, seed=seed)
     # The same customers, who react by other chance: two logs of one world.
-    world = redraw_world(
-        by_popularity, parameters, period=period, n_customers=n_customers, seed=seed
-    )
+    world = redraw_world(source, parameters, period=period, n_customers=n_customers, seed=seed)
     run = Shop(world, np.random.default_rng(seed))
-    own.mkdir()
-    for name in _FOLDERS:
-        (own / name).symlink_to((by_popularity / name).resolve())
-    dataset = read_dataset(by_popularity, strict=True)
-    for number, day_us in enumerate(period.days_us()[: loop.days + loop.nights]):
-        if number < loop.days:
-            run.run_day(day_us)
-            continue
+    by_popularity = read_parquet(source / "events.parquet")
+    own, other = (
+        LoopNights(
+            data=folder / name / "data",
+            folder=folder / name,
+            cache=folder / "cache",
+            seed=seed,
+            threads=loop.threads,
+            is_gated=name == "own",
+        )
+        for name in ("own", "popularity")
+    )
+    days_us = period.days_us()[: loop.days + loop.nights]
+    for day_us in days_us[: loop.days]:
+        run.run_day(day_us)
+    for number, day_us in enumerate(days_us[loop.days :], start=1):
         # Of a purchase the quantity is drawn anew each night; nothing here depends on it.
         rng = np.random.default_rng(seed)
-        log = event_frame(run.world, run.history(), until_us=day_us, rng=rng)
-        log.write_parquet(own / "events.parquet")
-        bundles = [
-            trained(data, loop, until_us=day_us, folder=folder, progress=progress)
-            for data in (own, by_popularity)
-        ]
+        log = event_frame(run.world, run.log(), uniform=run.uniform, until_us=day_us, rng=rng)
+        compared = by_popularity.filter(pl.col("received_at") <= from_us(day_us))
+        found = list[LoopNight]()
+        for nights, events in ((own, log), (other, compared)):
+            _write_data(source, nights.data, events, has_pictures=number >= loop.pictures_from)
+            trains = loop.trains(number)
+            found.append(
+                nights.train(day_us, progress=progress) if trains else nights.refit(day_us)
+            )
         progress.stage("visits")
-        known = cut(dataset, day_us + DAY_US)
-        services = [LoopService.open(one, run, known, cache=folder / "cache") for one in bundles]
-        yield served_by(services[0], services[1], day_us=day_us, explored_share=loop.explored_share)
+        yield _day_after(loop, run, day_us, own=own, found=found)
 
 
-def trained(data: Path, loop: Loop, *, until_us: int, folder: Path, progress: Progress) -> Path:
-    """Train on a dataset as it was at a moment, and return the bundle."""
-    options = TrainingOptions(config=RunConfig(), seed=loop.seed, threads=loop.threads)
-    source = DataOptions(directory=data, cache=folder / "cache", until=from_us(until_us))
-    prepared = prepare(source, options, progress=progress)
-    return train(prepared, options, root=folder / f"bundles-{data.name}", progress=progress)
+def _day_after(
+    loop: Loop,
+    run: Shop,
+    day_us: int,
+    *,
+    own: LoopNights,
+    found: list[LoopNight],
+) -> Day:
+    """Run the day after a night, record its answers, and promote what customers prefer."""
+    known = own.known_until(day_us + DAY_US)
+    night, awaiting = found[0], found[0].awaiting
+    services = [LoopService.open(one.bundle, run, known) for one in found]
+    if awaiting is not None:
+        services.append(LoopService.open(awaiting, run, known))
+    policy = SlatePolicy(exploration=usual_exploration(loop.explored_share))
+    day, answers = served_by(services, run, day_us=day_us, policy=policy, verdict=night.verdict)
+    own.answers.append(answers)
+    if awaiting is not None and day.promotes:
+        own.promote(awaiting)
+    return day
 
 
-def served_by(own: LoopService, other: LoopService, *, day_us: int, explored_share: float) -> Day:
-    """Run a day whose lists are the first service's, and judge both by the truth."""
-    policy = SlatePolicy(exploration=usual_exploration(explored_share))
-    run, ranked, compared = own.run, list[Ranked](), list[Ranked]()
+def _write_data(source: Path, data: Path, events: pl.DataFrame, *, has_pictures: bool) -> None:
+    """Write a dataset as it is known on a night; what the world wrote is linked."""
+    data.mkdir(parents=True, exist_ok=True)
+    events.write_parquet(data / "events.parquet")
+    sales = read_parquet(source / "sales.parquet")
+    (sales if has_pictures else sales.drop("image")).write_parquet(data / "sales.parquet")
+    for name in ("customers.parquet", *(_PICTURES if has_pictures else ())):
+        if not (data / name).exists():
+            (data / name).symlink_to((source / name).resolve())
+
+
+def served_by(
+    services: list[LoopService], run: Shop, *, day_us: int, policy: SlatePolicy, verdict: str
+) -> tuple[Day, pl.DataFrame]:
+    """Run a day whose lists are the first service's, and judge all by the truth.
+
+    Args:
+        services: That of the loop, that of the log by popularity, and one that needs traffic or
+            none.
+        run: The shop.
+        day_us: Midnight (UTC) that begins the day, microseconds.
+        policy: Makes the lists of the first service; the others explore nothing.
+        verdict: See `Day`.
+
+    Returns:
+        The day, and its answers as the service records them.
+    """
+    own, *others = services
+    ranked, compared = list[Ranked](), [list[LoggedSlates]() for _ in others]
 
     def order(asked: Asked) -> LoggedSlates:
-        compared.append(other.rank(asked, SlatePolicy()))
-        ranked.append(own.rank(asked, policy))
+        moment = Moment.of(run, asked)
+        for service, slates in zip(others, compared, strict=True):
+            slates.append(service.rank(moment, SlatePolicy()).slates)
+        ranked.append(own.rank(moment, policy))
         return ranked[-1].slates
 
     served = run.run_day(day_us, order)
-    return Day(
-        shown=np.concatenate([_worth(run, one, one.slates) for one in served]),
-        popularity_log=np.concatenate(
-            [_worth(run, one, two.slates) for one, two in zip(served, compared, strict=True)]
-        ),
-        predicted=np.concatenate(
-            [two.probabilities[one.asked.eligible] for one, two in zip(served, ranked, strict=True)]
-        ),
+    worth = [
+        np.concatenate([_worth(run, one, two) for one, two in zip(served, slates, strict=True)])
+        for slates in ([one.slates for one in served], *compared)
+    ]
+    predicted = [
+        two.probabilities[one.asked.eligible] for one, two in zip(served, ranked, strict=True)
+    ]
+    day = Day(
+        verdict=verdict,
+        shown=worth[0],
+        popularity_log=worth[1],
+        awaiting=worth[2] if len(worth) > len(("own", "popularity")) else None,
+        predicted=np.concatenate(predicted),
         truth=np.concatenate([one.truth[one.asked.eligible] for one in served], dtype=np.float64),
         examined_last=float(own.scorer.ranker.position_effect.common[-1]),
+    )
+    drawn = policy.exploration
+    answers = recorded(
+        own.bundle_id,
+        pl.concat([_answers(run, one) for one in served]),
+        exploration=drawn and drawn.model_dump_json(),
+        limit=run.world.parameters.slate_size,
+    )
+    return day, answers
+
+
+def _answers(run: Shop, served: Served) -> pl.DataFrame:
+    visit, slates = served.asked.visit, served.slates
+    sales = sale_names(len(run.world.sales)).gather(served.asked.sales).to_list()
+    lists = [
+        [
+            {"sale_id": sales[column], "rank": rank, "propensity": propensity}
+            for rank, (column, propensity) in enumerate(zip(columns, chances, strict=True), start=1)
+            if column >= 0
+        ]
+        for columns, chances in zip(slates.column.tolist(), slates.propensity.tolist(), strict=True)
+    ]
+    return pl.DataFrame(
+        {
+            "recommendation_id": answer_names(visit),
+            "customer_id": customer_names(run.world.visits.customer[visit]),
+            "now": pl.Series(run.world.visits.at_us[visit]).cast(pl.Datetime("us", "UTC")),
+            "slate": lists,
+        }
     )
 
 

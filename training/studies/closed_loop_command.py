@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import JsonValue
 
 from training.console import (
     Json,
@@ -20,7 +21,15 @@ from training.report.block import Table
 from training.report.terminal import print_table
 from training.simulator.command import WorldName
 from training.simulator.parameters import world
-from training.studies.closed_loop import Day, Loop, LoopFigures, figures_of, run_loop, weeks_of
+from training.studies.closed_loop import (
+    Day,
+    Loop,
+    LoopFigures,
+    figures_of,
+    missed_bounds,
+    run_loop,
+    weeks_of,
+)
 
 
 class Examination(StrEnum):
@@ -48,9 +57,19 @@ def simulate_loop_command(
         float,
         typer.Option(min=0.0, help="How much tastes for scenes change in a month, in logits."),
     ] = 0.0,
+    buy_intercept: Annotated[
+        float | None,
+        typer.Option(help="Logit of P(purchase | click); -6.75: 0.2% of visits buy."),
+    ] = None,
     customers: Annotated[int, typer.Option(min=1, help="Number of customers.")] = 1_500,
     days: Annotated[int, typer.Option(min=2, help="Days by popularity before the first.")] = 21,
-    nights: Annotated[int, typer.Option(min=1, help="Nights, each with a training.")] = 14,
+    nights: Annotated[int, typer.Option(min=1, help="Nights, and days after them.")] = 14,
+    train_every: Annotated[
+        int, typer.Option(min=1, help="Nights to the next training; others refit recommenders.")
+    ] = 1,
+    pictures_from: Annotated[
+        int, typer.Option(min=1, help="First night whose data have pictures.")
+    ] = 1,
     explored_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of lists that are drawn.")
     ] = 0.02,
@@ -64,8 +83,10 @@ def simulate_loop_command(
         msg = f"{out} is not empty: choose another folder or remove it"
         raise typer.BadParameter(msg, param_hint="--out")
     moment = aware(end) or datetime.now(UTC)
+    parameters = world(world_name.value)
     parameters = replace(
-        world(world_name.value),
+        parameters,
+        buy_intercept=parameters.buy_intercept if buy_intercept is None else buy_intercept,
         examination=examination.value,
         similar_attention=similar_attention,
         drift_sd=drift_sd,
@@ -77,6 +98,8 @@ def simulate_loop_command(
         n_customers=customers,
         days=days,
         nights=nights,
+        train_every=train_every,
+        pictures_from=pictures_from,
         explored_share=explored_share,
         end=moment.replace(hour=0, minute=0, second=0, microsecond=0),
         seed=seed,
@@ -84,22 +107,32 @@ def simulate_loop_command(
     )
     with exit_on_user_error(), bars() as progress:
         done = list(run_loop(loop, out, progress=progress))
-    _print(done, as_json=as_json)
+    _print(done, missed_bounds(done, pictures_from=pictures_from), as_json=as_json)
 
 
-def _print(done: list[Day], *, as_json: bool) -> None:
+def _print(done: list[Day], missed: list[str], *, as_json: bool) -> None:
     nights, weeks = [figures_of([day]) for day in done], weeks_of(done)
+    verdicts = [day.verdict for day in done]
     if as_json:
-        found = {"nights": nights, "weeks": weeks, "all": [figures_of(done)]}
-        print_json({name: [asdict(one) for one in group] for name, group in found.items()})
+        judged = zip(verdicts, nights, strict=True)
+        print_json(
+            {
+                "nights": [{"verdict": verdict, **asdict(one)} for verdict, one in judged],
+                "weeks": [asdict(week) for week in weeks],
+                "all": [asdict(figures_of(done))],
+                "missed": list[JsonValue](missed),
+            }
+        )
         return
-    head = ["", *LoopFigures.__slots__]
-    rows = [
-        [name, *(f"{value:.4g}" for value in asdict(one).values())]
-        for name, one in [
-            *((f"night {number}", one) for number, one in enumerate(nights, start=1)),
-            *((f"week {number}", one) for number, one in enumerate(weeks, start=1)),
-            ("all", figures_of(done)),
+    head = ["", "verdict", *LoopFigures.__slots__]
+    table = [
+        [name, verdict, *(f"{value:.4g}" for value in asdict(one).values())]
+        for name, verdict, one in [
+            *((f"night {n}", *one) for n, one in enumerate(zip(verdicts, nights, strict=True), 1)),
+            *((f"week {number}", "", one) for number, one in enumerate(weeks, start=1)),
+            ("all", "", figures_of(done)),
         ]
     ]
-    print_table(Table("Lists of own bundles, beside a bundle of a log by popularity", head, rows))
+    print_table(Table("Lists of own bundles, beside a bundle of a log by popularity", head, table))
+    for sentence in missed:
+        typer.echo(f"missed: {sentence}")

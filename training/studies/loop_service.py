@@ -10,10 +10,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
+from models.catalogue.event_counts import RETENTION_HOURS
 from models.dataset.events import EventTable, keys_for
-from models.dataset.reading import Dataset
 from models.domain.event import KIND, EventType
-from models.pictures.scene_labeller import SceneLabeller
+from models.domain.units import HOUR_US
 from models.query.query import Query
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
@@ -22,11 +22,11 @@ from models.slate.slate import make_slate
 from models.slate.slate_policy import SlatePolicy
 from training.examples.point_in_time import PointInTime
 from training.examples.slates import Slates
-from training.scenes.picture_scores import score_pictures
-from training.simulator.files import customer_names, event_frame, sale_names
+from training.nightly.comparison import BundleComparison, pictures_of
+from training.simulator.files import answer_names, customer_names, event_frame, sale_names
 from training.simulator.logging_policy import LoggedSlates
 from training.simulator.parameters import DEVICES, MARKETS
-from training.simulator.simulation import Asked, Shop
+from training.simulator.simulation import Asked, Events, Shop
 
 _LAST_US: Final = np.iinfo(np.int64).max
 
@@ -46,85 +46,123 @@ class Ranked:
 
 
 @dataclass(frozen=True, eq=False)
+class Moment:
+    """What is known when the lists of some visits are asked for; all services share it.
+
+    Attributes:
+        asked: The visits.
+        events: The events so far that say something of these visits, and a search at each visit.
+        asking: Rows of the searches in ``events``, shape ``(n_visits,)``.
+        numbers: Number of each search's visit in ``asked``, same shape.
+    """
+
+    asked: Asked
+    events: EventTable
+    asking: NDArray[np.intp]
+    numbers: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, run: Shop, asked: Asked) -> Self:
+        """Take what a shop knows at the visits.
+
+        Left out are old events of customers who do not ask, which no feature of the visits reads.
+        """
+        log, customer, at_us = run.log(), run.world.visits.customer, run.world.visits.at_us
+        counted_us = int(at_us[asked.visit].min()) - (RETENTION_HOURS + 1) * HOUR_US
+        is_read = (log.received_us >= counted_us) | np.isin(
+            customer[log.visit], customer[asked.visit]
+        )
+        log = Events(**{name: column[is_read] for name, column in vars(log).items()})
+        events = _with_searches(run, asked, log)
+        asking = np.flatnonzero(events.kinds == KIND[EventType.SEARCH])
+        visit = events.event_ids[asking].cast(pl.Int64).to_numpy()
+        by_visit = np.argsort(asked.visit)
+        numbers = by_visit[np.searchsorted(asked.visit[by_visit], visit)]
+        return cls(asked, events, asking, numbers)
+
+
+@dataclass(frozen=True, eq=False)
 class LoopService:
     """A bundle that answers the visits of a simulated shop.
 
     Attributes:
+        bundle_id: Id of the bundle.
         scorer: Of the bundle.
         catalogue: Sales that opened until the end of the day.
-        run: The shop; its events so far are what the store would know.
         rows: Catalogue row of each sale of the world, -1 if unknown, shape ``(n_sales,)``.
+        n_shown: Places of a slate.
     """
 
+    bundle_id: str
     scorer: Scorer
     catalogue: Catalogue
-    run: Shop
     rows: NDArray[np.int64]
+    n_shown: int
 
     @classmethod
-    def open(cls, bundle: Path, run: Shop, dataset: Dataset, *, cache: Path) -> Self:
-        """Load a bundle, and label the pictures of the dataset's sales."""
-        scorer = Scorer.load(read_bundle(bundle))
-        pictures = score_pictures(dataset.images, SceneLabeller.open(bundle), cache=cache)
-        past = PointInTime.from_dataset(dataset, pictures, topics=scorer.topics)
-        keys = keys_for(sale_names(len(run.world.sales)))
-        return cls(scorer, past.catalogue, run, past.catalogue.rows_for(keys))
+    def open(cls, bundle: Path, run: Shop, known: BundleComparison) -> Self:
+        """Load a bundle, and label the pictures of the sales of a dataset."""
+        loaded = read_bundle(bundle)
+        scorer = Scorer.load(loaded)
+        pictures = pictures_of(scorer, bundle, dataset=known.dataset, cache=known.cache)
+        past = PointInTime.from_dataset(known.dataset, pictures, topics=scorer.topics)
+        rows = past.catalogue.rows_for(keys_for(sale_names(len(run.world.sales))))
+        return cls(loaded.id, scorer, past.catalogue, rows, run.world.parameters.slate_size)
 
-    def rank(self, asked: Asked, policy: SlatePolicy) -> Ranked:
+    def rank(self, moment: Moment, policy: SlatePolicy) -> Ranked:
         """Rank the eligible sales of every visit by what is known at its moment."""
-        n_shown = min(self.run.world.parameters.slate_size, len(asked.sales))
+        asked = moment.asked
+        n_shown = min(self.n_shown, len(asked.sales))
         column = np.full((len(asked.visit), n_shown), -1)
         propensity = np.zeros(column.shape)
         probabilities = np.full(asked.eligible.shape, np.nan)
-        for number, query in self._queries(asked):
+        names = answer_names(asked.visit).to_list()
+        for number, query in self._queries(moment):
             chosen = np.flatnonzero(asked.eligible[number])
             scores = self.scorer.score(query, policy.order_by)
             # The seed is that of the answer: lists of a visit differ by the policy alone.
-            seed = seed_from(f"{asked.visit[number]}")
+            seed = seed_from(names[number])
             slate = make_slate(query, scores, policy=policy, limit=n_shown, seed=seed)
             column[number, : len(slate.picks)] = chosen[slate.picks]
             propensity[number, : len(slate.picks)] = slate.propensities
             probabilities[number, chosen] = scores.probabilities
         return Ranked(LoggedSlates(column, propensity), probabilities)
 
-    def _queries(self, asked: Asked) -> Iterator[tuple[int, Query]]:
+    def _queries(self, moment: Moment) -> Iterator[tuple[int, Query]]:
         """Yield number and query of every visit, ordered by time."""
-        events = self._events(asked.visit)
-        asking = np.flatnonzero(events.kinds == KIND[EventType.SEARCH])
-        visit = events.event_ids[asking].cast(pl.Int64).to_numpy()
-        by_visit = np.argsort(asked.visit)
-        numbers = by_visit[np.searchsorted(asked.visit[by_visit], visit)]
+        asked, numbers = moment.asked, moment.numbers
         rows = [self.rows[asked.sales[asked.eligible[number]]] for number in numbers]
-        slates = _unshown(events, asking, rows)
-        past = PointInTime(events, self.catalogue, self.scorer.counts.half_lives)
+        slates = _unshown(moment.events, moment.asking, rows)
+        past = PointInTime(moment.events, self.catalogue, self.scorer.counts.half_lives)
         for number, query in zip(numbers.tolist(), past.queries(slates), strict=True):
             # As in service, where the position is not known before the order is.
             yield number, replace(query, positions=None)
 
-    def _events(self, visit: NDArray[np.int64]) -> EventTable:
-        """Return the events so far, and a search at each visit, named by its number."""
-        world = self.run.world
-        rng = np.random.default_rng(0)  # draws quantities, which no feature reads
-        log = event_frame(world, self.run.history(), until_us=_LAST_US, rng=rng)
-        log = log.rename({"received_at": "received_us"}).with_columns(
-            pl.col("at", "received_us").dt.epoch("us")
-        )
-        customer = world.visits.customer[visit]
-        markets: list[int] = world.customers.market[customer].tolist()
-        devices: list[int] = world.visits.device[visit].tolist()
-        # Received at the visit, too late to be known to it.
-        asking = pl.DataFrame(
-            {
-                "event_id": pl.Series(visit).cast(pl.String),
-                "customer_id": customer_names(customer),
-                "type": [EventType.SEARCH.value] * len(visit),
-                "at": world.visits.at_us[visit],
-                "received_us": world.visits.at_us[visit],
-                "market": [MARKETS[code] for code in markets],
-                "device": [DEVICES[code] for code in devices],
-            }
-        )
-        return EventTable.from_frame(pl.concat([log, asking], how="diagonal"))
+
+def _with_searches(run: Shop, asked: Asked, log: Events) -> EventTable:
+    """Return the events of a log, and a search at each visit, named by its number."""
+    world = run.world
+    customer = world.visits.customer[asked.visit]
+    rng = np.random.default_rng(0)  # draws quantities, which no feature reads
+    frame = event_frame(world, log, uniform=run.uniform, until_us=_LAST_US, rng=rng)
+    frame = frame.rename({"received_at": "received_us"}).with_columns(
+        pl.col("at", "received_us").dt.epoch("us")
+    )
+    markets: list[int] = world.customers.market[customer].tolist()
+    devices: list[int] = world.visits.device[asked.visit].tolist()
+    # Received at the visit, too late to be known to it.
+    asking = pl.DataFrame(
+        {
+            "event_id": pl.Series(asked.visit).cast(pl.String),
+            "customer_id": customer_names(customer),
+            "type": [EventType.SEARCH.value] * len(asked.visit),
+            "at": world.visits.at_us[asked.visit],
+            "received_us": world.visits.at_us[asked.visit],
+            "market": [MARKETS[code] for code in markets],
+            "device": [DEVICES[code] for code in devices],
+        }
+    )
+    return EventTable.from_frame(pl.concat([frame, asking], how="diagonal"))
 
 
 def _unshown(events: EventTable, asking: NDArray[np.intp], rows: list[NDArray[np.int64]]) -> Slates:

@@ -1,0 +1,166 @@
+"""Nights of a closed loop: train a ranker, judge it by the publishing gate, refit recommenders."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from models.dataset.reading import read_dataset
+from models.domain.event import from_us
+from models.domain.units import DAY_US, SECOND_US
+from models.experiments.exposure import FILE
+from models.experiments.exposure_record import FILE_COLUMNS
+from models.scoring.bundle import read_manifest, write_bundle
+from training.configuration import RunConfig, TrainingOptions
+from training.console import Progress
+from training.nightly.champion import CANDIDATES
+from training.nightly.comparison import BundleComparison
+from training.nightly.refit import refitted
+from training.nightly.run import Night, NightVerdict, run_night
+from training.pipeline.prepare import DataOptions, prepare
+from training.pipeline.train import train
+from training.pipeline.training_data import cut
+
+TRAINED: Final = "trained"
+REFITTED: Final = "refitted"
+
+# The nightly command's default.
+_JUDGED: Final = timedelta(hours=72)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopNight:
+    """Outcome of a night.
+
+    Attributes:
+        bundle: What serves the next day.
+        verdict: The gate's verdict, or `TRAINED` or `REFITTED`.
+        awaiting: Bundle that needs traffic to be judged; None without.
+    """
+
+    bundle: Path
+    verdict: str
+    awaiting: Path | None = None
+
+
+@dataclass(eq=False)
+class LoopNights:
+    """Nights of one log.
+
+    Attributes:
+        data: Folder of the dataset, as it is on the night.
+        folder: Where bundles and state are written.
+        cache: Picture features and scene models.
+        seed: Of trainings.
+        threads: Of trainings.
+        is_gated: Whether what is trained has to pass the publishing gate; the first never has to.
+        judged: Bundle whose ranker serves, before its recommenders were refitted.
+        answers: Recorded answers, a frame a day.
+    """
+
+    data: Path
+    folder: Path
+    cache: Path
+    seed: int
+    threads: int
+    is_gated: bool
+    judged: Path | None = None
+    answers: list[pl.DataFrame] = field(default_factory=list)
+
+    @property
+    def bundles(self) -> Path:
+        """Directory of bundles."""
+        return self.folder / "bundles"
+
+    def train(self, until_us: int, *, progress: Progress) -> LoopNight:
+        """Train a ranker on what was received until a moment."""
+        if self.judged is None or not self.is_gated:
+            options = TrainingOptions(config=RunConfig(), seed=self.seed, threads=self.threads)
+            source = DataOptions(directory=self.data, cache=self.cache, until=from_us(until_us))
+            prepared = prepare(source, options, progress=progress)
+            self.judged = train(prepared, options, root=self.bundles, progress=progress)
+            return LoopNight(self.judged, TRAINED)
+        if self.answers:
+            pl.concat(self.answers).write_parquet(self.data / FILE)
+        outcome = run_night(self._night(until_us), progress=progress)
+        if outcome.published is None:
+            return LoopNight(self._refitted(until_us), outcome.verdict.value)
+        if outcome.verdict is NightVerdict.PUBLISHED:
+            self.judged = self.folder / "state" / CANDIDATES / str(outcome.candidate)
+        awaiting = None if outcome.awaiting is None else self.bundles / outcome.awaiting
+        return LoopNight(self.bundles / outcome.published, outcome.verdict.value, awaiting)
+
+    def refit(self, until_us: int) -> LoopNight:
+        """Refit the recommenders of the ranker that serves."""
+        return LoopNight(self._refitted(until_us), REFITTED)
+
+    def promote(self, awaiting: Path) -> None:
+        """Let the ranker of a bundle serve from the next night on."""
+        self.judged = self.folder / "state" / CANDIDATES / read_manifest(awaiting).judged_as
+
+    def known_until(self, until_us: int) -> BundleComparison:
+        """Return what is known at a moment, for `refitted` and for services."""
+        dataset = cut(read_dataset(self.data), until_us)
+        return BundleComparison(
+            dataset, until_us - DAY_US, until_us, RunConfig(), self.seed, self.cache
+        )
+
+    def _refitted(self, until_us: int) -> Path:
+        if self.judged is None:
+            msg = "no ranker was trained yet"
+            raise ValueError(msg)
+        bundle = refitted(self.judged, self.known_until(until_us))
+        return write_bundle(self.bundles, bundle.manifest, files=bundle.files)
+
+    def _night(self, until_us: int) -> Night:
+        return Night(
+            data=self.data,
+            bundles=self.bundles,
+            profiles=self.folder / "profiles",
+            state=self.folder / "state",
+            cache=self.cache,
+            scenes=None,
+            champion=None,
+            config=RunConfig(),
+            evaluation_us=_JUDGED // timedelta(microseconds=1),
+            now_us=until_us + SECOND_US,
+            max_fault_share=0.0,
+            seed=self.seed,
+            threads=self.threads,
+        )
+
+
+def recorded(
+    bundle_id: str, slates: pl.DataFrame, *, exploration: str | None, limit: int
+) -> pl.DataFrame:
+    """Return answers as the service records them, without what no night reads.
+
+    Args:
+        bundle_id: Bundle that made them.
+        slates: ``recommendation_id``, ``customer_id``, ``now`` and ``slate``, a row an answer.
+        exploration: JSON of the exploration.
+        limit: Sales asked for.
+    """
+    constant: dict[str, object] = {
+        "limit": limit,
+        "exclude": [],
+        "excluded_unknown": 0,
+        "candidates_unknown": 0,
+        "candidates_ordered": False,
+        "window": b"",
+        "profile": b"",
+        "snapshot_id": "",
+        "bundle_id": bundle_id,
+        "plan_version": 0,
+        "assignments": [],
+        "order_by": "meta",
+        "diversity": 0.0,
+        "exploration": exploration,
+        "feature_hash": "",
+        "took_us": 0,
+        "versions": [],
+    }
+    rows = [{**constant, **row} for row in slates.iter_rows(named=True)]
+    return pl.DataFrame(rows, schema=FILE_COLUMNS)
