@@ -8,6 +8,7 @@ from models.domain.event import from_us
 from models.domain.units import DAY_US
 from models.scoring.scorer import META
 from training.baselines.baselines import BASELINES
+from training.evaluation.comparison import Verdict
 from training.evaluation.conclusion import (
     MARKS,
     RIVAL_MARKS,
@@ -44,6 +45,8 @@ _MULTIPLICITY: Final = (
     "interval excludes 0 and the p-value, adjusted by Holm's method over all scorers of the "
     "column, is below 5%; everything else is open."
 )
+# "open" says little to a reader who has not come to the tables and their explanation yet.
+_PLOT_MARKS: Final = {**RIVAL_MARKS, Verdict.OPEN: Mark("cannot tell", Tone.OPEN)}
 _N_COLUMNS: Final = 7  # of intervals, on a page of 1,180 pixels
 _WANTED: Final = (
     "Wanted: slope between 0.95 and 1.05, calibration error at most 10% of the base rate. "
@@ -140,7 +143,7 @@ def _scorer_plot(protocol: ProtocolFigures) -> BarPlot:
     """Draw the metric that decides, the best scorer first, with verdicts beside the meta-model."""
     metric = metric_of(protocol)
     verdicts = {
-        scorer: RIVAL_MARKS[row[metric].verdict]
+        scorer: _PLOT_MARKS[row[metric].verdict]
         for scorer, row in protocol.differences.get(META, {}).items()
         if metric in row
     }

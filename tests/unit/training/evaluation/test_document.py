@@ -19,7 +19,7 @@ from training.evaluation.evaluate import Evaluation, figures_of
 from training.evaluation.example_slates import TALK, Thumbnails, examples, talk_lines
 from training.evaluation.measure import PURCHASES, REALISED_REVENUE
 from training.evaluation.protocol import EvaluatedSlate, PastEvent
-from training.report.block import Facts, Mark, PictureGrid, Table, Tone
+from training.report.block import BarPlot, Facts, Mark, PictureGrid, Table, Tone
 from training.report.page import page
 from training.statistics.reliability import Predictions, reliability
 
@@ -85,6 +85,30 @@ def test_an_example_says_what_the_customer_did_and_bought() -> None:
         None,
         Mark("bought", Tone.GOOD),
     ]
+
+
+def test_the_plot_says_of_undecided_scorers_that_it_cannot_tell() -> None:
+    """Popularity is above the meta-model on one slate, and as far below on the other."""
+    judged = [
+        slate(
+            customer,
+            {"popularity": {"mrr": gain}, "meta": {"mrr": 0.3}},
+            n_events=0,
+            candidates=(0, 1),
+            bought=(1,),
+            chosen={"popularity": (0, 1), "meta": (1, 0)},
+        )
+        for customer, gain in ((1, 0.1), (2, 0.5))
+    ]
+    evaluation = replace(report(), protocols={"open": figures_of(judged, seed=0)})
+
+    blocks = document(evaluation, thumbnail=Thumbnails({}))
+
+    plot = next(block for block in blocks if isinstance(block, BarPlot))
+    assert {bar.name: bar.mark for bar in plot.bars} == {
+        "popularity": Mark("cannot tell", Tone.OPEN),
+        "meta": Mark("this bundle", Tone.REFERENCE),
+    }
 
 
 def test_a_report_of_clicks_names_them() -> None:
