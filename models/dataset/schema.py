@@ -47,6 +47,11 @@ class Column:
     min_chars: int = 0
     max_chars: int = 128
 
+    @property
+    def is_amount(self) -> bool:
+        """Whether its numbers are amounts of a currency."""
+        return self.smallest == MIN_AMOUNT
+
 
 def _identifier(name: str, *, required: bool = False) -> Column:
     return Column(name=name, kind=Kind.IDENTIFIER, required=required)

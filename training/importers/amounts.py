@@ -11,28 +11,43 @@ SIGNS: Final = {"€": "EUR", "£": "GBP", "₹": "INR", "zł": "PLN", "Kč": "C
 SHARED_SIGNS: Final = ("$", "¥", "kr", "Fr.")
 """Signs that several currencies have."""
 
-_SIGN: Final = "|".join(("[A-Z]{3}", *map(re.escape, (*SIGNS, *SHARED_SIGNS))))
+# ISO 4217, in use or replaced since 2010, without metals and units of account. Other capitals are
+# no currency: an article number SKU 100 is no price.
+_CODES: Final = (
+    "AED|AFN|ALL|AMD|ANG|AOA|ARS|AUD|AWG|AZN|BAM|BBD|BDT|BGN|BHD|BIF|BMD|BND|BOB|BRL|BSD|BTN|"
+    "BWP|BYN|BYR|BZD|CAD|CDF|CHF|CLP|CNY|COP|CRC|CUC|CUP|CVE|CZK|DJF|DKK|DOP|DZD|EEK|EGP|ERN|"
+    "ETB|EUR|FJD|FKP|GBP|GEL|GHS|GIP|GMD|GNF|GTQ|GYD|HKD|HNL|HRK|HTG|HUF|IDR|ILS|INR|IQD|IRR|"
+    "ISK|JMD|JOD|JPY|KES|KGS|KHR|KMF|KPW|KRW|KWD|KYD|KZT|LAK|LBP|LKR|LRD|LSL|LTL|LVL|LYD|MAD|"
+    "MDL|MGA|MKD|MMK|MNT|MOP|MRO|MRU|MUR|MVR|MWK|MXN|MYR|MZN|NAD|NGN|NIO|NOK|NPR|NZD|OMR|PAB|"
+    "PEN|PGK|PHP|PKR|PLN|PYG|QAR|RON|RSD|RUB|RWF|SAR|SBD|SCR|SDG|SEK|SGD|SHP|SLE|SLL|SOS|SRD|"
+    "SSP|STD|STN|SVC|SYP|SZL|THB|TJS|TMT|TND|TOP|TRY|TTD|TWD|TZS|UAH|UGX|USD|UYU|UZS|VED|VEF|"
+    "VES|VND|VUV|WST|XAF|XCD|XCG|XOF|XPF|YER|ZAR|ZMK|ZMW|ZWG|ZWL"
+)
+_SIGN: Final = "|".join((_CODES, *map(re.escape, (*SIGNS, *SHARED_SIGNS))))
 _BEFORE: Final = rf"^([+-]?)\s*(?:{_SIGN})\s*([+-]?[0-9])"
 _AFTER: Final = rf"([0-9])\s*(?:{_SIGN})$"
 _GAPS: Final = " '’\u00a0\u202f"  # as in 1 234,50 and 1'234.50
-# Points only between thousands: dates such as 14.07.2025 and numbers such as 99.90 are none.
-_WITH_COMMA: Final = rf"^[+-]?([0-9]+|[0-9]{{1,3}}([.{_GAPS}][0-9]{{3}})+)(,[0-9]+)?$"
-_WITH_POINT: Final = rf"^[+-]?([0-9]+|[0-9]{{1,3}}([,{_GAPS}][0-9]{{3}})+)(\.[0-9]+)?$"
+# Points only between thousands: dates such as 14.07.2025 and numbers such as 99.90 are none. No
+# thousands begin with 0: that of 0.125 is the decimal point.
+_WITH_COMMA: Final = rf"^[+-]?([0-9]+|[1-9][0-9]{{0,2}}([.{_GAPS}][0-9]{{3}})+)(,[0-9]+)?$"
+_WITH_POINT: Final = rf"^[+-]?([0-9]+|[1-9][0-9]{{0,2}}([,{_GAPS}][0-9]{{3}})+)(\.[0-9]+)?$"
 
 
-def number_in(text: pl.Expr, *, decimal: Literal[".", ","]) -> pl.Expr:
+def number_in(text: pl.Expr, *, decimal: Literal[".", ","], is_amount: bool) -> pl.Expr:
     """Return numbers in texts as texts with a decimal point, without what stands around them.
 
-    ``1.234,50 €`` and ``CHF 1'234.50`` are ``1234.50``. Another text that has the mark of
-    thousands says what the decimal mark is; others stay as they are.
+    ``1.234,50 €`` and ``CHF 1'234.50`` are ``1234.50``, if they are amounts. Another text that has
+    the mark of thousands says what the decimal mark is; others stay as they are.
 
     Args:
         text: The texts, null where there is none.
         decimal: The decimal mark; a comma where that is a point, and the other way round, stands
             between thousands.
+        is_amount: Whether a currency may stand around them.
     """
     bare = text.str.strip_chars().str.replace("^\N{MINUS SIGN}", "-")
-    bare = bare.str.replace(_BEFORE, "${1}${2}").str.replace(_AFTER, "${1}")
+    if is_amount:
+        bare = bare.str.replace(_BEFORE, "${1}${2}").str.replace(_AFTER, "${1}")
     other, form = (".", _WITH_COMMA) if decimal == "," else (",", _WITH_POINT)
     number = bare.str.replace_all(f"[{other}{_GAPS}]", "").str.replace(",", ".", literal=True)
     name = "of csv is a comma" if decimal == "," else "is a point"
@@ -48,7 +63,7 @@ def is_number_with_comma(text: pl.Expr) -> pl.Expr:
 
 
 def currency_in(text: pl.Expr) -> pl.Expr:
-    """Return the currency of each amount: three letters, or a sign that several have.
+    """Return the currency of each amount: its code, or a sign that several have.
 
     Null without either.
     """

@@ -37,15 +37,18 @@ def mapped(
     Times are given twice: as they are, and under `_PARSED` of their names in UTC. Attributes are
     untyped; see `with_typed_attributes`.
     """
-    kinds = {column.name: column.kind for column in columns}
+    contract = {column.name: column for column in columns}
     made = [pl.col(ROW).alias(_SOURCE_ROW)]
     for name, value in values.items():
-        kind = kinds.get(name)
+        column = contract.get(name)
+        kind = column.kind if column else None
         if kind is Kind.TIME:
             raw, parsed = time_of(source, value, form=form, zone=zone)
             made += [raw.alias(given(name)), parsed.alias(_PARSED + name)]
         else:
-            made.append(value_of(source, value, kind=kind).alias(given(name)))
+            is_amount = column is not None and column.is_amount
+            new = value_of(source, value, kind=kind, is_amount=is_amount)
+            made.append(new.alias(given(name)))
     return source.frame.select(made)
 
 

@@ -58,11 +58,11 @@ def text_of(source: Source, column: str) -> pl.Expr:
     return pl.when(text != "").then(text)
 
 
-def number_of(source: Source, column: str) -> pl.Expr:
+def number_of(source: Source, column: str, *, is_amount: bool) -> pl.Expr:
     """Return a column as it is, or as texts with a decimal point; see `number_in`."""
     if source.dtype(column).is_numeric():
         return source.raw(column)
-    return number_in(text_of(source, column), decimal=source.decimal)
+    return number_in(text_of(source, column), decimal=source.decimal, is_amount=is_amount)
 
 
 def currencies_of(source: Source, value: Value | None) -> pl.Series:
@@ -107,11 +107,13 @@ def _attribute(source: Source, column: str) -> pl.Expr:
         return raw
     text = raw.str.strip_chars()
     # All or nothing, as texts become numbers: a column of which some are numbers stays text.
-    number = number_in(text, decimal=source.decimal)
+    number = number_in(text, decimal=source.decimal, is_amount=False)
     return pl.when(is_number_with_comma(text).all()).then(number).otherwise(raw)
 
 
-def value_of(source: Source, value: Value, *, kind: Kind | None) -> pl.Expr:
+def value_of(
+    source: Source, value: Value, *, kind: Kind | None, is_amount: bool = False
+) -> pl.Expr:
     """Return a value of the mapping.
 
     Args:
@@ -119,6 +121,7 @@ def value_of(source: Source, value: Value, *, kind: Kind | None) -> pl.Expr:
         value: Where it comes from.
         kind: Kind of the contract's column: texts, or numbers as the source has them. None for
             a column beyond the contract: as it is, with a decimal point if all are numbers.
+        is_amount: Whether numbers are amounts, around which a currency may stand.
     """
     if value.constant is not None:
         return pl.lit(value.constant)
@@ -132,7 +135,9 @@ def value_of(source: Source, value: Value, *, kind: Kind | None) -> pl.Expr:
         if source.dtype(column).is_nested():
             return source.raw(column)
     if kind in _NUMERIC and not any(_BRACES.search(column) for column in value.columns):
-        number = pl.coalesce(number_of(source, column) for column in value.columns)
+        number = pl.coalesce(
+            number_of(source, column, is_amount=is_amount) for column in value.columns
+        )
         if value.absolute:
             number = number.cast(pl.String).str.replace("^[+-]", "")
         return number
@@ -185,7 +190,8 @@ def rows_where(source: Source, conditions: AnyMapping[str, Condition]) -> pl.Exp
 
 def _rules(source: Source, column: str, condition: Condition) -> list[pl.Expr]:
     text = text_of(source, column)
-    number = number_of(source, column).cast(pl.Float64, strict=False)
+    # Whether the column is an amount no condition says: `at_least: 1` fits `€ 1` too.
+    number = number_of(source, column, is_amount=True).cast(pl.Float64, strict=False)
     rules: list[pl.Expr] = []
     if condition.one_of is not None:
         rules.append(pl.any_horizontal(_equals(text, number, one) for one in condition.one_of))

@@ -8,9 +8,10 @@ import pytest
 from training.importers.amounts import currency_in, number_in
 
 
-def numbers(decimal: Literal[".", ","], *texts: str) -> list[str]:
+def numbers(decimal: Literal[".", ","], *texts: str, is_amount: bool = True) -> list[str]:
     frame = pl.DataFrame({"text": texts})
-    return frame.select(number_in(pl.col("text"), decimal=decimal))["text"].to_list()
+    number = number_in(pl.col("text"), decimal=decimal, is_amount=is_amount)
+    return frame.select(number)["text"].to_list()
 
 
 @pytest.mark.parametrize(
@@ -46,13 +47,30 @@ def test_a_number_is_read_without_what_stands_around_it(
         (".", "99,90", "is a point"),
         (".", "$1.234,50", "is a point"),
         (".", "1,23,456", "is a point"),
+        (",", "0.125", "of csv is a comma"),
+        (",", "-0.125.000", "of csv is a comma"),
+        (".", "0,125", "is a point"),
+        (".", "EUR 0,125", "is a point"),
     ],
 )
 def test_a_number_of_the_other_decimal_mark_says_so(
     decimal: Literal[".", ","], text: str, mark: str
 ) -> None:
-    """Read as a mark of thousands, the point would make 9,990 of 99.90."""
+    """Read as a mark of thousands, the point would make 9,990 of 99.90, and 125 of 0.125."""
     assert numbers(decimal, text) == [f"{text} (the decimal mark {mark})"]
+
+
+@pytest.mark.parametrize("text", ["SKU 100", "ABC123", "100 PCS", "-XXX 5", "eur 5"])
+def test_three_letters_that_are_no_currency_stay(text: str) -> None:
+    """An article number would become a price."""
+    frame = pl.DataFrame({"text": [text]})
+
+    assert numbers(".", text) == [text]
+    assert frame.select(currency_in(pl.col("text")))["text"].to_list() == [None]
+
+
+def test_a_number_that_is_no_amount_has_no_currency() -> None:
+    assert numbers(".", "TOP 3", "3 €", "1,234", is_amount=False) == ["TOP 3", "3 €", "1234"]
 
 
 def test_what_is_no_number_stays_as_it_is() -> None:
@@ -68,6 +86,7 @@ def test_what_is_no_number_stays_as_it_is() -> None:
         ("5 zł", "PLN"),
         ("$5", "$"),
         ("20 kr", "kr"),
+        ("HRK 20", "HRK"),
         ("20", None),
         ("EUR", None),
     ],

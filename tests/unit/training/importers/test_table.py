@@ -526,6 +526,24 @@ events:
     ]
 
 
+def test_a_currency_stands_around_amounts_alone(tmp_path: Path) -> None:
+    """An article number is no price, and a word with a number no position."""
+    mapping = """
+events:
+  types: {purchase: {}}
+  columns: {customer_id: c, sale_id: s, at: t, price: paid, position: place}
+"""
+    rows = "a,s1,USD 5,1\na,s2,SKU 100,2\na,s3,7,TOP 3\n"
+    header = "c,s,paid,place,t\n"
+    events = write(tmp_path / "e.csv", header + rows.replace("\n", ",2025-07-14T10:00:00Z\n"))
+    named = write(tmp_path / "map.yaml", mapping)
+    imported = imported_by(str(named), tmp_path / "out", events)
+
+    assert rows_of(tmp_path / "out", "sale_id", "price", "position") == [("s1", 5.0, 1)]
+    refused = {(one.row, one.column) for one in imported.faults}
+    assert refused == {(2, "price"), (3, "position")}
+
+
 def test_lines_that_are_no_json_objects_are_named(tmp_path: Path) -> None:
     good = {"UserId": "u", "ItemId": "a", "FeedbackType": "read", "Timestamp": "2024-01-01T00:00Z"}
     path = tmp_path / "feedback.jsonl.gz"
