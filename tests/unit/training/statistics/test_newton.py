@@ -62,3 +62,44 @@ def test_a_step_that_overshoots_is_halved(start: float) -> None:
     )
 
     assert found[0] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_step_of_which_no_part_lowers_the_loss_is_not_taken() -> None:
+    """Uphill of ``x^2``: a wrong gradient ends where it began, and not a step farther away."""
+    found = newton(
+        np.array([2.0]),
+        lambda x: -x,
+        loss=lambda x: float(x[0] ** 2),
+        longest=1.0,
+        tolerance=1e-9,
+    )
+
+    assert found.tolist() == [2.0]
+
+
+def test_a_step_that_leaves_what_the_loss_is_defined_on_is_halved() -> None:
+    """Of ``x - log(x)``, with its minimum at 1, Newton's step from 3 leads to -3."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = newton(
+            np.array([3.0]),
+            lambda x: x * (x - 1),
+            loss=lambda x: float(x[0] - np.log(x[0])),
+            longest=10.0,
+            tolerance=1e-9,
+        )
+
+    assert found[0] == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("loss", "step", "named"), [(np.nan, 1.0, "loss"), (np.inf, 1.0, "loss"), (1.0, np.nan, "step")]
+)
+def test_what_is_not_finite_is_refused(loss: float, step: float, named: str) -> None:
+    with pytest.raises(FloatingPointError, match=named):
+        newton(
+            np.zeros(1),
+            lambda _: np.array([step]),
+            loss=lambda _: loss,
+            longest=1.0,
+            tolerance=1e-9,
+        )
