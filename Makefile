@@ -22,8 +22,7 @@ export POLARS_MAX_THREADS = $(THREADS)
 # Tests start hundreds of processes; without cached bytecode each compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE =
 
-KERNEL = models/kernel/.built
-DEVELOPMENT = $(VENV)/.development $(KERNEL)
+DEVELOPMENT = $(VENV)/.development kernel
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement
 # Whole files go to four workers in the order of their names: the long tests first, units last. Four
 # for two cores: many tests wait for services, and for what those do every second.
@@ -34,7 +33,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 ##@ Use
 
-demo: $(VENV)/.training-cpu $(KERNEL) ## Simulate a shop, train on it, serve it, and say where to look
+demo: $(VENV)/.training-cpu kernel ## Simulate a shop, train on it, serve it, and say where to look
 	PYTHON=$(BIN)/python deploy/demo.sh
 
 demo-stop: ## End the demo's service and remove its files
@@ -124,14 +123,14 @@ $(VENV)/.bootstrap: requirements/bootstrap.txt
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement $<
 	touch $@
 
-# Without a C compiler it says so, and LightGBM is used.
-$(KERNEL): models/kernel/forest.c models/kernel/library.py | $(VENV)/.bootstrap
+# Builds nothing twice. Without a C compiler it says so, and LightGBM is used: no stamp, so that the
+# kernel is built once there is one.
+kernel: $(VENV)/.bootstrap
 	$(BIN)/python -m models.kernel.library
-	touch $@
 
 $(VENV)/.%: requirements/%.txt $(VENV)/.bootstrap
 	$(INSTALL) $<
 	touch $@
 
 .PHONY: demo demo-stop test check quick types format lint imports dockerfile audit all-tests \
-	changed-types changed-tests fix bench bench-serve bench-quality prove chaos openapi features lock help
+	changed-types changed-tests fix bench bench-serve bench-quality prove chaos openapi features lock help kernel

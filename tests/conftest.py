@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from models.kernel.library import build
+from models.kernel.library import BuildError, build
 
 pytest_plugins = ["pytester", "tests.proofs", "tests.skips", "tests.worlds"]
 
@@ -19,7 +19,7 @@ settings.load_profile("vitrine")
 
 def pytest_configure() -> None:
     """Build the kernel, as `make` does: services of the tests use it too."""
-    with suppress(FileNotFoundError):
+    with suppress(BuildError):
         build()
 
 

@@ -24,6 +24,7 @@ from models.domain.errors import UserError
 from models.domain.units import DAY_S
 from models.experiments.analysis.exploration_price import exploration_price
 from models.experiments.exposure import COST, FILE, ExposureError, read_exposures
+from models.kernel.library import kernel
 from models.neighbours.search import Device, is_built_for_gpu, search_device
 from models.pictures.onnx import Provider, listed_providers
 from models.scoring.bundle import read_bundle, resolve_bundle
@@ -66,6 +67,7 @@ def examine(settings: Settings, store_url: str) -> list[Finding]:
     return [
         *asyncio.run(store_findings(store_url, settings)),
         *_bundle(settings),
+        trees_finding(is_compiled=kernel() is not None),
         search_finding(search_device(), built_for_gpu=is_built_for_gpu()),
         _keys(settings),
         _plan(settings),
@@ -116,6 +118,18 @@ def provider_finding(*, asked: Provider, got: Provider) -> Finding:
         return Finding("pictures", Verdict.OK, f"onnxruntime labels them on {got.value}")
     seen = f"onnxruntime was asked for {asked.value} and got {got.value}"
     return Finding("pictures", Verdict.WARNING, seen, NO_GPU)
+
+
+def trees_finding(*, is_compiled: bool) -> Finding:
+    """Check what evaluates the trees."""
+    return Finding.checked(
+        "trees",
+        "the compiled kernel evaluates them"
+        if is_compiled
+        else "LightGBM evaluates them, in ten times the time",
+        is_ok=is_compiled,
+        advice="install gcc, run `python -m models.kernel.library`, and restart the service",
+    )
 
 
 def search_finding(got: Device, *, built_for_gpu: bool) -> Finding:

@@ -1,11 +1,12 @@
 """The compiled kernel: a shared library beside this file, built from `forest.c` by a C compiler.
 
-``python -m models.kernel.library`` builds it. Its name holds the hash of what it was built from, so
-that no other one is loaded. The standard library alone is imported: images build it first.
+``python -m models.kernel.library`` builds it. Its name holds the hash of what it was built from and
+for, so that no other one is loaded. The standard library alone is imported: images build it first.
 """
 
 import ctypes
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -25,9 +26,14 @@ FLAGS: Final = (
 )
 
 
+class BuildError(Exception):
+    """The library cannot be built; LightGBM evaluates the trees."""
+
+
 def library_path() -> Path:
-    """Return where the library of this source is, built or not."""
-    content = SOURCE.read_bytes() + " ".join(FLAGS).encode()
+    """Return where the library of this source and machine is, built or not."""
+    machine = (platform.system(), platform.machine())
+    content = SOURCE.read_bytes() + " ".join((*FLAGS, *machine)).encode()
     return SOURCE.with_name(f"forest-{blake2b(content, digest_size=8).hexdigest()}.so")
 
 
@@ -35,8 +41,7 @@ def build() -> Path:
     """Compile the library, unless it is there, and return its path.
 
     Raises:
-        FileNotFoundError: If there is no C compiler.
-        subprocess.CalledProcessError: If it fails.
+        BuildError: If there is no C compiler, it fails, or the folder cannot be written.
     """
     path = library_path()
     if path.exists():
@@ -44,11 +49,15 @@ def build() -> Path:
     compiler = shutil.which("cc")
     if compiler is None:
         msg = "no C compiler (`cc`) is installed"
-        raise FileNotFoundError(msg)
+        raise BuildError(msg)
     # Moved into place, so that no process loads a part of it, also where several build it.
     made = path.with_suffix(f".{os.getpid()}.new")
-    subprocess.run([compiler, *FLAGS, "-o", made, SOURCE], check=True)  # noqa: S603 - our own source
-    return made.replace(path)
+    try:
+        subprocess.run([compiler, *FLAGS, "-o", made, SOURCE], check=True)  # noqa: S603 - our own source
+        return made.replace(path)
+    except (OSError, subprocess.CalledProcessError) as exc:
+        msg = f"{compiler} cannot compile {SOURCE.name} ({exc})"
+        raise BuildError(msg) from exc
 
 
 @cache
@@ -82,8 +91,9 @@ def load(path: Path) -> ctypes.CDLL:
 if __name__ == "__main__":
     try:
         build()
-    except FileNotFoundError as exc:
+    except BuildError as exc:
         sys.stderr.write(
             f"{exc}: LightGBM will evaluate the trees, with the same results, in ten times the "
-            "time. Install gcc, and run this again.\n"
+            "time. Install gcc and the headers of C (libc6-dev), and run `python -m "
+            "models.kernel.library`.\n"
         )

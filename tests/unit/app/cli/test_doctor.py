@@ -20,6 +20,7 @@ from app.cli.doctor import (
     exploration_finding,
     provider_finding,
     search_finding,
+    trees_finding,
 )
 from app.cli.finding import Finding, Verdict
 from app.cli.store_checks import rights_finding, skew_finding, version_finding
@@ -371,6 +372,13 @@ def test_a_gpu_that_was_asked_for_and_not_got_is_a_warning() -> None:
     assert {pictures.verdict, search.verdict} == {Verdict.WARNING}
     assert "nvidia-smi" in pictures.advice
     assert "nvidia-smi" in search.advice
+
+
+def test_trees_without_the_compiled_kernel_are_a_warning() -> None:
+    slow, fast = trees_finding(is_compiled=False), trees_finding(is_compiled=True)
+
+    assert (slow.verdict, fast.verdict) == (Verdict.WARNING, Verdict.OK)
+    assert "python -m models.kernel.library" in slow.advice
 
 
 def test_a_machine_without_a_gpu_is_no_fault() -> None:

@@ -1,5 +1,6 @@
 """The kernel's library: built from its source alone, and named by it."""
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.kernel.library import SOURCE, build, load
+from models.kernel.library import SOURCE, build, library_path, load
 
 
 @pytest.fixture
@@ -32,6 +33,41 @@ def test_without_a_compiler_the_command_says_what_to_install(copy: Path) -> None
     assert done.returncode == 0
     assert "Install gcc" in done.stderr
     assert not list(copy.glob("*.so"))
+
+
+def test_a_compiler_that_fails_is_named(copy: Path, tmp_path: Path) -> None:
+    """As gcc without the headers of C."""
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\nexit 3\n")
+    compiler.chmod(0o755)
+
+    done = built(copy, PATH=str(tmp_path))
+
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert f"{compiler} cannot compile forest.c" in done.stderr
+    assert "exit status 3" in done.stderr
+    assert "run `python -m models.kernel.library`" in done.stderr
+
+
+def test_a_compiler_that_cannot_be_started_is_named(copy: Path, tmp_path: Path) -> None:
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/no/such/shell\n")
+    compiler.chmod(0o755)
+
+    done = built(copy, PATH=str(tmp_path))
+
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert f"{compiler} cannot compile forest.c" in done.stderr
+
+
+def test_another_machine_has_another_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout may be shared by machines of several kinds."""
+    own = library_path()
+
+    monkeypatch.setattr(platform, "machine", lambda: "another")
+
+    assert library_path() != own
 
 
 def test_another_source_has_another_library(copy: Path) -> None:
