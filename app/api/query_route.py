@@ -22,7 +22,12 @@ class QueryRoute(APIRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers a request."""
+        """Return what answers a request.
+
+        Raises:
+            TypeError: If the endpoint, route or router asks for what would be left out.
+        """
+        self._require_nothing_else()
         (field,) = self.dependant.query_params
         model = cast("type[BaseModel]", field.field_info.annotation)
         endpoint = cast("Endpoint", self.endpoint)
@@ -34,6 +39,25 @@ class QueryRoute(APIRoute):
             )
 
         return handle
+
+    def _require_nothing_else(self) -> None:
+        asked = self.dependant
+        calls = [one.call for one in asked.dependencies if one.call is not get_resources]
+        fields = [
+            field.name
+            for fields in (
+                *(asked.path_params, asked.header_params, asked.cookie_params, asked.body_params),
+                asked.query_params[1:],
+            )
+            for field in fields
+        ]
+        if calls or fields:
+            names = [*(getattr(call, "__name__", str(call)) for call in calls), *fields]
+            msg = (
+                f"{self.path}: a QueryRoute serves one model of parameters, the request and"
+                f" resources, and not {', '.join(names)}; use APIRoute"
+            )
+            raise TypeError(msg)
 
 
 def read_query(request: Request, model: type[BaseModel]) -> BaseModel:

@@ -1,13 +1,15 @@
 """Parameters of URLs, and keys of bodies: what can be read in two ways is refused by name."""
 
-from typing import cast
+from typing import Annotated, cast
 
 import httpx
 import pytest
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from app.api import assignments, catalogue, recommendations, sales
+from app.api.query_route import QueryRoute
 from app.api.repeated_key import repeated_key
 from tests.shop import JSON, NDJSON
 
@@ -113,3 +115,28 @@ async def test_the_line_whose_object_has_a_key_twice_is_rejected(client: httpx.A
 )
 def test_a_repeated_key_is_found_at_any_depth(content: bytes, key: str | None) -> None:
     assert repeated_key(content) == key
+
+
+async def caller_name() -> str:
+    return "caller"
+
+
+class Parameters(BaseModel):
+    limit: int = 1
+
+
+def test_a_query_route_refuses_what_it_would_leave_out() -> None:
+    """A check that is added to a router as a dependency would not run."""
+    router = APIRouter(route_class=QueryRoute, dependencies=[Depends(caller_name)])
+
+    async def by_header(
+        query: Annotated[Parameters, Query()], tenant: Annotated[str, Header()]
+    ) -> Response: ...
+
+    async def by_query(query: Annotated[Parameters, Query()]) -> Response: ...
+
+    with pytest.raises(TypeError, match=r"^/sales: .* not caller_name; use APIRoute$"):
+        router.get("/sales")(by_query)
+    with pytest.raises(TypeError, match="not tenant"):
+        APIRouter(route_class=QueryRoute).get("/sales")(by_header)
+    APIRouter(route_class=QueryRoute).get("/sales")(by_query)
