@@ -34,6 +34,8 @@ from models.slate.slate_policy import PlackettLuce
 
 # Ten polls; chosen, not measured. A deciding worker that dies is replaced after this time.
 LEASE_S: Final = 5.0
+# Chosen, not measured: a worker that takes longer for a step hangs, and another one decides.
+LONGEST_STEP_S: Final = 300.0
 
 _UNSEEN: Final = frozenset({Stage.SHADOW, Stage.ESTIMATE})
 
@@ -94,7 +96,9 @@ class PromotionController:
         if self.results is None:
             return
         # Held while the results are computed, which may take longer than a lease.
-        async with self.store.leading(self.active.name, ttl_s=LEASE_S) as is_leading:
+        async with self.store.leading(
+            self.active.name, ttl_s=LEASE_S, longest_s=LONGEST_STEP_S
+        ) as is_leading:
             if is_leading:
                 await self._lead(stored)
 

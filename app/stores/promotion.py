@@ -129,11 +129,16 @@ class PromotionStore:
         return bool(reply)
 
     @asynccontextmanager
-    async def leading(self, worker: str, *, ttl_s: float) -> AsyncGenerator[bool]:
+    async def leading(self, worker: str, *, ttl_s: float, longest_s: float) -> AsyncGenerator[bool]:
         """Ask for the lease, and keep it while the block runs; yield whether the worker holds it.
 
         After the block it is over in ``ttl_s`` at the latest. A worker that is paused renews
-        nothing and loses it.
+        nothing and loses it; one whose block hangs loses it ``ttl_s`` after ``longest_s``.
+
+        Args:
+            worker: Name of the worker.
+            ttl_s: Lifetime of the lease, seconds.
+            longest_s: For so long it is renewed, seconds.
 
         Raises:
             StoreUnavailableError: If the store cannot be asked at the beginning.
@@ -141,15 +146,15 @@ class PromotionStore:
         if not await self.lease(worker, ttl_s=ttl_s):
             yield False
             return
-        renewing = asyncio.create_task(self._renew(worker, ttl_s=ttl_s))
+        renewing = asyncio.create_task(self._renew(worker, ttl_s, longest_s))
         try:
             yield True
         finally:
             renewing.cancel()
             await asyncio.wait({renewing})
 
-    async def _renew(self, worker: str, *, ttl_s: float) -> None:
-        while True:
+    async def _renew(self, worker: str, ttl_s: float, longest_s: float) -> None:
+        for _ in range(round(longest_s * RENEWALS / ttl_s)):
             await asyncio.sleep(ttl_s / RENEWALS)
             # The next renewal may reach the store; else `change` finds that the lease is over.
             with suppress(StoreUnavailableError):

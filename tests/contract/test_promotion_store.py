@@ -65,8 +65,8 @@ class PromotionStoreContract:
         async def left_ms() -> int:
             return cast("int", await connection.execute("PTTL", PROMOTER, doing="reading a lease"))
 
-        async with store.leading("w1", ttl_s=2.0) as leads, asyncio.timeout(30.0):
-            async with store.leading("w2", ttl_s=60.0) as leads_too:
+        async with store.leading("w1", ttl_s=2.0, longest_s=60.0) as leads, asyncio.timeout(30.0):
+            async with store.leading("w2", ttl_s=60.0, longest_s=60.0) as leads_too:
                 pass
             before = await left_ms()
             while (now := await left_ms()) <= before:
@@ -75,6 +75,15 @@ class PromotionStoreContract:
 
         assert (leads, leads_too) == (True, False)
         assert 0 < await left_ms() <= 2_000
+
+    async def test_a_worker_that_hangs_loses_the_lease(self, store: PromotionStore) -> None:
+        """It would stay the deciding one for as long as it runs."""
+        async with store.leading("w1", ttl_s=0.2, longest_s=0.4) as leads, asyncio.timeout(30.0):
+            while not await store.lease("w2", ttl_s=60.0):
+                pass
+
+        assert leads
+        assert not await store.lease("w1", ttl_s=60.0)
 
     async def test_who_lost_the_lease_takes_no_step(self, store: PromotionStore) -> None:
         await store.change(FIRST, before=0, begins=True)
