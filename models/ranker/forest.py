@@ -1,7 +1,8 @@
 """Forests: the sums of boosted trees' leaves, and their evaluation by the compiled kernel.
 
 The kernel compares as LightGBM does, and adds leaves in the order of the trees in double precision:
-its results are LightGBM's to the bit, so that `models.ranker.ranker` may use either.
+its results are LightGBM's to the bit, so that `models.ranker.ranker` may use either. LightGBM alone
+reads values up to 1e-35 from 0 as 0: beside a threshold in that range they may go the other way.
 """
 
 import ctypes
@@ -163,9 +164,10 @@ def _tree(fields: Mapping[str, str]) -> Tree:
     thresholds = [float(value) for value in fields["threshold"].split()]
     nodes = list(zip(columns, left, right, kinds, thresholds, strict=True))
     _require_tree(left, right, n_splits=len(values) - 1)
-    if min(columns) < 0:
-        msg = f"there is no feature {min(columns)}"
-        raise ValueError(msg)
+    for column in columns:
+        if not 0 <= column <= np.iinfo(np.int32).max:
+            msg = f"there is no feature {column}"
+            raise ValueError(msg)
     return Tree(tuple(_split(*node) for node in nodes), values)
 
 

@@ -80,6 +80,11 @@ def off_policy_command(
     as_json: Json = False,
 ) -> None:
     """Estimate from exported answers what another bundle or policy would have brought."""
+    if temperature == 0 and drawn_share < 1:
+        msg = (
+            "no slate is drawn at a temperature of 0: leave out one of --temperature, --drawn-share"
+        )
+        raise typer.BadParameter(msg)
     with exit_on_user_error(), bars() as progress:
         scorer = Scorer.load(read_bundle(bundle))
         log = _Log.read(data, reward, round(window_hours * HOUR_US), variant=variant)

@@ -185,6 +185,7 @@ def test_without_the_kernel_lightgbm_has_the_same_sums() -> None:
         ("left_child=-1 -2", "left_child=-1 -3", "no tree of 3 leaves"),
         ("left_child=-1 -2", "left_child=-1", "shorter"),
         ("split_feature=0 1", "split_feature=0 -1", "there is no feature -1"),
+        ("split_feature=0 1", "split_feature=0 2147483648", "there is no feature 2147483648"),
         ("split_feature=0 1\n", "", "KeyError"),
     ],
 )

@@ -237,3 +237,11 @@ def test_a_folder_without_the_open_bandit_dataset_is_refused(tmp_path: Path) -> 
 
     assert done.exit_code == 1
     assert "is missing: give the folder that holds random and bts" in done.stderr
+
+
+def test_a_share_of_slates_that_are_not_drawn_is_refused(tmp_path: Path) -> None:
+    """Without a temperature the share would change nothing."""
+    done = run(tmp_path, tmp_path, "--temperature", "0", "--drawn-share", "0.02")
+
+    assert done.exit_code == 2
+    assert "no slate is drawn at a temperature of 0" in done.output
