@@ -71,7 +71,7 @@ def test_a_machine_that_can_serve_has_no_failure(
     assert Verdict.FAILURE not in worse(found).values(), found
     subjects = {one.subject.split()[0] for one in found}
     assert subjects == {
-        *{"store", "clock", "bundle", "pictures", "search"},
+        *{"store", "clock", "bundle", "pictures", "trees", "search"},
         *{"keys", "plan", "exploration", "network", "disk"},
     }
 
