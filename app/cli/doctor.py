@@ -162,7 +162,7 @@ def exploration_finding(settings: Settings) -> Finding:
         seen = f"{share}; below VITRINE_EXPORTS are no answers that say what this costs"
         return Finding("exploration", Verdict.OK, seen)
     try:
-        answers = read_exposures(settings.exports, [COST])
+        answers = read_exposures(settings.exports, [], optional=[COST])
     except ExposureError as exc:
         advice = "run `python -m app export-events`, or correct VITRINE_EXPORTS"
         return Finding("exploration", Verdict.WARNING, str(exc), advice)

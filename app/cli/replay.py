@@ -68,7 +68,7 @@ def replay_command(
         if everything is not None:
             exposures = read_exposures(everything)
         elif data is not None:
-            exposures = read_exposures(data).filter(pl.col(_ID) == recommendation_id)
+            exposures = read_exposures(data, where=pl.col(_ID) == recommendation_id)
         else:
             wanted = recommendation_id or ""
             exposures = with_stores(settings, lambda stores: stored(stores.connection, wanted))

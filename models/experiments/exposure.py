@@ -1,6 +1,6 @@
 """Exposures file: one row per answer, as written by the export and read by results."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -28,25 +28,34 @@ class ExposureError(UserError):
     """A file of exposures that cannot be read."""
 
 
-def read_exposures(directory: Path, columns: Iterable[str] | None = None) -> pl.DataFrame:
+def read_exposures(
+    directory: Path,
+    columns: Collection[str] | None = None,
+    *,
+    optional: Collection[str] = (),
+    where: pl.Expr | None = None,
+) -> pl.DataFrame:
     """Read the exposures of an export directory.
 
     Args:
         directory: Holds ``exposures.parquet``.
-        columns: Columns to read, if the file has them; all if None.
+        columns: Columns to read; all if None.
+        optional: More columns to read, if the file has them.
+        where: Answers to read, by any of the file's columns; all if None.
 
     Returns:
         One row per answer.
 
     Raises:
-        ExposureError: If there is no such file, or it cannot be read.
+        ExposureError: If there is no such file, it cannot be read, or it lacks a column.
     """
     path = directory / FILE
     try:
         scan = scan_parquet([path])
         names = scan.collect_schema().names()
-        wanted = names if columns is None else [name for name in columns if name in names]
-        return scan.select(wanted).collect()
+        known = [name for name in optional if name in names]
+        wanted = names if columns is None else [*columns, *known]
+        return (scan if where is None else scan.filter(where)).select(wanted).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as exc:
         reason = str(exc).splitlines()[0]
         if not path.exists():

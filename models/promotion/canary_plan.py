@@ -23,7 +23,8 @@ from models.promotion.promotion import Promotion
 LAYER: Final = "promotion"
 """Layer of promotions; experiments on bundles belong into it, so that they exclude each other."""
 
-_PREFIX: Final = "promotion-"
+PREFIX: Final = "promotion-"
+"""Of the names of promotions' experiments."""
 
 
 def with_canary(plan: Plan, promotion: Promotion, *, share_bp: int, now: datetime) -> Plan:
@@ -146,7 +147,7 @@ def with_its_experiments(draft: PlanDraft, before: Plan) -> PlanDraft:
 
 
 def _is_promotions(experiment: Experiment) -> bool:
-    return experiment.layer == LAYER and experiment.name.startswith(_PREFIX)
+    return experiment.layer == LAYER and experiment.name.startswith(PREFIX)
 
 
 def _with_layer(plan: Plan, name: str) -> Plan:

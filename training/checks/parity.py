@@ -66,7 +66,7 @@ def read_answers(data: Path, bundle_id: str) -> list[ExposureRecord]:
     """
     # A degraded answer was ranked without the model, or without what the files know.
     full = pl.col("degraded").is_null() & (pl.col("bundle_id") == bundle_id)
-    return list(read_records(read_exposures(data).filter(full).sort("now")))
+    return list(read_records(read_exposures(data, where=full).sort("now")))
 
 
 class OfflineRows:

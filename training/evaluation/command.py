@@ -84,10 +84,10 @@ def evaluate_command(
         loaded, question = read_question(bundle, data, options=options, progress=progress)
         scorer = Scorer.load(loaded)
         sales = count_known_sales(scorer, question)
+        own_log = self_made(data, loaded.manifest, bundles=bundles, since_us=question.from_us)
         evaluation = _evaluated(
             scorer, question, own, protocol=protocol, slates_out=slates_out, progress=progress
         )
-        own_log = self_made(data, loaded.manifest, bundles=bundles, since_us=question.from_us)
     _print_warnings(question, loaded.manifest.until, own_log=own_log)
     if not evaluation.protocols:
         typer.echo(f"nothing can be judged: {_reason(question, protocol)}", err=True)

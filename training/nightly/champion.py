@@ -10,6 +10,8 @@ from typing import Final, Self
 import polars as pl
 
 from models.experiments.exposure import FILE, read_exposures
+from models.promotion.canary_plan import PREFIX
+from models.promotion.count import CANDIDATE
 from models.scoring.bundle import (
     MANIFEST,
     BundleError,
@@ -22,8 +24,10 @@ from models.scoring.bundle import (
 
 CANDIDATES: Final = "candidates"
 
-# Chosen: a night's interval. Whole days hold all hours alike.
-_ANSWERED_WITHIN: Final = timedelta(days=1)
+# Chosen: what was rolled back or promoted earlier in the day answers no more. An experiment on two
+# bundles has the one of the larger share among the most of so many answers.
+_ANSWERED_WITHIN: Final = timedelta(hours=1)
+_N_ANSWERS: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ class Champion:
     def find(cls, bundles: Path, *, state: Path, data: Path, named: Path | None) -> Self | None:
         """Return the named bundle, or that which answers, or the newest; None before the first.
 
-        A bundle that a promotion brought to all customers is older than the refitted champion of
-        the same night, and answers.
+        A bundle that a promotion brought to all customers, or to which an operator rolled back, is
+        older than the refitted champion of the same night, and answers.
 
         Args:
             bundles: Directory of published bundles.
@@ -73,11 +77,17 @@ class Champion:
 
 
 def _answering(data: Path, bundles: Path) -> Path | None:
-    """Return the newest form of the bundle that made most answers of the last recorded day."""
+    """Return the newest form of the bundle that made most of the last full answers."""
     if not (data / FILE).is_file():
         return None
-    answers = read_exposures(data, ["bundle_id", "now"]).filter(pl.col("bundle_id") != "")
-    last = answers.filter(pl.col("now") > pl.col("now").max() - _ANSWERED_WITHIN)
+    assigned = pl.element().struct
+    on_trial = assigned.field("experiment").str.starts_with(PREFIX) & (
+        assigned.field("variant") == CANDIDATE
+    )
+    is_full = (pl.col("bundle_id") != "") & pl.col("degraded").is_null()
+    serving = is_full & ~pl.col("assignments").list.eval(on_trial).list.any()
+    answers = read_exposures(data, ["bundle_id", "now"], where=serving).sort("now")
+    last = answers.filter(pl.col("now") > pl.col("now").max() - _ANSWERED_WITHIN).tail(_N_ANSWERS)
     published = bundle_paths(bundles)
     counts = last["bundle_id"].value_counts().sort("count", "bundle_id", descending=True)
     for name in counts["bundle_id"].to_list():

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.experiments.exposure import FILE, read_exposures
-from models.experiments.exposure_record import read_exploration, read_records
+from models.experiments.exposure import COST, FILE, read_exposures
+from models.experiments.exposure_record import FILE_COLUMNS, read_exploration, read_records
 from models.scoring.scorer import META
 from models.slate.exploration import drawn_propensities, is_drawn, seed_from
 from models.slate.slate import best
@@ -21,6 +21,7 @@ from training.nightly.champion import Champion
 from training.nightly.comparison import BundleComparison, JudgedBundle
 from training.nightly.own_log import OwnLog, added_value, shared_value
 
+_COLUMNS: Final = [name for name in FILE_COLUMNS if name != COST]
 _MAX_SHARE: Final = 0.5  # see `drawn_propensities`
 
 
@@ -110,16 +111,18 @@ def read_own_log(
     directory = comparison.dataset.directory
     if not (directory / FILE).is_file():
         return None
-    answers = read_exposures(directory)
-    by_a_model = set(answers.filter(pl.col("bundle_id") != "")["recommendation_id"])
+    ids = pl.col("recommendation_id")
+    by_bundles = read_exposures(directory, ["recommendation_id"], where=pl.col("bundle_id") != "")
+    by_a_model = set(by_bundles["recommendation_id"])
     new = JudgedBundle.load(candidate, comparison)
     names = [*texts_of(new.evaluator.past.events.exposures, new.slates.exposures)]
     if 2 * sum(name in by_a_model for name in names) <= len(names):
         return None
     bought = np.flatnonzero(np.add.reduceat(new.slates.bought, new.slates.starts[:-1]) > 0)
     followed = [names[slate] for slate in bought.tolist()]
-    ids = pl.col("recommendation_id")
-    recorded = recorded_slates(answers.filter(ids.is_in(followed)), champion.forms)
+    # Windows are large: only what was bought from is read whole.
+    answers = read_exposures(directory, _COLUMNS, where=ids.is_in(followed))
+    recorded = recorded_slates(answers, champion.forms)
     chosen = [slate for slate in bought.tolist() if names[slate] in recorded]
     slates = [recorded[str(names[slate])] for slate in chosen]
     wanted = np.array(chosen, dtype=np.intp)
@@ -131,7 +134,8 @@ def read_own_log(
     ]
     values = np.array(rows, dtype=np.float64).reshape(-1, 3)
     customers = new.slates.customers[wanted]
-    return OwnLog(customers, values[:, 0], values[:, 1], values[:, 2])
+    all_drawn = bool(slates) and all(one.share == 1 for one in slates)
+    return OwnLog(customers, values[:, 0], values[:, 1], values[:, 2], all_drawn)
 
 
 def _without_chance(

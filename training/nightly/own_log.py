@@ -33,12 +33,14 @@ class OwnLog:
             answers, same shape. Where all are drawn, what they say of the candidate's list.
         added: Purchases of sales that only the candidate shows, of explored answers, times the
             certain answers for each explored one, same shape.
+        all_drawn: Whether all answers are drawn: nothing is left to add.
     """
 
     customers: NDArray[np.int64]
     champion: NDArray[np.float64]
     shared: NDArray[np.float64]
     added: NDArray[np.float64]
+    all_drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,14 @@ class OwnLogValue:
 
     Attributes:
         n_purchases: Effective purchases that judge the champion.
-        at_least: Without what the candidate alone shows, which brings 0 or more.
+        at_least: Without what the candidate alone shows, which brings 0 or more; None if no
+            purchase judges the champion.
         whole: With it; None if too few explored purchases judge it.
         explored: Effective explored purchases of sales that only the candidate shows.
     """
 
     n_purchases: float
-    at_least: Interval
+    at_least: Interval | None
     whole: Interval | None
     explored: float
 
@@ -65,15 +68,15 @@ def value_of(log: OwnLog, *, seed: int) -> OwnLogValue:
         log: See `OwnLog`.
         seed: Seed of the resamples.
     """
-    explored = effective(log.added)
+    purchases, explored = effective(log.champion), effective(log.added)
+    if not purchases:
+        return OwnLogValue(0.0, None, None, explored)
     values = np.stack([log.shared, log.shared + log.added], axis=1)
     per = np.repeat(log.champion[:, None], values.shape[1], axis=1)
     at_least, whole = resample(values, log.customers, seed=seed, per=per).intervals()
+    is_whole = log.all_drawn or explored >= MIN_REWARDED
     return OwnLogValue(
-        effective(log.champion),
-        _less_one(at_least),
-        _less_one(whole) if explored >= MIN_REWARDED else None,
-        explored,
+        purchases, _less_one(at_least), _less_one(whole) if is_whole else None, explored
     )
 
 

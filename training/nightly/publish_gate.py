@@ -85,13 +85,13 @@ def decide_on_own_log(
             f" one rate, and may know {-INFORMATION_MARGIN:.0%}"
         )
         return Decision(GateVerdict.REFUSE, (reason,))
-    if value.n_purchases < MIN_REWARDED:
+    found = value.whole or value.at_least
+    if found is None or value.n_purchases < MIN_REWARDED:
         reason = (
-            f"{value.n_purchases:.0f} effective purchases followed answers of {reference}, and "
-            f"{MIN_REWARDED:g} are needed"
+            f"{value.n_purchases:.0f} effective purchases followed answers of {reference} in its "
+            f"own order, without diversity or places for new sales, and {MIN_REWARDED:g} are needed"
         )
         return Decision(GateVerdict.ASK, (reason,))
-    found = value.whole or value.at_least
     said = f"it brings {_range(found)} of what {reference} brings, and must not be below"
     said = f"{said} {-MARGIN:.0%}"
     if value.whole is None:

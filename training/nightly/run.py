@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from hashlib import file_digest
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from models.dataset.reading import Dataset, read_dataset
 from models.domain.errors import UserError
 from models.domain.event import from_us, to_us
 from models.domain.units import SECOND_US
+from models.experiments.exposure import FILE as EXPOSURES
 from models.scoring.bundle import (
     FORMAT_VERSION,
     Bundle,
@@ -216,8 +218,7 @@ def _judged_and_published(
     }
     candidate = _candidate(night, comparison, stages, inputs=inputs, progress=progress)
     progress.stage("evaluate")
-    against = [champion.judged.name, champion.name, *sorted(champion.forms)] if champion else []
-    inputs |= {"candidate": candidate.name, "champion": list[JsonValue](against)}
+    inputs |= {"candidate": candidate.name, "champion": _against(champion, night.data)}
     found = stages.once("judge", inputs, work=lambda: _evaluation(candidate, champion, comparison))
     progress.stage("decide")
     decision = _decision(found)
@@ -285,6 +286,17 @@ def _written(bundle: Bundle, root: Path, *, made_us: int) -> str:
     made = from_us(made_us).isoformat(timespec="microseconds")
     manifest = bundle.manifest.model_copy(update={"created_at": made})
     return write_bundle(root, manifest, files=bundle.files).name
+
+
+def _against(champion: Champion | None, data: Path) -> list[JsonValue]:
+    if champion is None:
+        return []
+    names = [champion.judged.name, champion.name, *sorted(champion.forms)]
+    path = data / EXPOSURES
+    if not path.is_file():
+        return [*names]
+    with path.open("rb") as file:
+        return [*names, file_digest(file, "sha256").hexdigest()]
 
 
 def _decision(found: Mapping[str, JsonValue]) -> Decision:

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from models.domain.event import from_us
+from models.experiments.exposure import ExposureError
 from models.scoring.bundle import FORMAT_VERSION, Manifest, write_bundle
 from tests.logs import HOUR, NOON
 from training.evaluation.self_made import SelfMade, self_made
@@ -31,6 +33,13 @@ REFITTED = JUDGED.model_copy(
 
 def test_a_log_without_exposures_has_none(tmp_path: Path) -> None:
     assert self_made(tmp_path, JUDGED, bundles=tmp_path, since_us=NOON) == SelfMade(0, 0)
+
+
+def test_answers_without_a_bundle_are_an_error_that_names_the_file(tmp_path: Path) -> None:
+    pl.DataFrame({"now": [from_us(NOON)]}).write_parquet(tmp_path / "exposures.parquet")
+
+    with pytest.raises(ExposureError, match=r"exposures.parquet .*export-events: .*bundle_id"):
+        self_made(tmp_path, JUDGED, bundles=tmp_path, since_us=NOON)
 
 
 def test_answers_of_other_refits_of_the_same_ranker_count(tmp_path: Path) -> None:

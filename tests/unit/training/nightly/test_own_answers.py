@@ -1,5 +1,6 @@
 """Recorded answers of the champion, and what a candidate would have shown in their place."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from models.dataset.reading import read_dataset
 from models.domain.event import from_us
 from models.domain.units import HOUR_US
+from models.experiments.exposure import ExposureError
 from models.experiments.exposure_record import FILE_COLUMNS
 from models.slate.exploration import is_drawn, seed_from
 from models.slate.slate_policy import NewSaleSlots, PlackettLuce
@@ -19,7 +21,7 @@ from training.configuration import RunConfig
 from training.nightly.champion import Champion
 from training.nightly.comparison import BundleComparison, JudgedBundle
 from training.nightly.own_answers import first_sales, read_own_log, recorded_slates
-from training.nightly.own_log import value_of
+from training.nightly.own_log import OwnLog, value_of
 
 N_CUSTOMERS = 40
 N_PLACES = 10
@@ -74,11 +76,33 @@ def write(data: Path, world: Path, events: list[dict[str, object]]) -> Path:
     return data
 
 
-@pytest.mark.slow
-def test_a_candidate_that_is_the_champion_has_its_value(
-    tiny_bundle: tuple[Path, Path], tmp_path: Path
-) -> None:
-    """Each customer is shown the bundle's own first ten sales, and buys one of them."""
+@dataclass(frozen=True)
+class Answered:
+    """Customers who are each shown a bundle's own first sales, and buy one of them."""
+
+    bundle: Path
+    data: Path
+    now_us: int
+    answers: pl.DataFrame
+
+    def own_log(self, **columns: pl.Expr) -> OwnLog:
+        """Read the log of a candidate that is the champion, with some columns changed."""
+        changed = self.answers.with_columns(**columns)
+        changed.write_parquet(self.data / "exposures.parquet")
+        return self.read()
+
+    def read(self) -> OwnLog:
+        bundle = self.bundle
+        champion = Champion(bundle.name, bundle, bundle, {bundle.name: bundle})
+        judged = comparison(self.data, self.now_us, self.data.parent)
+        log = read_own_log(bundle, champion, comparison=judged)
+        assert log is not None
+        return log
+
+
+@pytest.fixture(scope="module")
+def answered(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Answered:
+    tmp_path = tmp_path_factory.mktemp("answered")
     bundle, world = tiny_bundle
     known = pl.read_parquet(world / "events.parquet")
     customers = known["customer_id"].unique().sort().to_list()[:N_CUSTOMERS]
@@ -109,13 +133,43 @@ def test_a_candidate_that_is_the_champion_has_its_value(
         events.append({**bought, **later, "at": from_us(now_us) + timedelta(hours=1)})
     data = write(tmp_path / "data", world, events)
     rows = [answer(name, sales, bundle_id=bundle.name) for name, sales in lists.items()]
-    pl.DataFrame(rows, schema=FILE_COLUMNS).write_parquet(data / "exposures.parquet")
+    answers = pl.DataFrame(rows, schema=FILE_COLUMNS)
+    return Answered(bundle, data, now_us, answers)
 
-    champion = Champion(bundle.name, bundle, bundle, {bundle.name: bundle})
 
-    log = read_own_log(bundle, champion, comparison=comparison(data, now_us, tmp_path))
+@pytest.mark.slow
+def test_a_candidate_that_is_the_champion_has_its_value(answered: Answered) -> None:
+    log = answered.own_log()
 
-    assert log is not None
     assert len(log.champion) >= 30
     assert log.champion.tolist() == pytest.approx(log.shared.tolist())
-    assert value_of(log, seed=0).at_least.value == pytest.approx(0.0)
+    assert not log.all_drawn
+    value = value_of(log, seed=0).at_least
+    assert value is not None
+    assert value.value == pytest.approx(0.0)
+
+
+@pytest.mark.slow
+def test_where_all_answers_are_drawn_the_log_says_so(answered: Answered) -> None:
+    drawn = DRAWN.model_copy(update={"share": 1}).model_dump_json()
+
+    log = answered.own_log(exploration=pl.lit(drawn))
+
+    assert log.all_drawn
+    assert log.champion.tolist() == pytest.approx(log.shared.tolist())
+
+
+@pytest.mark.slow
+def test_answers_of_other_bundles_leave_an_empty_log(answered: Answered) -> None:
+    log = answered.own_log(bundle_id=pl.lit("another"))
+
+    assert not len(log.champion)
+    assert not log.all_drawn
+
+
+@pytest.mark.slow
+def test_answers_that_were_recorded_with_fewer_columns_are_an_error(answered: Answered) -> None:
+    answered.answers.drop("diversity").write_parquet(answered.data / "exposures.parquet")
+
+    with pytest.raises(ExposureError, match=r"export-events: .*diversity"):
+        answered.read()

@@ -75,6 +75,7 @@ def test_few_explored_purchases_leave_what_is_added_unjudged() -> None:
         found = value_of(log, seed=0)
 
         assert found.explored == pytest.approx(n_explored)
+        assert found.at_least is not None
         assert found.at_least.value == pytest.approx(-0.1)
         if n_explored == 30:
             assert found.whole is not None
@@ -110,6 +111,31 @@ def test_a_candidate_is_published_refused_or_sent_to_customers(
     assert found.verdict is verdict
     with pytest.raises(AssertionError, match=said):
         raise AssertionError(found.reasons[0])
+
+
+def test_a_log_without_a_purchase_after_answers_of_the_champion_asks() -> None:
+    """Explored purchases alone say what is added, but not to what."""
+    nothing = np.zeros(2)
+    for added in (nothing, np.ones(2)):
+        found = value_of(OwnLog(np.arange(2), nothing, nothing, added), seed=0)
+
+        assert (found.n_purchases, found.at_least, found.whole) == (0.0, None, None)
+        decision = decide_on_own_log(found, None, reference="c")
+        assert decision.verdict is GateVerdict.ASK
+        assert decision.reasons[0].startswith("0 effective purchases followed answers of c")
+
+
+def test_where_all_answers_are_drawn_nothing_is_left_to_add() -> None:
+    """Half of the champion's 200 purchases, so no explored ones are needed to refuse it."""
+    n = 200
+    values = np.ones(n), np.full(n, 0.5), np.zeros(n)
+
+    found = value_of(OwnLog(np.arange(n), *values, all_drawn=True), seed=0)
+
+    assert found.whole == found.at_least
+    decision = decide_on_own_log(found, None, reference="c")
+    assert decision.verdict is GateVerdict.REFUSE
+    assert decision.reasons[0].startswith("it brings -50.0% to -50.0%")
 
 
 def test_a_log_of_few_purchases_asks() -> None:

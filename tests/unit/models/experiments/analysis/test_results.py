@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from models.experiments.analysis.exploration_price import ExplorationPrice
@@ -404,8 +405,19 @@ def test_a_directory_without_exposures_says_what_to_do(tmp_path: Path) -> None:
         read_exposures(tmp_path)
 
 
+@pytest.mark.parametrize("asked", [{"columns": ["absent"]}, {"where": pl.col("absent") > 0}])
+def test_a_needed_column_that_is_absent_is_named(tmp_path: Path, asked: dict[str, Any]) -> None:
+    exposures(PAIR).write_parquet(tmp_path / "exposures.parquet")
+
+    with pytest.raises(ExposureError, match=r"export-events: .*absent"):
+        read_exposures(tmp_path, **asked)
+
+
 def test_exposures_are_read_back(tmp_path: Path) -> None:
     exposures(PAIR).write_parquet(tmp_path / "exposures.parquet")
 
-    assert read_exposures(tmp_path, ["customer_id", "absent"]).columns == ["customer_id"]
+    found = read_exposures(tmp_path, ["customer_id"], optional=["absent", "now"])
+    assert found.columns == ["customer_id", "now"]
+    is_first = pl.col("recommendation_id") == exposures(PAIR)["recommendation_id"][0]
+    assert read_exposures(tmp_path, ["now"], where=is_first).height == 1
     assert read_exposures(tmp_path)["now"].to_list() == [datetime(2026, 3, 2, tzinfo=UTC)] * 2
