@@ -270,6 +270,13 @@ class PromotionRefusedError(ServiceError, code="promotion_refused", status=409):
         super().__init__(f"{what} is refused and nothing changed: {reason}")
 
 
+class PromotionSparedError(ServiceError, code="promotion_spared", status=409):
+    """An activation that would stop a promotion, or undo its end, and is not to."""
+
+    def __init__(self, bundle_id: str, reason: str) -> None:
+        super().__init__(f"bundle {bundle_id} is not activated: {reason}")
+
+
 class UnknownPromotionError(ServiceError, code="unknown_promotion", status=404):
     """A promotion that does not exist, or is no longer stored."""
 

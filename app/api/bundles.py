@@ -46,6 +46,16 @@ class BundleBody(BaseModel):
     bundle: Identifier = Field(description="Its id.")
 
 
+class ActivationBody(BundleBody):
+    """Names a bundle to activate."""
+
+    spare_promotion: bool = Field(
+        default=False,
+        description="Answer 409 `promotion_spared` if it would stop a promotion, or replace a "
+        "bundle that a promotion brought to all customers later than an hour before it was made.",
+    )
+
+
 class WantedBundles(BaseModel):
     """Wanted bundles: those that all workers are to serve."""
 
@@ -159,11 +169,15 @@ async def list_bundles(resources: ResourcesDep) -> BundleList:
     )
 
 
-@router.put("/active", openapi_extra=described(BundleBody), responses=_PROBLEMS)
+@router.put("/active", openapi_extra=described(ActivationBody), responses=_PROBLEMS)
 async def activate_bundle(
-    body: BundleBodyDep, request: Request, resources: ResourcesDep
+    body: Annotated[ActivationBody, body_of(ActivationBody)],
+    request: Request,
+    resources: ResourcesDep,
 ) -> WantedBundles:
     """Verify a bundle here, then have all workers answer with it; within two seconds they do."""
+    if body.spare_promotion:
+        await resources.promotion_editor.require_spared(body.bundle)
     changed(request, bundle=body.bundle)
     return WantedBundles.from_wanted(await resources.active_bundle.activate(body.bundle))
 

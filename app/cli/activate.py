@@ -12,6 +12,7 @@ import typer
 
 from app.bundles.bundle_repository import BundleRepository
 from app.cli.console import JsonOption, exit_on_user_error, print_summary, read_settings
+from app.errors import PromotionSparedError
 from models.domain.errors import UserError
 
 # The service loads and verifies the bundle before it answers; chosen, not measured.
@@ -38,22 +39,30 @@ def activate_command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Have a running service answer with a bundle; it verifies it first, and may refuse."""
+    """Have a running service answer with a bundle; it verifies it first, and may refuse.
+
+    A bundle that is named stops a promotion that runs; the newest is left aside meanwhile.
+    """
     settings = read_settings()
     with exit_on_user_error():
         bundle_id = bundle or BundleRepository(settings.bundles, None).first_id()
         api_key = key_file.read_text(encoding="utf-8").strip() if key_file else None
-        activate(url, bundle_id, api_key=api_key)
-    print_summary({"active": bundle_id}, as_json=as_json)
+        # A nightly job names no bundle: what it would stop has to run for days.
+        spared = activate(url, bundle_id, api_key=api_key, spare_promotion=bundle is None)
+    print_summary({"spared": spared} if spared else {"active": bundle_id}, as_json=as_json)
 
 
-def activate(url: str, bundle_id: str, *, api_key: str | None) -> None:
+def activate(url: str, bundle_id: str, *, api_key: str | None, spare_promotion: bool) -> str | None:
     """Make all workers of a running service answer with a bundle.
 
     Args:
         url: Where the service listens, ``http://`` or ``https://``.
         bundle_id: A bundle that the service's machine has.
         api_key: A key of the scope ``admin``; None for a service without keys.
+        spare_promotion: Whether a promotion that runs goes on, in place of the activation.
+
+    Returns:
+        Why nothing changed where a promotion was spared; else None.
 
     Raises:
         ActivationError: If the service cannot be reached, or refuses: the bundle before stays
@@ -64,7 +73,7 @@ def activate(url: str, bundle_id: str, *, api_key: str | None) -> None:
     if parts.scheme not in kinds or not parts.hostname:
         raise ActivationError(bundle_id, url, "the address must be http://… or https://…")
     headers = {"Content-Type": "application/json"} | ({"X-API-Key": api_key} if api_key else {})
-    body = json.dumps({"bundle": bundle_id})
+    body = json.dumps({"bundle": bundle_id, "spare_promotion": spare_promotion})
     # `http.client` follows no redirect: the key goes to this address only.
     connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=TIMEOUT_S)
     try:
@@ -76,10 +85,12 @@ def activate(url: str, bundle_id: str, *, api_key: str | None) -> None:
     finally:
         connection.close()
     if status == HTTPStatus.OK:
-        return
+        return None
     reason = f"it answered {status}, and not as Vitrine does"
     # Another service, or a proxy on the way, may have answered.
     with suppress(ValueError, KeyError, TypeError):
         problem = json.loads(content)
+        if spare_promotion and problem["code"] == PromotionSparedError.code:
+            return str(problem["detail"])
         reason = f"{status} {problem['code']}: {problem['detail']}"
     raise ActivationError(bundle_id, url, reason)

@@ -190,9 +190,9 @@ async def test_a_worker_that_cannot_build_what_others_want_says_so_and_follows_o
             pass
 
 
-@pytest.mark.parametrize("bundle", ["20990101T000000-000000000000", "../first", "first"])
-async def test_an_unknown_bundle_is_not_found(client: httpx.AsyncClient, bundle: str) -> None:
-    answer = await client.put(f"{URL}/active", json={"bundle": bundle})
+@pytest.mark.parametrize("unknown", ["20990101T000000-000000000000", "../first", "first"])
+async def test_an_unknown_bundle_is_not_found(client: httpx.AsyncClient, unknown: str) -> None:
+    answer = await client.put(f"{URL}/active", json={"bundle": unknown})
 
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_bundle")
 

@@ -220,6 +220,11 @@ async def test_a_good_candidate_reaches_everybody_step_by_step(
     assert (now["active"], now["previous"], now["shadow"]) == (good, serving, None)
     assert (await shop.ask("visitor"))["bundle"] == good
     assert (await shop.ask("c1"))["assignments"] == []
+    # A night that began before took the earlier bundle for the one that serves.
+    nightly = {"bundle": serving, "spare_promotion": True}
+    spared = await shop.client.put("/v1/bundles/active", json=nightly)
+    assert (spared.status_code, spared.json()["code"]) == (409, "promotion_spared")
+    assert (await wanted(shop.client))["active"] == good
 
 
 @pytest.mark.parametrize("explored_share", [0.02])
@@ -465,6 +470,28 @@ async def test_where_an_interleaving_has_no_room_the_canary_follows(
     assert "draws" in last(promotion)["reason"]
     plan = (await shop.client.get(PLAN)).json()
     assert [one["name"] for one in plan["experiments"]] == ["draws", "promotion-1"]
+
+
+async def test_a_nightly_activation_leaves_a_running_promotion_alone(
+    shop: Shop, shelf: dict[str, Path]
+) -> None:
+    await begun(shop.client, shelf["good"])
+    nightly = {"bundle": shelf["lacking"].name, "spare_promotion": True}
+
+    spared = await shop.client.put("/v1/bundles/active", json=nightly)
+    promotion = await shop.comes_to("canary", 3_000)
+    again = await shop.client.put("/v1/bundles/active", json=nightly)
+
+    assert [(one.status_code, one.json()["code"]) for one in (spared, again)] == [
+        (409, "promotion_spared")
+    ] * 2
+    assert "promotion 1 runs" in spared.json()["detail"]
+    assert breached(promotion) == []
+    assert (await wanted(shop.client))["active"] == shelf["serving"].name
+    await shop.client.post(f"{URL}/1/stop", json={"reason": "enough"})
+    await shop.comes_to("stopped")
+    done = await shop.client.put("/v1/bundles/active", json=nightly)
+    assert done.json()["active"] == shelf["lacking"].name
 
 
 async def test_another_activation_by_hand_stops_a_promotion(

@@ -78,8 +78,22 @@ def test_the_newest_bundle_is_asked_for_with_the_key_of_a_file(tmp_path: Path) -
         result = runner.invoke(commands, ["activate", *options])
 
     assert (result.exit_code, json.loads(result.stdout)) == (0, {"active": newest.name})
-    body = json.dumps({"bundle": newest.name}).encode()
+    body = json.dumps({"bundle": newest.name, "spare_promotion": True}).encode()
     assert stub.heard == [("/shop/v1/bundles/active", "vtr_secret", body)]
+
+
+def test_the_newest_bundle_leaves_a_running_promotion_alone(tmp_path: Path) -> None:
+    """A job that activates every night ends well, and says that it changed nothing."""
+    write_bundle(tmp_path, DRAFT, files={"a": b"1"})
+    problem = b'{"code": "promotion_spared", "detail": "promotion 3 runs"}'
+    runner = CliRunner(env={"VITRINE_BUNDLES": str(tmp_path)})
+    with server(409, problem) as stub:
+        result = runner.invoke(commands, ["activate", "--url", stub.url, "--json"])
+        named = runner.invoke(commands, ["activate", "x", "--url", stub.url])
+
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"spared": "promotion 3 runs"})
+    assert [json.loads(body)["spare_promotion"] for _, _, body in stub.heard] == [True, False]
+    assert named.exit_code == 1
 
 
 def test_a_refusal_ends_the_command_with_its_reason() -> None:
@@ -97,14 +111,14 @@ def test_something_else_that_listens_is_named() -> None:
         server(404, b"<html>") as stub,
         pytest.raises(ActivationError, match="it answered 404, and not as Vitrine does"),
     ):
-        activate(stub.url, "x", api_key=None)
+        activate(stub.url, "x", api_key=None, spare_promotion=False)
 
 
 def test_an_address_without_a_listener_is_named() -> None:
     with pytest.raises(ActivationError, match="Connection refused"):
-        activate(f"http://127.0.0.1:{free_port()}", "x", api_key=None)
+        activate(f"http://127.0.0.1:{free_port()}", "x", api_key=None, spare_promotion=False)
 
 
 def test_an_address_of_another_kind_is_refused() -> None:
     with pytest.raises(ActivationError, match="must be http"):
-        activate("vitrine:8000", "x", api_key=None)
+        activate("vitrine:8000", "x", api_key=None, spare_promotion=False)
