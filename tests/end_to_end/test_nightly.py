@@ -2,10 +2,11 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -14,11 +15,13 @@ import polars as pl
 import pytest
 
 from models.domain.sale import Sale
+from models.experiments.exposure_record import FILE_COLUMNS
 from models.ranker.two_stage import BUYING_FILE, CALIBRATION_FILE, RANKER_FILE
-from models.scoring.bundle import MANIFEST, Bundle, read_bundle
+from models.scoring.bundle import MANIFEST, Bundle, newest_bundle, read_bundle
 from models.scoring.scorer import SCENES_FILE, TOPICS_FILE, Scorer, recommender_file
 from tests.end_to_end.night import JUDGE_HOURS, killed_night, night_in
 from tests.proofs import ROOT, Proof
+from tests.trials import RECORDED
 from tests.worlds import Silent
 from training.nightly.run import NightVerdict, run_night
 
@@ -186,3 +189,42 @@ def test_a_candidate_that_learned_from_wrong_reactions_is_refused(
     assert outcome.champion == serving.name
     assert any(f"below {serving.name}" in reason for reason in outcome.reasons)
     assert contents(calm.root) == before
+
+
+def answered(data: Path, folder: Path, bundle_id: str, *, order_by: str) -> Path:
+    """Copy a dataset as if a bundle had made its lists."""
+    folder.mkdir()
+    for path in data.iterdir():
+        (folder / path.name).symlink_to(path)
+    shown = pl.read_parquet(data / "events.parquet").filter(
+        pl.col("type") == "impression", pl.col("exposure_id").is_not_null()
+    )
+    lists = shown.group_by("exposure_id").agg(now=pl.col("at").min()).sort("exposure_id")
+    own = {**RECORDED, "bundle_id": bundle_id, "order_by": order_by, "slate": []}
+    rows = [{**own, "recommendation_id": name, "now": now} for name, now in lists.iter_rows()]
+    pl.DataFrame(rows, schema=FILE_COLUMNS).write_parquet(folder / "exposures.parquet")
+    return folder
+
+
+@pytest.mark.slow
+def test_a_log_that_cannot_judge_leaves_the_champion_refitted_and_the_candidate_waiting(
+    calm: Calm, tmp_path: Path
+) -> None:
+    """A plan orders by revenue: no answer is in the order that the candidate would have."""
+    root = tmp_path / "root"
+    shutil.copytree(calm.root, root)
+    (serving,) = (root / "bundles").iterdir()
+    data = answered(calm.data, tmp_path / "data", serving.name, order_by="meta-revenue")
+    night = replace(night_in(root, data, cache=calm.cache), seed=1)
+
+    outcome = run_night(night, progress=Silent())
+
+    assert outcome.verdict is NightVerdict.NEEDS_TRAFFIC, outcome.reasons
+    assert outcome.reasons[0].startswith("0 effective purchases followed answers of")
+    published = read_bundle(root / "bundles" / str(outcome.published)).manifest
+    awaiting = read_bundle(root / "bundles" / str(outcome.awaiting)).manifest
+    before = read_bundle(root / "bundles" / serving.name).manifest
+    assert published.judged_as == before.judged_as
+    assert awaiting.judged_as == outcome.candidate
+    assert outcome.candidate != before.judged_as
+    assert newest_bundle(root / "bundles") == root / "bundles" / published.bundle_id
