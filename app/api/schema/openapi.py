@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.api.bundles import BundleBody
+from app.api.bundles import ActivationBody, BundleBody
 from app.api.events import EventBatch
 from app.api.middleware.authentication import KEY_HEADER, required_scope
 from app.api.promotions import PromotionBody, StopBody
@@ -35,7 +35,7 @@ _BODY_REFUSALS: Final = problems(413, 415)
 
 # Routes parse these themselves, so that FastAPI does not know them.
 _BODIES: Final = (
-    *(EventBatch, SaleBody, RankBody, BundleBody, PromotionBody, StopBody),
+    *(EventBatch, SaleBody, RankBody, BundleBody, ActivationBody, PromotionBody, StopBody),
     *(OffPolicyEstimate, ExperimentTerms, PlanDraft),
 )
 
