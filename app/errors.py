@@ -271,12 +271,10 @@ class PromotionRefusedError(ServiceError, code="promotion_refused", status=409):
 
 
 class PromotionSparedError(ServiceError, code="promotion_spared", status=409):
-    """An activation that would stop the running promotion, and is not to."""
+    """An activation that would stop a promotion, or undo its end, and is not to."""
 
-    def __init__(self, bundle_id: str, number: int) -> None:
-        super().__init__(
-            f"bundle {bundle_id} is not activated: promotion {number} runs, and would be stopped"
-        )
+    def __init__(self, bundle_id: str, reason: str) -> None:
+        super().__init__(f"bundle {bundle_id} is not activated: {reason}")
 
 
 class UnknownPromotionError(ServiceError, code="unknown_promotion", status=404):

@@ -51,7 +51,8 @@ class ActivationBody(BundleBody):
 
     spare_promotion: bool = Field(
         default=False,
-        description="Answer 409 `promotion_spared` while a promotion runs, which it would stop.",
+        description="Answer 409 `promotion_spared` if it would stop a promotion, or replace a "
+        "bundle that a promotion brought to all customers later than an hour before it was made.",
     )
 
 

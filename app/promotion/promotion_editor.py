@@ -6,6 +6,7 @@ The store takes each change by compare-and-set of its version; `PromotionControl
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from app.errors import (
@@ -21,11 +22,14 @@ from models.domain.errors import reason_for
 from models.experiments.analysis.attribution import Rules
 from models.promotion.canary_plan import with_canary
 from models.promotion.estimate import OffPolicyEstimate
-from models.promotion.promotion import Promotion
+from models.promotion.promotion import Promotion, Stage
 from models.promotion.rule import PromotionRules
 from models.scoring.bundle import BundleError
 
 ATTEMPTS: Final = 3  # lost races before a change is given up; chosen, not measured
+
+# The night takes the bundle of most answers of the last hour for the one that serves.
+KNOWN_AFTER: Final = timedelta(hours=1)
 
 NO_EXPORTS: Final = (
     "a canary is judged by what was sold: set VITRINE_EXPORTS to the folder that"
@@ -82,14 +86,27 @@ class PromotionEditor:
         return promotion
 
     async def require_spared(self, bundle_id: str) -> None:
-        """Require that no promotion runs, which activating a bundle would stop.
+        """Require that activating a bundle stops no promotion, and undoes no success of one.
 
         Raises:
-            PromotionSparedError: If one does.
+            PromotionSparedError: If a promotion runs, or ended with its bundle active for all since
+                the night began that made this one.
+            UnknownBundleError: If this machine has no such bundle.
+            BundleRefusedError: If its manifest cannot be read.
         """
         latest = await self._read()
-        if latest is not None and _runs(latest.promotion):
-            raise PromotionSparedError(bundle_id, latest.promotion.number)
+        if latest is None:
+            return
+        promotion = latest.promotion
+        if _runs(promotion):
+            reason = f"promotion {promotion.number} runs, and would be stopped"
+            raise PromotionSparedError(bundle_id, reason)
+        manifest = await asyncio.to_thread(self.editor.repository.manifest, bundle_id)
+        if promotion.stage is not Stage.FULL or not manifest.created_at:
+            return
+        if promotion.since > datetime.fromisoformat(manifest.created_at) - KNOWN_AFTER:
+            reason = f"promotion {promotion.number} has ended since it was made"
+            raise PromotionSparedError(bundle_id, reason)
 
     async def stop(self, number: int, why: str, *, who: str) -> Promotion:
         """Stop a promotion, which returns all customers to the serving bundle.

@@ -220,6 +220,11 @@ async def test_a_good_candidate_reaches_everybody_step_by_step(
     assert (now["active"], now["previous"], now["shadow"]) == (good, serving, None)
     assert (await shop.ask("visitor"))["bundle"] == good
     assert (await shop.ask("c1"))["assignments"] == []
+    # A night that began before took the earlier bundle for the one that serves.
+    nightly = {"bundle": serving, "spare_promotion": True}
+    spared = await shop.client.put("/v1/bundles/active", json=nightly)
+    assert (spared.status_code, spared.json()["code"]) == (409, "promotion_spared")
+    assert (await wanted(shop.client))["active"] == good
 
 
 @pytest.mark.parametrize("explored_share", [0.02])
