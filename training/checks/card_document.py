@@ -58,7 +58,7 @@ def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
     )
     yield Paragraph(
         f"A probability is that {MEANINGS[card.probability_of]}, within "
-        f"{card.outcome_hours:g} hours. The objective was `{card.objective}`."
+        f"{card.outcome_hours:g} hours. The objective was {card.objective}."
     )
     yield _plot(card)
     yield Heading("Figures on held-out lists")
