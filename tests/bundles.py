@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import lightgbm
 import numpy as np
@@ -12,7 +13,7 @@ from models.features.schema import FeatureSchema
 from models.ranker.logistic import LogisticRanker
 from models.ranker.ranker import Calibration, LightGbmRanker
 from models.ranker.two_stage import BUYING_FILE, BUYING_OFFSET_FILE, TwoStageRanker, ranker_files
-from models.scoring.bundle import Bundle, Manifest, read_bundle, write_bundle
+from models.scoring.bundle import FORMAT_VERSION, Bundle, Manifest, read_bundle, write_bundle
 from models.scoring.golden_rows import GoldenRows
 from models.scoring.scorer import (
     DRIFT_BASELINE_FILE,
@@ -23,6 +24,22 @@ from models.scoring.scorer import (
     recommender_file,
 )
 from training.ranker.fit_offset import position_columns
+
+DRAFT: Final = Manifest(
+    format_version=FORMAT_VERSION,
+    until="2025-03-10T12:00:00+00:00",
+    judged_as="",
+    files={},
+    schema_hash="ab" * 32,
+    recommenders=["popularity"],
+    scene_model="",
+    config={},
+    seed=7,
+    data_fingerprint="cd" * 16,
+    metrics={},
+    versions={},
+)
+"""A manifest of no files, for bundles that nothing loads."""
 
 
 def recalibrated(bundle: Path, root: Path, *, shift: float) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from app.bundles.bundle_repository import BundleRepository
 from app.catalogue.model import Model
@@ -96,15 +97,20 @@ def model(bundle: Path | None) -> Model:
 
 
 @pytest.fixture
-async def client(
-    stores: Stores, model: Model, settings: Settings, worker: Worker
-) -> AsyncGenerator[httpx.AsyncClient]:
+def api(stores: Stores, model: Model, settings: Settings, worker: Worker) -> FastAPI:
+    """The application; its lifespan has not begun."""
+
     @asynccontextmanager
     async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:
         async with resources_over(stores, model, settings=given, worker=process) as resources:
             yield resources
 
-    async with client_of(create_app(settings, worker, opener=opener)) as client:
+    return create_app(settings, worker, opener=opener)
+
+
+@pytest.fixture
+async def client(api: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
+    async with client_of(api) as client:
         yield client
 
 

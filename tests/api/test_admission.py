@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from math import inf
@@ -11,14 +10,14 @@ from time import monotonic
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from app.catalogue.model import Model
-from app.main import create_app
 from app.network.protocol import ARRIVED
 from app.recommend.pipeline import ROUNDS_BETWEEN, RecommendationPipeline
 from app.recommend.request import RecommendationRequest
-from app.resources import Resources, Worker, resources_over
+from app.resources import Worker, resources_over
 from app.settings import Settings
 from app.stores.keys import exposures_stream, partition
 from app.stores.store import Stores
@@ -184,21 +183,14 @@ async def test_between_two_rankings_the_loop_goes_round_for_others(
 
 
 async def test_a_request_past_its_deadline_is_answered_without_the_store(
-    stores: Stores, model: Model, settings: Settings, worker: Worker
+    api: FastAPI, settings: Settings
 ) -> None:
     """Its deadline counts from when its head had arrived, wherever it waited since."""
-
-    @asynccontextmanager
-    async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:
-        async with resources_over(stores, model, settings=given, worker=process) as resources:
-            yield resources
-
-    app = create_app(settings, worker, opener=opener)
-    async with app.router.lifespan_context(app) as state:
+    async with api.router.lifespan_context(api) as state:
 
         async def late(scope: Scope, receive: Receive, send: Send) -> None:
             scope["state"] = {**(state or {}), ARRIVED: monotonic() - settings.deadline_ms / 1_000}
-            await app(scope, receive, send)
+            await api(scope, receive, send)
 
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(late), base_url="http://localhost"

@@ -15,8 +15,9 @@ from models.catalogue.snapshot import Snapshot
 from models.dataset import read_dataset
 from models.domain.sale import Sale
 from models.pictures.scene_labeller import DESCRIPTION_FILE, GRAPH_FILE, SceneLabeller
-from models.scoring.bundle import FORMAT_VERSION, Manifest, read_bundle, read_manifest, write_bundle
+from models.scoring.bundle import read_bundle, read_manifest, write_bundle
 from models.scoring.scorer import SNAPSHOT_FILE
+from tests.bundles import DRAFT
 from tests.datasets import event, sale, write_dataset
 from tests.scenes import colour_labeller
 from tests.shop import scorer
@@ -54,23 +55,10 @@ def snapshot(data: Path, colours: Path, tmp_path: Path) -> Snapshot:
 
 
 @pytest.fixture
-def bundle(snapshot: Snapshot, colours: Path, tmp_path: Path) -> Path:
+def snapshot_bundle(snapshot: Snapshot, colours: Path, tmp_path: Path) -> Path:
     names = (GRAPH_FILE, DESCRIPTION_FILE)
     files = {name: (colours / "model" / name).read_bytes() for name in names}
-    manifest = Manifest(
-        format_version=FORMAT_VERSION,
-        until="2025-03-10T12:00:00+00:00",
-        judged_as="",
-        files={},
-        schema_hash="ab",
-        recommenders=[],
-        scene_model="colours",
-        config={},
-        seed=7,
-        data_fingerprint="cd",
-        metrics={},
-        versions={},
-    )
+    manifest = DRAFT.model_copy(update={"recommenders": [], "scene_model": "colours"})
     return write_bundle(
         tmp_path / "bundles", manifest, files={**files, SNAPSHOT_FILE: snapshot.to_bytes()}
     )
@@ -102,28 +90,28 @@ async def label(client: httpx.AsyncClient) -> str:
 
 
 async def test_a_picture_replaced_under_its_name_is_labelled_once_and_shown(
-    client: httpx.AsyncClient, stores: Stores, data: Path, bundle: Path, colours: Path
+    client: httpx.AsyncClient, stores: Stores, data: Path, snapshot_bundle: Path, colours: Path
 ) -> None:
     """The one that was replaced may come back, too."""
-    counts = [(await loaded(data, stores, bundle)).pictures]
+    counts = [(await loaded(data, stores, snapshot_bundle)).pictures]
     for colour in ("blue", "red"):
         show(data, colours, colour)
-        counts += [(await loaded(data, stores, bundle)).pictures for _ in range(2)]
+        counts += [(await loaded(data, stores, snapshot_bundle)).pictures for _ in range(2)]
         assert await label(client) == colour
 
     assert counts == [0, 1, 0, 1, 0]
 
 
 async def test_what_was_put_or_removed_over_http_outlasts_a_load_of_the_same_file(
-    client: httpx.AsyncClient, stores: Stores, data: Path, bundle: Path, colours: Path
+    client: httpx.AsyncClient, stores: Stores, data: Path, snapshot_bundle: Path, colours: Path
 ) -> None:
-    await loaded(data, stores, bundle)
+    await loaded(data, stores, snapshot_bundle)
     green = (colours / "pictures/green/00.png").read_bytes()
     put = await client.put(f"{SALE}/image", content=green, headers={"content-type": "image/png"})
-    after_put = await loaded(data, stores, bundle), await label(client)
+    after_put = await loaded(data, stores, snapshot_bundle), await label(client)
     removed = await client.delete(f"{SALE}/images/1")
 
-    after_removal = await loaded(data, stores, bundle)
+    after_removal = await loaded(data, stores, snapshot_bundle)
 
     assert (put.status_code, removed.status_code) == (200, 204)
     assert (after_put[0].pictures, after_put[1], after_removal.pictures) == (0, "green", 0)
@@ -131,17 +119,17 @@ async def test_what_was_put_or_removed_over_http_outlasts_a_load_of_the_same_fil
 
 
 async def test_an_id_used_again_shows_no_picture_of_the_sale_before(
-    client: httpx.AsyncClient, stores: Stores, data: Path, bundle: Path
+    client: httpx.AsyncClient, stores: Stores, data: Path, snapshot_bundle: Path
 ) -> None:
     """Until its own is there; a load labels the file of that name for the new sale."""
-    await loaded(data, stores, bundle)
+    await loaded(data, stores, snapshot_bundle)
     await client.delete(SALE)
     body = {"title": "Another sale", "opens_at": "2025-05-01T00:00:00Z"}
 
     created = await client.put(SALE, json=body)
 
     bare = (await client.get(SALE)).json()["picture"]
-    counts = [(await loaded(data, stores, bundle)).pictures for _ in range(2)]
+    counts = [(await loaded(data, stores, snapshot_bundle)).pictures for _ in range(2)]
     assert (created.status_code, bare, counts) == (201, None, [1, 0])
     assert await label(client) == "red"
 
@@ -149,7 +137,7 @@ async def test_an_id_used_again_shows_no_picture_of_the_sale_before(
 async def test_labels_of_a_bundle_without_hashes_are_of_the_files_of_the_first_load(
     stores: Stores,
     data: Path,
-    bundle: Path,
+    snapshot_bundle: Path,
     snapshot: Snapshot,
     colours: Path,
     tmp_path: Path,
@@ -162,8 +150,8 @@ async def test_labels_of_a_bundle_without_hashes_are_of_the_files_of_the_first_l
     older = Snapshot.from_sales({one.sale_id: one for one in snapshot.sales}, unhashed)
     written = write_bundle(
         tmp_path / "older",
-        read_manifest(bundle),
-        files={**read_bundle(bundle).files, SNAPSHOT_FILE: older.to_bytes()},
+        read_manifest(snapshot_bundle),
+        files={**read_bundle(snapshot_bundle).files, SNAPSHOT_FILE: older.to_bytes()},
     )
 
     counts = [(await loaded(data, stores, written)).pictures for _ in range(2)]

@@ -2,8 +2,8 @@
 
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from types import CodeType, FrameType
 
 import pytest
@@ -11,10 +11,7 @@ from fastapi import FastAPI
 from starlette.types import Message, Scope
 
 from app.catalogue.model import Model
-from app.main import State, create_app
-from app.resources import Resources, Worker, resources_over
-from app.settings import Settings
-from app.stores.store import Stores
+from app.main import State
 from models.ranker.forest import CompiledForest
 from models.ranker.ranker import LightGbmForest
 from tests.api.conftest import SALES
@@ -79,21 +76,12 @@ async def answer(app: FastAPI, state: State, query: str) -> Calls:
     return calls
 
 
-async def test_an_answer_makes_few_calls_and_walks_the_trees_once(
-    stores: Stores, model: Model, settings: Settings, worker: Worker
-) -> None:
+async def test_an_answer_makes_few_calls_and_walks_the_trees_once(api: FastAPI) -> None:
     """The fewest of some answers: between its steps the loop also runs background tasks."""
-
-    @asynccontextmanager
-    async def opener(given: Settings, process: Worker) -> AsyncGenerator[Resources]:
-        async with resources_over(stores, model, settings=given, worker=process) as resources:
-            yield resources
-
-    app = create_app(settings, worker, opener=opener)
-    async with app.router.lifespan_context(app) as state:
+    async with api.router.lifespan_context(api) as state:
         assert state is not None
         answers = [
-            await answer(app, State(resources=state["resources"]), "customer_id=c1&limit=10")
+            await answer(api, State(resources=state["resources"]), "customer_id=c1&limit=10")
             for _ in range(N_ANSWERS)
         ]
 

@@ -200,7 +200,7 @@ def answered(data: Path, folder: Path, bundle_id: str, *, order_by: str) -> Path
         pl.col("type") == "impression", pl.col("exposure_id").is_not_null()
     )
     lists = shown.group_by("exposure_id").agg(now=pl.col("at").min()).sort("exposure_id")
-    own = {**RECORDED, "bundle_id": bundle_id, "order_by": order_by, "slate": []}
+    own: dict[str, object] = {**RECORDED, "bundle_id": bundle_id, "order_by": order_by, "slate": []}
     rows = [{**own, "recommendation_id": name, "now": now} for name, now in lists.iter_rows()]
     pl.DataFrame(rows, schema=FILE_COLUMNS).write_parquet(folder / "exposures.parquet")
     return folder

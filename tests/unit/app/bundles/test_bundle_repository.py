@@ -8,26 +8,14 @@ import pytest
 
 from app.bundles.bundle_repository import BundleRepository
 from app.errors import BundleRefusedError, UnknownBundleError
-from models.scoring.bundle import FORMAT_VERSION, BundleError, Manifest, write_bundle
+from models.scoring.bundle import BundleError, write_bundle
+from tests.bundles import DRAFT
 
 FILES = {"ranker.txt": b"tree\n", "topics.npz": bytes(range(40))}
 
 
 def bundle(root: Path, *, until: str = "2025-03-10T12:00:00+00:00") -> Path:
-    manifest = Manifest(
-        format_version=FORMAT_VERSION,
-        until=until,
-        judged_as="",
-        files={},
-        schema_hash="ab",
-        recommenders=["popularity"],
-        scene_model="",
-        config={},
-        seed=7,
-        data_fingerprint="cd",
-        metrics={},
-        versions={},
-    )
+    manifest = DRAFT.model_copy(update={"until": until})
     return write_bundle(root, manifest, files=FILES)
 
 

@@ -13,23 +13,9 @@ from typer.testing import CliRunner
 
 from app.__main__ import commands
 from app.cli.activate import ActivationError, activate
-from models.scoring.bundle import FORMAT_VERSION, Manifest, write_bundle
+from models.scoring.bundle import write_bundle
+from tests.bundles import DRAFT
 from tests.contract.servers import free_port
-
-DRAFT = Manifest(
-    format_version=FORMAT_VERSION,
-    until="",
-    judged_as="",
-    files={},
-    schema_hash="ab" * 32,
-    recommenders=["popularity"],
-    scene_model="",
-    config={},
-    seed=7,
-    data_fingerprint="cd" * 16,
-    metrics={},
-    versions={},
-)
 
 
 @dataclass

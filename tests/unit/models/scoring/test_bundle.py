@@ -20,34 +20,28 @@ from models.scoring.bundle import (
     resolve_bundle,
     write_bundle,
 )
+from tests.bundles import DRAFT
 
 FILES = {"ranker.txt": b"tree\n", "topics.npz": bytes(range(40)), "empty.npz": b""}
-DRAFT = Manifest(
-    format_version=FORMAT_VERSION,
-    until="2025-03-10T12:00:00+00:00",
-    judged_as="",
-    files={},
-    schema_hash="ab" * 32,
-    recommenders=["popularity"],
-    scene_model="",
-    config={"max_trees": 600, "rate": 0.1, "hôtel": None},
-    seed=7,
-    data_fingerprint="cd" * 16,
-    metrics={"ndcg_at_10": 1 / 3, "tiny": 5e-324, "n": [1, 2]},
-    versions={"numpy": "2.2"},
+RECORD = DRAFT.model_copy(
+    update={
+        "config": {"max_trees": 600, "rate": 0.1, "hôtel": None},
+        "metrics": {"ndcg_at_10": 1 / 3, "tiny": 5e-324, "n": [1, 2]},
+        "versions": {"numpy": "2.2"},
+    }
 )
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    return write_bundle(tmp_path, DRAFT, files=FILES)
+    return write_bundle(tmp_path, RECORD, files=FILES)
 
 
 def test_a_bundle_comes_back_as_it_was_written(bundle: Path) -> None:
     read = read_bundle(bundle)
 
     assert dict(read.files) == FILES
-    assert read.manifest == DRAFT.model_copy(update={"files": read.manifest.files})
+    assert read.manifest == RECORD.model_copy(update={"files": read.manifest.files})
     assert (read.id, read.text("ranker.txt")) == (bundle.name, "tree\n")
 
 
@@ -62,17 +56,17 @@ def test_a_bundle_comes_back_as_it_was_written(bundle: Path) -> None:
 )
 def test_any_metric_survives_the_manifest(metrics: dict[str, float | str]) -> None:
     """A number that came back one bit off would refuse the bundle that was just written."""
-    content = DRAFT.model_copy(update={"metrics": metrics}).to_bytes()
+    content = RECORD.model_copy(update={"metrics": metrics}).to_bytes()
 
     assert Manifest.model_validate_json(content).to_bytes() == content
 
 
 def test_ids_are_the_end_of_the_data_and_a_hash_of_the_content(tmp_path: Path) -> None:
-    first = write_bundle(tmp_path / "a", DRAFT, files=FILES)
+    first = write_bundle(tmp_path / "a", RECORD, files=FILES)
     backwards = dict(reversed(list(FILES.items())))
-    again = write_bundle(tmp_path / "b", DRAFT, files=backwards)
-    other = write_bundle(tmp_path / "a", DRAFT, files=FILES | {"ranker.txt": b"tree!"})
-    seeded = write_bundle(tmp_path / "a", DRAFT.model_copy(update={"seed": 8}), files=FILES)
+    again = write_bundle(tmp_path / "b", RECORD, files=backwards)
+    other = write_bundle(tmp_path / "a", RECORD, files=FILES | {"ranker.txt": b"tree!"})
+    seeded = write_bundle(tmp_path / "a", RECORD.model_copy(update={"seed": 8}), files=FILES)
 
     assert first.name == again.name
     assert first.name.startswith("20250310T120000-")
@@ -82,7 +76,7 @@ def test_ids_are_the_end_of_the_data_and_a_hash_of_the_content(tmp_path: Path) -
 def test_an_equal_bundle_stays_as_it_is(bundle: Path, tmp_path: Path) -> None:
     before = (bundle / MANIFEST).stat()
 
-    assert write_bundle(tmp_path, DRAFT, files=FILES) == bundle
+    assert write_bundle(tmp_path, RECORD, files=FILES) == bundle
     assert (bundle / MANIFEST).stat().st_mtime_ns == before.st_mtime_ns
 
 
@@ -90,7 +84,7 @@ def test_an_equal_bundle_stays_as_it_is(bundle: Path, tmp_path: Path) -> None:
 def test_any_changed_byte_is_found_and_its_file_named(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    bundle = write_bundle(tmp_path_factory.mktemp("bundles"), DRAFT, files=FILES)
+    bundle = write_bundle(tmp_path_factory.mktemp("bundles"), RECORD, files=FILES)
     name = data.draw(st.sampled_from(["ranker.txt", "topics.npz", MANIFEST]))
     content = bytearray((bundle / name).read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
@@ -187,7 +181,7 @@ def test_a_renamed_bundle_is_refused(bundle: Path) -> None:
 def test_a_manifest_may_not_name_files_elsewhere(tmp_path: Path) -> None:
     """The hash holds, since whoever wrote the manifest computed it: the name must not."""
     (tmp_path / "secret").write_bytes(b"")
-    manifest = DRAFT.model_copy(update={"files": {"../secret": "00"}})
+    manifest = RECORD.model_copy(update={"files": {"../secret": "00"}})
     directory = tmp_path / manifest.bundle_id
     directory.mkdir()
     (directory / MANIFEST).write_bytes(manifest.to_bytes())
@@ -197,7 +191,7 @@ def test_a_manifest_may_not_name_files_elsewhere(tmp_path: Path) -> None:
 
 
 def test_another_format_version_is_told(tmp_path: Path) -> None:
-    draft = DRAFT.model_copy(update={"format_version": FORMAT_VERSION + 1})
+    draft = RECORD.model_copy(update={"format_version": FORMAT_VERSION + 1})
     bundle = write_bundle(tmp_path, draft, files=FILES)
 
     told = f"format version {FORMAT_VERSION + 1}, this software reads {FORMAT_VERSION}; train"
@@ -230,20 +224,20 @@ def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
 )
 def test_a_file_name_that_a_bundle_may_not_hold_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="no file name for a bundle"):
-        write_bundle(tmp_path / "root", DRAFT, files={name: b""})
+        write_bundle(tmp_path / "root", RECORD, files={name: b""})
 
     assert not (tmp_path / "root").exists()
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     """The target is a file, so that the last step, renaming, fails."""
-    target = write_bundle(tmp_path / "elsewhere", DRAFT, files=FILES).name
+    target = write_bundle(tmp_path / "elsewhere", RECORD, files=FILES).name
     root = tmp_path / "root"
     root.mkdir()
     (root / target).symlink_to(root / "nowhere" / "at-all")
 
     with pytest.raises(OSError, match=target):
-        write_bundle(root, DRAFT, files=FILES)
+        write_bundle(root, RECORD, files=FILES)
 
     assert [path.name for path in root.iterdir()] == [target]
 
@@ -258,9 +252,9 @@ def test_what_a_bundle_does_not_hold_is_told(bundle: Path) -> None:
 
 
 def test_a_bundle_is_found_by_directory_by_id_or_as_the_newest(tmp_path: Path) -> None:
-    later = DRAFT.model_copy(update={"until": "2025-03-11T00:00:00+00:00"})
+    later = RECORD.model_copy(update={"until": "2025-03-11T00:00:00+00:00"})
     new = write_bundle(tmp_path, later, files=FILES)
-    old = write_bundle(tmp_path, DRAFT, files=FILES)
+    old = write_bundle(tmp_path, RECORD, files=FILES)
 
     assert resolve_bundle(None, tmp_path) == new
     assert resolve_bundle(old.name, tmp_path) == old
@@ -278,13 +272,13 @@ def test_of_two_bundles_that_end_at_one_time_the_later_made_is_the_newest(tmp_pa
     """Which of two hashes is larger says nothing of which training came later."""
     for seed in range(6):
         made = {"seed": seed, "created_at": f"2025-03-12T0{seed}:00:00.000000+00:00"}
-        newest = write_bundle(tmp_path, DRAFT.model_copy(update=made), files=FILES)
+        newest = write_bundle(tmp_path, RECORD.model_copy(update=made), files=FILES)
 
         assert resolve_bundle(None, tmp_path) == newest
 
 
 def test_when_a_bundle_was_made_is_no_part_of_its_id(bundle: Path, tmp_path: Path) -> None:
-    later = DRAFT.model_copy(update={"created_at": "2025-03-12T00:00:00.000000+00:00"})
+    later = RECORD.model_copy(update={"created_at": "2025-03-12T00:00:00.000000+00:00"})
 
     made = write_bundle(tmp_path / "again", later, files=FILES)
 
@@ -296,7 +290,7 @@ def test_when_a_bundle_was_made_is_no_part_of_its_id(bundle: Path, tmp_path: Pat
 def test_the_newest_bundle_is_one_that_is_whole(
     damage: Callable[[Path], None], bundle: Path, tmp_path: Path
 ) -> None:
-    later = DRAFT.model_copy(update={"until": "2025-03-11T00:00:00+00:00"})
+    later = RECORD.model_copy(update={"until": "2025-03-11T00:00:00+00:00"})
     half = write_bundle(tmp_path, later, files=FILES)
     damage(half)
 
@@ -318,7 +312,7 @@ def test_an_equal_bundle_that_is_half_there_is_not_taken_for_it(
     missing(bundle)
 
     with pytest.raises(BundleError, match=r"ranker\.txt is missing"):
-        write_bundle(tmp_path, DRAFT, files=FILES)
+        write_bundle(tmp_path, RECORD, files=FILES)
 
 
 def test_a_bundle_mounted_under_a_name_of_no_bundle_has_the_id_of_its_manifest(

@@ -7,24 +7,13 @@ import pytest
 
 from models.domain.event import from_us
 from models.experiments.exposure import ExposureError
-from models.scoring.bundle import FORMAT_VERSION, Manifest, write_bundle
+from models.scoring.bundle import write_bundle
+from tests.bundles import DRAFT
 from tests.logs import HOUR, NOON
 from training.evaluation.self_made import SelfMade, self_made
 
-JUDGED = Manifest(
-    format_version=FORMAT_VERSION,
-    until="2025-06-01T00:00:00+00:00",
-    judged_as="",
-    files={},
-    schema_hash="",
-    recommenders=[],
-    scene_model="",
-    config={},
-    seed=0,
-    data_fingerprint="",
-    metrics={},
-    versions={},
-    created_at="2025-06-01T00:00:00+00:00",
+JUDGED = DRAFT.model_copy(
+    update={"until": "2025-06-01T00:00:00+00:00", "created_at": "2025-06-01T00:00:00+00:00"}
 )
 REFITTED = JUDGED.model_copy(
     update={"until": "2025-06-04T00:00:00+00:00", "judged_as": JUDGED.bundle_id}

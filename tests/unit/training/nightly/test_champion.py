@@ -11,27 +11,16 @@ from models.experiments.exposure_record import FILE_COLUMNS
 from models.experiments.plan.experiment import Unit
 from models.experiments.plan.plan import Assignment
 from models.promotion.count import CANDIDATE
-from models.scoring.bundle import FORMAT_VERSION, Manifest, write_bundle
+from models.scoring.bundle import write_bundle
+from tests.bundles import DRAFT
 from tests.logs import HOUR, NOON
 from tests.trials import RECORDED
 from training.nightly.champion import Champion
 
 
 def published(root: Path, *, until: str, judged_as: str, created_at: str = "") -> str:
-    manifest = Manifest(
-        format_version=FORMAT_VERSION,
-        until=until,
-        judged_as=judged_as,
-        files={},
-        schema_hash="",
-        recommenders=[],
-        scene_model="",
-        config={},
-        seed=0,
-        data_fingerprint="",
-        metrics={},
-        versions={},
-        created_at=created_at,
+    manifest = DRAFT.model_copy(
+        update={"until": until, "judged_as": judged_as, "created_at": created_at}
     )
     return write_bundle(root, manifest, files={}).name
 
