@@ -108,9 +108,10 @@ def _require_sales(sales: pl.DataFrame, files: Files, imported: Imported) -> Non
 
 def _note_currencies(sales: pl.DataFrame, imported: Imported) -> None:
     """Note where amounts of events are in other currencies than the sales."""
-    named = set(imported.event_currencies) - {*SHARED_SIGNS}
+    named = set(imported.event_currencies)
     of_sales = {*sales["currency"].drop_nulls()} if "currency" in sales.columns else set[str]()
-    if len(named) > 1 or named - of_sales:
+    # Of a sign of several currencies alone nothing can be said where sales name none.
+    if len(named) > 1 or named - (of_sales or {*SHARED_SIGNS}):
         imported.remarks.append(
             f"amounts of events are in {', '.join(sorted(named))}: each is taken to be in the"
             f" currency of its sale ({', '.join(sorted(of_sales)) or 'not known'})"

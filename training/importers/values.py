@@ -87,7 +87,8 @@ def sale_currencies(
         named: Currency of all sales by the mapping.
 
     Raises:
-        MappingError: If prices have another currency than the mapping says.
+        MappingError: If prices have another currency than the mapping says, or a sign of several
+            currencies beside other signs.
     """
     found = currencies_of(source, values.get("price"))
     known = found.filter(~found.is_in(SHARED_SIGNS))
@@ -96,6 +97,16 @@ def sale_currencies(
             f"`currency` of the mapping is {named}, and {len(others):,} prices of"
             f" {source.table.file} are in {', '.join(sorted(set(others)))}: leave `currency` out,"
             " so that each sale has that of its price, and add a table `rates`"
+        )
+        raise MappingError(msg)
+    signs = set(found.drop_nulls())
+    if not named and "currency" not in values and len(signs) > 1 and signs & {*SHARED_SIGNS}:
+        counts = found.drop_nulls().value_counts().sort("currency").iter_rows()
+        listed = ", ".join(f"{sign} {n:,}" for sign, n in counts)
+        msg = (
+            f"prices of {source.table.file} are in {listed}, and"
+            f" {', '.join(f'`{sign}`' for sign in sorted(signs & {*SHARED_SIGNS}))} is the sign of"
+            " several currencies: map a column `currency`, and add a table `rates`"
         )
         raise MappingError(msg)
     return found.set(found.is_in(SHARED_SIGNS), None)

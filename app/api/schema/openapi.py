@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import models_json_schema
 
 from app.api.bundles import ActivationBody, BundleBody
@@ -53,6 +53,7 @@ def openapi_document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
     )
     components = document.setdefault("components", {}).setdefault("schemas", {})
     components.update(schemas["$defs"])
+    _refuse_other_names(components)
     _restore_nulls(components, routers)
     add_examples(components)
     document["components"]["schemas"] = dict(sorted(components.items()))
@@ -68,6 +69,21 @@ def openapi_document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
                 described = operation["responses"] | {str(n): one for n, one in refusals.items()}
                 operation["responses"] = dict(sorted(described.items()))
     return document
+
+
+def _refuse_other_names(schema: JsonValue) -> None:
+    """Say of mappings whose names have a pattern that they have no others.
+
+    Pydantic leaves that out, and a schema allows by default what no pattern matches.
+    """
+    if isinstance(schema, list):
+        for one in schema:
+            _refuse_other_names(one)
+    elif isinstance(schema, dict):
+        if "patternProperties" in schema:
+            schema["additionalProperties"] = False
+        for one in schema.values():
+            _refuse_other_names(one)
 
 
 def _restore_nulls(components: dict[str, Any], routers: Sequence[APIRouter]) -> None:

@@ -87,6 +87,20 @@ def request_schemas() -> Iterator[dict[str, JsonValue]]:
                 waiting.append(SCHEMAS.get(name))
 
 
+def test_names_that_no_pattern_allows_are_allowed_by_no_schema() -> None:
+    """A schema accepts what no pattern matches unless it says otherwise; the service refuses it."""
+
+    def open_mappings(schema: JsonValue) -> int:
+        if isinstance(schema, list):
+            return sum(map(open_mappings, schema))
+        if not isinstance(schema, dict):
+            return 0
+        is_open = "patternProperties" in schema and schema.get("additionalProperties") is not False
+        return is_open + sum(map(open_mappings, schema.values()))
+
+    assert open_mappings(DOCUMENT) == 0
+
+
 def test_every_text_of_a_request_has_a_bound() -> None:
     """What is stored is sent to every worker and written to every export."""
     bounds = {"maxLength", "enum", "const", "format", "pattern"}

@@ -323,6 +323,36 @@ def test_prices_of_another_currency_than_the_mapping_says_are_refused(tmp_path: 
         imported_by(f"currency: USD{AMOUNTS}", tmp_path, events, sales=sales)
 
 
+@pytest.mark.parametrize(
+    ("prices", "found"),
+    [
+        (("13,04 €", "14.400,00 ¥"), r"in EUR 1, ¥ 1, and `¥` is"),
+        (("$ 20", "20 kr", "$ 5"), r"in \$ 2, kr 1, and `\$`, `kr` is"),
+    ],
+)
+def test_a_sign_of_several_currencies_beside_another_needs_a_column(
+    tmp_path: Path, prices: tuple[str, ...], found: str
+) -> None:
+    """14,400 ¥ would count as 14,400 of what the shop's other prices are in."""
+    events = write(tmp_path / "e.csv", "c;s;t;paid\na;s0;60;5\n")
+    rows = "".join(f"s{n};{price}\n" for n, price in enumerate(prices))
+    sales = write(tmp_path / "s.csv", f"id;price\n{rows}")
+
+    with pytest.raises(MappingError, match=rf"prices of s\.csv are {found} the sign of several"):
+        imported_by(AMOUNTS, tmp_path, events, sales=sales)
+
+
+def test_amounts_of_events_name_signs_of_several_currencies(tmp_path: Path) -> None:
+    events = write(tmp_path / "e.csv", "c;s;t;paid\na;s1;60;$ 7\n")
+    sales = write(tmp_path / "s.csv", "id;price\ns1;80 €\n")
+
+    imported = imported_by(AMOUNTS, tmp_path, events, sales=sales)
+
+    assert imported.remarks[-1] == (
+        "amounts of events are in $: each is taken to be in the currency of its sale (EUR)"
+    )
+
+
 def test_sales_of_events_have_the_currency_of_their_first_price(tmp_path: Path) -> None:
     mapping = AMOUNTS.replace("sales: {columns: {sale_id: id, price: price}}", "")
     events = write(tmp_path / "e.csv", "c;s;t;paid\na;s1;60;1.000,50 €\na;s1;61;£ 7\n")
