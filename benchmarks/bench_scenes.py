@@ -14,7 +14,7 @@ from PIL import Image
 
 from models.pictures.onnx import open_session
 from models.pictures.scene_labeller import SceneDescription, SceneLabeller, label_pictures
-from training.scenes.backbone import default_backbone
+from training.scenes.backbone import efficientnet_backbone
 from training.scenes.graph import scene_graph
 from training.scenes.head import Recipe, fit_head
 from training.scenes.metric import label_figures
@@ -42,7 +42,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_pictures_per_second(paths: list[Path], threads: int, tmp_path: Path) -> None:
     """Print pictures per second, and their ratio to bare ONNX Runtime on ready arrays."""
-    backbone = default_backbone()
+    backbone = efficientnet_backbone()
     extractor = FeatureExtractor(backbone, tmp_path, threads=threads)
     start_s = time.perf_counter()
     extracted = extractor.extract(paths, threads=threads)

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Final, Self, cast
 
@@ -20,6 +21,13 @@ MAX_OUTCOME_HOURS: Final = 365 * 24.0  # beyond a year a value is rather a mista
 
 class ConfigurationError(UserError):
     """A configuration file that cannot be used; the message names the file and the value."""
+
+
+class SceneNetwork(StrEnum):
+    """A network for scenes whose weights are installed."""
+
+    LITE0 = "efficientnet-lite0"
+    LITE2 = "efficientnet-lite2"
 
 
 class TreeConfig(BaseModel):
@@ -101,6 +109,11 @@ class RunConfig(BaseModel):
         ge=0,
         le=1,
         description="Share of the slates learned from once more as if their sales had just opened.",
+    )
+    scene_network: SceneNetwork = Field(
+        default=SceneNetwork.LITE0,
+        description="Network of the scene labeller: `efficientnet-lite0`, or `efficientnet-lite2`, "
+        "which is slower and labels better.",
     )
     max_topics: int = Field(
         default=24, gt=1, description="Topics at most; as many are made as are stable."

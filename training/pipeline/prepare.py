@@ -12,6 +12,7 @@ from models.pictures.scene_labeller import PictureFault, SceneLabeller
 from training.configuration import TrainingOptions
 from training.console import Progress
 from training.pipeline.training_data import SceneFiles, TrainingData, cut
+from training.scenes.backbone import efficientnet_backbone
 from training.scenes.layout import read_layout
 from training.scenes.model import fit_scenes
 from training.scenes.picture_scores import score_pictures
@@ -80,7 +81,13 @@ def prepare(
         return TrainingData(dataset, until_us, None, {})
     layout, tick = read_layout(labelled), progress.tick
     progress.stage("scenes", len(layout.paths))
-    model = fit_scenes(layout, seed=options.seed, cache=data.cache / "features", on_picture=tick)
+    model = fit_scenes(
+        layout,
+        seed=options.seed,
+        cache=data.cache / "features",
+        backbone=efficientnet_backbone(options.config.scene_network),
+        on_picture=tick,
+    )
     # By its content, so that an equal model is saved over itself.
     model_directory = data.cache / "scenes" / model.description.sha256
     model.save(model_directory)

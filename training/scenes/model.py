@@ -25,7 +25,7 @@ from models.pictures.scene_labeller import (
     PictureFault,
     SceneDescription,
 )
-from training.scenes.backbone import Backbone, default_backbone
+from training.scenes.backbone import Backbone, efficientnet_backbone
 from training.scenes.graph import scene_graph
 from training.scenes.head import Head, Recipe, fit_head, softmax
 from training.scenes.layout import LabelledPaths
@@ -129,7 +129,7 @@ def fit_scenes(
     Raises:
         SceneTrainingError: If a label has fewer than two pictures that can be decoded.
     """
-    network = backbone or default_backbone()
+    network = backbone or efficientnet_backbone()
     extractor = FeatureExtractor(network, cache, threads=threads, provider=provider)
     data = labelled_features(pictures, extractor, threads=threads, on_picture=on_picture)
     trial = hold_back(data, seed)

@@ -23,7 +23,7 @@ from training.console import (
 )
 from training.report.block import Block, Paragraph
 from training.report.page import page
-from training.scenes.backbone import default_backbone, read_backbone
+from training.scenes.backbone import named_backbone
 from training.scenes.layout import read_layout
 from training.scenes.model import hold_back, labelled_features
 from training.scenes.picture_features import FeatureExtractor
@@ -39,7 +39,7 @@ def report(
     ],
     bundles: Bundles = BUNDLES,
     backbone: Annotated[
-        Path | None, typer.Option(help="Description of another backbone.", exists=True)
+        str | None, typer.Option(help="Name or description; default: the bundle's.")
     ] = None,
     cache: Annotated[Path, typer.Option(help="Where features are kept.")] = Path("var/features"),
     threads: Annotated[int, typer.Option(help="Threads of the networks.", min=1)] = 1,
@@ -72,7 +72,7 @@ def report(
             seen = seen_sales(dataset, pictures, topics=topics)
             blocks += topic_blocks(dataset, seen, topics=topics)
         if (data / SCENES).is_dir():
-            network = default_backbone() if backbone is None else read_backbone(backbone)
+            network = named_backbone(backbone or labeller.description.backbone)
             extractor = FeatureExtractor(network, cache, threads=threads)
             blocks += _labeller(data / SCENES, extractor, loaded.manifest.seed, progress)
         out.write_text(page(f"Scenes of bundle {loaded.id}", blocks), encoding="utf-8")

@@ -1,5 +1,6 @@
 """A run is reproducible, and does with what a dataset has."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,12 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
+from models.pictures.scene_labeller import DESCRIPTION_FILE, SceneDescription
 from models.recommenders.registry import RECOMMENDERS
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
+from tests.datasets import sale, write_dataset
 from tests.logs import DAY
+from tests.scenes import write_pictures
 from tests.worlds import END_US, Silent, train_bundle
-from training.configuration import RunConfig, TrainingOptions
+from training.configuration import RunConfig, SceneNetwork, TrainingOptions
 from training.pipeline.prepare import DataOptions, prepare
 from training.pipeline.train import train
 from training.pipeline.training_data import cut
@@ -49,6 +53,24 @@ def test_another_seed_or_other_data_give_another_bundle(
     }
 
     assert len(others | {bundle.name}) == 3
+
+
+@pytest.mark.parametrize("network", SceneNetwork)
+def test_pictures_are_labelled_by_the_network_of_the_configuration(
+    network: SceneNetwork, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    data = write_dataset(tmp_path / "data", sales=[sale(image="one.png")])
+    scenes = write_pictures(data / "scenes", n_each=2, rng=rng)
+    (data / "images").mkdir()
+    shutil.copy(scenes / "red" / "00.png", data / "images" / "one.png")
+    options = TrainingOptions(config=RunConfig(scene_network=network))
+
+    found = prepare(DataOptions(directory=data, cache=tmp_path), options, progress=Silent())
+
+    assert found.scenes is not None
+    described = SceneDescription.model_validate_json(found.scenes.files[DESCRIPTION_FILE])
+    assert described.backbone == network
+    assert described.labels[found.pictures["s1"].probabilities.argmax()] == "red"
 
 
 def test_a_bundle_scores_as_it_did_in_training(tiny_bundle: tuple[Path, Path]) -> None:

@@ -7,15 +7,24 @@ from numpy.typing import NDArray
 from models.pictures.onnx import open_session
 from models.pictures.picture import Frame, decode
 from tests.shared import shared_data
-from training.scenes.efficientnet import efficientnet_lite0, weights_path
+from training.configuration import SceneNetwork
+from training.scenes.efficientnet import efficientnet, weights_path
 from training.scenes.torch_file import read_tensors
 
 Doubles = NDArray[np.float64]
 
 
-@pytest.fixture(scope="module")
-def weights() -> dict[str, Doubles]:
-    return {name: value.astype(np.float64) for name, value in read_tensors(weights_path()).items()}
+# Stride of every block, and whether what enters is added: the first block of a stage changes the
+# width, and halves the resolution in stages 2, 3, 4 and 6.
+BLOCKS = {
+    SceneNetwork.LITE0: "1 2 1+ 2 1+ 2 1+ 1+ 1 1+ 1+ 2 1+ 1+ 1+ 1",
+    SceneNetwork.LITE2: "1 2 1+ 1+ 2 1+ 1+ 2 1+ 1+ 1+ 1 1+ 1+ 1+ 2 1+ 1+ 1+ 1+ 1",
+}
+
+
+def weights_of(network: SceneNetwork) -> dict[str, Doubles]:
+    tensors = read_tensors(weights_path(network))
+    return {name: value.astype(np.float64) for name, value in tensors.items()}
 
 
 def convolve(x: Doubles, kernel: Doubles, *, stride: int = 1) -> Doubles:
@@ -45,49 +54,57 @@ def relu6(x: Doubles) -> Doubles:
     return np.clip(x, 0, 6)
 
 
-def first_three_blocks(x: Doubles, weights: dict[str, Doubles]) -> Doubles:
-    """Compute the stem, a block without expansion, one that halves, and one with a residual."""
+def outputs_of(x: Doubles, weights: dict[str, Doubles], blocks: str) -> dict[str, Doubles]:
+    """Compute what leaves every block, and the last layer; block 0 does not expand."""
+    found: dict[str, Doubles] = {}
     x = relu6(normalise(convolve(x, weights["_conv_stem.weight"], stride=2), weights, "_bn0"))
-    for block, stride in ((0, 1), (1, 2), (2, 1)):
+    for block, kind in enumerate(blocks.split()):
         name, entry = f"_blocks.{block}.", x
         if block:
             expanded = convolve(x, weights[f"{name}_expand_conv.weight"])
             x = relu6(normalise(expanded, weights, f"{name}_bn0"))
-        depthwise = convolve(x, weights[f"{name}_depthwise_conv.weight"], stride=stride)
+        depthwise = convolve(x, weights[f"{name}_depthwise_conv.weight"], stride=int(kind[0]))
         x = relu6(normalise(depthwise, weights, f"{name}_bn1"))
         x = normalise(convolve(x, weights[f"{name}_project_conv.weight"]), weights, f"{name}_bn2")
-        x = x + entry if block == 2 else x
-    return x
+        x = x + entry if kind.endswith("+") else x
+        found[f"block_{block}"] = x
+    found["output"] = relu6(normalise(convolve(x, weights["_conv_head.weight"]), weights, "_bn1"))
+    return found
 
 
-def test_the_first_blocks_equal_their_definition(
-    weights: dict[str, Doubles], rng: np.random.Generator
-) -> None:
-    """Strides, padding, folded norms and the residual, recomputed in double precision."""
-    model = efficientnet_lite0(read_tensors(weights_path()))
-    output = model.graph.output.add()
-    output.name = "block_2"
+@pytest.mark.parametrize("network", SceneNetwork)
+def test_every_block_equals_its_definition(network: SceneNetwork, rng: np.random.Generator) -> None:
+    """Strides, padding, folded norms and residuals, recomputed in double precision."""
+    weights = weights_of(network)
     pixels = rng.standard_normal((1, 3, 32, 40)).astype(np.float32)
+    expected = outputs_of(pixels[0].astype(np.float64), weights, BLOCKS[network])
+    model = efficientnet(read_tensors(weights_path(network)), network)
+    for name in expected.keys() - {"output"}:
+        model.graph.output.add().name = name
 
-    found = open_session(model.SerializeToString()).run({"input": pixels})["block_2"]
+    found = open_session(model.SerializeToString()).run({"input": pixels})
 
-    expected = first_three_blocks(pixels[0].astype(np.float64), weights)
-    assert found.shape == (1, 24, 8, 10)
-    np.testing.assert_allclose(found[0], expected, atol=2e-4)
+    assert found.keys() == expected.keys()
+    assert not any(f"_blocks.{len(expected) - 1}." in name for name in weights)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name][0], value, atol=2e-4, rtol=1e-4, err_msg=name)
 
 
+@pytest.mark.parametrize("network", SceneNetwork)
 @pytest.mark.parametrize(
     ("scene", "classes"),
     [("library", {624}), ("laundromat", {897}), ("ocean", {977, 978}), ("mountain", {970, 972})],
 )
 def test_imagenet_classes_of_photographs_are_plausible(
-    weights: dict[str, Doubles], scene: str, classes: set[int]
+    network: SceneNetwork, scene: str, classes: set[int]
 ) -> None:
     """ImageNet knows library (624), washer (897), sandbar and seashore, alp and cliff."""
+    weights = weights_of(network)
     paths = sorted((shared_data("scenes") / scene).iterdir())[:6]
     cuts = np.stack([decode(path.read_bytes(), Frame()) for path in paths])
     pixels = ((cuts.astype(np.float32) - 127) / 128).transpose(0, 3, 1, 2)
-    session = open_session(efficientnet_lite0(read_tensors(weights_path())).SerializeToString())
+    model = efficientnet(read_tensors(weights_path(network)), network)
+    session = open_session(model.SerializeToString())
 
     pooled = session.run({"input": pixels})["output"].mean(axis=(2, 3))
 

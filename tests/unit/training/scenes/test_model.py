@@ -10,7 +10,8 @@ from models.pictures.onnx import open_session
 from models.pictures.picture import decode
 from models.pictures.scene_labeller import SceneLabeller, SceneScores, label_pictures
 from tests.scenes import write_backbone, write_pictures
-from training.scenes.backbone import default_backbone, read_backbone
+from training.configuration import SceneNetwork
+from training.scenes.backbone import efficientnet_backbone, named_backbone, read_backbone
 from training.scenes.graph import scene_graph
 from training.scenes.head import softmax
 from training.scenes.layout import read_layout
@@ -157,7 +158,23 @@ def test_plain_features_alone_are_worse_where_they_say_nothing(root: Path) -> No
 def test_plain_features_are_those_of_the_first_statistic(root: Path) -> None:
     """The test network's first output is a map of three channels, its default a last layer."""
     assert n_plain_features(read_backbone(root / "backbone.json")) == 3
-    assert n_plain_features(default_backbone()) == 1280
+    assert n_plain_features(efficientnet_backbone()) == 1280
+
+
+def test_networks_are_told_apart_and_never_share_cached_features(tmp_path: Path) -> None:
+    backbones = [named_backbone(name) for name in SceneNetwork]
+    write_pictures(tmp_path / "pictures", n_each=1, rng=np.random.default_rng(0))
+    path = next((tmp_path / "pictures").rglob("*.png"))
+
+    for backbone in backbones:
+        FeatureExtractor(backbone, tmp_path / "cache").extract([path])
+
+    assert [one.description.name for one in backbones] == [
+        "efficientnet-lite0",
+        "efficientnet-lite2",
+    ]
+    shapes = sorted(np.load(path).shape for path in (tmp_path / "cache").rglob("*.npy"))
+    assert shapes == [(2, 2976), (2, 3136)]
 
 
 def scores_of(labeller: SceneLabeller, directory: Path) -> SceneScores:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.configuration import SceneNetwork
 from training.scenes.efficientnet import weights_path
 from training.scenes.torch_file import TorchFileError, read_tensors
 
@@ -86,7 +87,7 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_package_of_the_weights_is_read() -> None:
-    weights = read_tensors(weights_path())
+    weights = read_tensors(weights_path(SceneNetwork.LITE0))
 
     assert len(weights) == 296
     assert weights["_conv_stem.weight"].shape == (32, 3, 3, 3)
