@@ -16,6 +16,7 @@ from models.domain.units import DAY_US
 from models.pictures.topics import Topics
 from models.ranker.objective import TrainingObjective
 from training.configuration import RunConfig
+from training.examples.credit import credited_share
 from training.examples.outcomes import OUTCOMES, objective_for
 from training.recommenders.buy_again import BoughtPairs
 from training.recommenders.collaborative import MIN_CUSTOMERS
@@ -180,7 +181,11 @@ def _shares_of_events(events: EventTable, known: NDArray[np.bool_]) -> dict[str,
         "events with a market": (events.markets.codes >= 0, known),
         "events with a device": (events.devices.codes >= 0, known),
     }
-    return {name: float(np.mean(has[rows])) for name, (has, rows) in of.items() if rows.any()}
+    shares = {name: float(np.mean(has[rows])) for name, (has, rows) in of.items() if rows.any()}
+    credited = credited_share(events.select(known), outcome_us=RunConfig().outcome_us)
+    return (
+        shares if credited is None else shares | {"purchases credited to an impression": credited}
+    )
 
 
 @dataclass(frozen=True, slots=True)

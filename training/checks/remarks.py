@@ -1,6 +1,8 @@
 """Remarks on a dataset: what is wrong with most of its events."""
 
 from models.dataset import Dataset, FaultCode
+from training.configuration import RunConfig
+from training.examples.credit import if_few_credited
 
 
 def remarks_on(dataset: Dataset) -> list[str]:
@@ -21,4 +23,6 @@ def remarks_on(dataset: Dataset) -> list[str]:
             " their sale: `train` ranks open sales, so that it learns next to nothing from them:"
             " check `opens_at` and `closes_at`, and the time zone of both files"
         )
+    if few := if_few_credited(dataset.events, outcome_us=RunConfig().outcome_us):
+        found.append(few)
     return found

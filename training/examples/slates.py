@@ -152,11 +152,20 @@ def _groups(events: EventTable, shown: NDArray[np.intp]) -> NDArray[np.int64]:
     return group
 
 
-def _credited(
-    events: EventTable, shown: NDArray[np.intp], is_credited: NDArray[np.bool_], *, outcome_us: int
-) -> NDArray[np.bool_]:
-    """Credit each event of a mask to the last impression of that sale to that customer."""
-    outcomes = np.flatnonzero(is_credited)
+def credited_pairs(
+    events: EventTable, shown: NDArray[np.intp], outcomes: NDArray[np.intp], *, outcome_us: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Credit each outcome to the last impression of its sale to its customer.
+
+    Args:
+        events: The log.
+        shown: Its impressions, as indices, shape ``(n,)``.
+        outcomes: Clicks or purchases, as indices, shape ``(m,)``.
+        outcome_us: Longest time from an impression to its outcome, microseconds.
+
+    Returns:
+        Places in ``shown``, and the outcomes that are credited to these, as indices.
+    """
     both = np.concatenate([shown, outcomes])
     is_outcome = np.repeat([False, True], [len(shown), len(outcomes)])
     order = np.lexsort(
@@ -174,8 +183,15 @@ def _credited(
         & (events.at_us[outcome] - events.at_us[seen] <= outcome_us)
         & (events.received_us[outcome] >= events.at_us[seen])
     )
+    return order[last[happened[credited]]], outcome[credited]
+
+
+def _credited(
+    events: EventTable, shown: NDArray[np.intp], is_credited: NDArray[np.bool_], *, outcome_us: int
+) -> NDArray[np.bool_]:
+    outcomes = np.flatnonzero(is_credited)
     marked = np.zeros(len(shown), dtype=np.bool_)
-    marked[order[last[happened[credited]]]] = True
+    marked[credited_pairs(events, shown, outcomes, outcome_us=outcome_us)[0]] = True
     return marked
 
 

@@ -23,7 +23,8 @@ _CODES: Final = (
     "SSP|STD|STN|SVC|SYP|SZL|THB|TJS|TMT|TND|TOP|TRY|TTD|TWD|TZS|UAH|UGX|USD|UYU|UZS|VED|VEF|"
     "VES|VND|VUV|WST|XAF|XCD|XCG|XOF|XPF|YER|ZAR|ZMK|ZMW|ZWG|ZWL"
 )
-_SIGN: Final = "|".join((_CODES, *map(re.escape, (*SIGNS, *SHARED_SIGNS))))
+# `eur` is EUR, as in the column `currency`; a sign has one spelling.
+_SIGN: Final = "|".join((f"(?i:{_CODES})", *map(re.escape, (*SIGNS, *SHARED_SIGNS))))
 _BEFORE: Final = rf"^([+-]?)\s*(?:{_SIGN})\s*([+-]?[0-9])"
 _AFTER: Final = rf"([0-9])\s*(?:{_SIGN})$"
 _GAPS: Final = " '’\u00a0\u202f"  # as in 1 234,50 and 1'234.50
@@ -63,7 +64,7 @@ def is_number_with_comma(text: pl.Expr) -> pl.Expr:
 
 
 def currency_in(text: pl.Expr) -> pl.Expr:
-    """Return the currency of each amount: its code, or a sign that several have.
+    """Return the currency of each amount: its code in capitals, or a sign that several have.
 
     Null without either.
     """
@@ -72,4 +73,11 @@ def currency_in(text: pl.Expr) -> pl.Expr:
         bare.str.extract(rf"^[+-]?\s*({_SIGN})\s*[+-]?[0-9]"),
         bare.str.extract(rf"[0-9]\s*({_SIGN})$"),
     )
-    return sign.replace(SIGNS)
+    code = sign.str.extract("^([A-Za-z]{3})$").str.to_uppercase()
+    return pl.coalesce(code, sign.replace(SIGNS))
+
+
+def listed_currencies(found: pl.Series) -> str:
+    """Return currencies with their numbers of amounts as a text, by name; see `currency_in`."""
+    counts = found.drop_nulls().value_counts().sort("currency").iter_rows()
+    return ", ".join(f"{currency} {n:,}" for currency, n in counts)

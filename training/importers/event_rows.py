@@ -20,7 +20,7 @@ from training.importers.mapped import (
     mapped,
     with_typed_attributes,
 )
-from training.importers.mapping import Conditions, EventSection, Mapping
+from training.importers.mapping import Conditions, EventSection, Mapping, Section
 from training.importers.source import Source, Sources
 from training.importers.unfold import unfold
 from training.importers.values import (
@@ -36,7 +36,12 @@ _TYPE: Final = "\x00type"
 
 
 def read_events(
-    paths: Sequence[Path], sources: Sources, *, mapping: Mapping, imported: Imported
+    paths: Sequence[Path],
+    sources: Sources,
+    *,
+    mapping: Mapping,
+    imported: Imported,
+    beside: Sequence[tuple[Path, Section]],
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read events, and what sales are made of.
 
@@ -45,6 +50,8 @@ def read_events(
         sources: Reads them.
         mapping: What of them becomes what.
         imported: Counts rows and faults.
+        beside: Files of sales and customers, with their sections: a row that one of them reads
+            needs not be an event.
 
     Returns:
         The events; and per sale the columns that sales are made of, its first events first.
@@ -63,7 +70,8 @@ def read_events(
     for path, sections in groups:
         has_lists = any(section.each is not None for section in sections)
         parts = sources.stream(path, has_lists=has_lists)
-        _add_events(found, parts, sections, mapping, imported, number=number)
+        others = [one.where for other, one in beside if other.resolve() == path.resolve()]
+        _add_events(found, parts, sections, mapping, imported, number=number, others=others)
         number += len(sections)
     events = pl.concat(found.events, how="diagonal").sort("at", "customer_id", "event_id")
     if not events.height:
@@ -91,8 +99,12 @@ def _add_events(
     imported: Imported,
     *,
     number: int,
+    others: Sequence[Conditions],
 ) -> None:
-    """Add the events of a file, of which ``number`` is the number of the first section."""
+    """Add the events of a file, of which ``number`` is the number of the first section.
+
+    And ``others`` the conditions of other tables that are made of the file.
+    """
     known, columns = set(imported.n_rows), dict[str, set[str]]()
     for source in parts:
         file = source.table.file
@@ -100,7 +112,7 @@ def _add_events(
             imported.count_rows(source)
         found.is_typed &= source.table.typed
         columns.setdefault(file, set()).update(source.table.columns)
-        rules = [section.where for section in sections]
+        rules = [*(section.where for section in sections), *others]
         imported.faults += _not_matched(source, rules, "be what a section reads")
         for one, section in enumerate(sections, start=number):
             events, first = _events_of_section(source, section, mapping, imported, number=one)

@@ -10,6 +10,7 @@ from models.dataset.faults import FaultReport
 from models.dataset.reading import if_most_unknown
 from models.dataset.schema import SALES, Column
 from models.dataset.tables import Table
+from training.importers.amounts import listed_currencies
 from training.importers.imported import Imported
 from training.importers.mapped import ENTRY, converted, joined, mapped, with_typed_attributes
 from training.importers.mapping import Mapping, Section, Value
@@ -141,8 +142,7 @@ def _with_currency(
         return raw.with_columns(pl.lit(mapping.currency).alias(given("currency")))
     if "currency" in section.columns or not found.count():
         return raw
-    counts = found.drop_nulls().value_counts().sort("currency").iter_rows()
-    listed = ", ".join(f"{currency} {n:,}" for currency, n in counts)
+    listed = listed_currencies(found)
     imported.remarks.append(f"currency is not mapped: it is that of each price, {listed}")
     return raw.with_columns(found.alias(given("currency")))
 

@@ -12,7 +12,7 @@ from models.dataset.schema import CUSTOMERS
 from training.importers.amounts import SHARED_SIGNS
 from training.importers.event_rows import read_events
 from training.importers.imported import Imported
-from training.importers.mapping import Mapping, MappingError
+from training.importers.mapping import Mapping, MappingError, Section
 from training.importers.sale_rows import read_rows, read_sales
 from training.importers.source import Source, Sources
 
@@ -30,6 +30,11 @@ class Files:
     events: Sequence[Path]
     sales: Path | None = None
     customers: Path | None = None
+
+    def with_sections(self, mapping: Mapping) -> list[tuple[Path, Section]]:
+        """Return the files of sales and customers, each with its section of a mapping."""
+        found = ((self.sales, mapping.sales), (self.customers, mapping.customers))
+        return [(file, section) for file, section in found if file and section]
 
 
 def import_table(
@@ -57,7 +62,13 @@ def import_table(
     others = [path for path in (files.sales, files.customers) if path is not None]
     sources = Sources([*files.events, *others], mapping.csv)
     tell("events", 0, 3)
-    events, first = read_events(files.events, sources, mapping=mapping, imported=imported)
+    events, first = read_events(
+        files.events,
+        sources,
+        mapping=mapping,
+        imported=imported,
+        beside=files.with_sections(mapping),
+    )
     tell("sales", 1, 3)
     offers = None if files.sales is None else _read(files.sales, sources, imported)
     sales = read_sales(offers, mapping, imported=imported, events=events, first=first)

@@ -8,7 +8,13 @@ import polars as pl
 
 from models.dataset.checks import ROW, as_text
 from models.dataset.schema import Kind
-from training.importers.amounts import SHARED_SIGNS, currency_in, is_number_with_comma, number_in
+from training.importers.amounts import (
+    SHARED_SIGNS,
+    currency_in,
+    is_number_with_comma,
+    listed_currencies,
+    number_in,
+)
 from training.importers.mapping import (
     ISO,
     Condition,
@@ -101,10 +107,8 @@ def sale_currencies(
         raise MappingError(msg)
     signs = set(found.drop_nulls())
     if not named and "currency" not in values and len(signs) > 1 and signs & {*SHARED_SIGNS}:
-        counts = found.drop_nulls().value_counts().sort("currency").iter_rows()
-        listed = ", ".join(f"{sign} {n:,}" for sign, n in counts)
         msg = (
-            f"prices of {source.table.file} are in {listed}, and"
+            f"prices of {source.table.file} are in {listed_currencies(found)}, and"
             f" {', '.join(f'`{sign}`' for sign in sorted(signs & {*SHARED_SIGNS}))} is the sign of"
             " several currencies: map a column `currency`, and add a table `rates`"
         )

@@ -26,6 +26,7 @@ from models.scoring.scorer import (
 from training.configuration import ConfigurationError, RunConfig, TrainingOptions
 from training.console import Progress
 from training.examples.cold_start_mask import ColdStartMask
+from training.examples.credit import if_few_credited
 from training.examples.outcomes import if_no_outcome, objective_for
 from training.examples.point_in_time import PointInTime, assemble_slates
 from training.examples.refit import (
@@ -45,7 +46,7 @@ from training.pipeline.training_data import TrainingData
 from training.ranker.early_stopping import RankerTraining
 from training.ranker.fit_drift_baseline import fit_drift_baseline
 from training.ranker.fit_order_sizes import fit_order_sizes
-from training.ranker.fit_ranker import TooFewPurchasesError, fit_ranker
+from training.ranker.fit_ranker import FittedRanker, TooFewPurchasesError, fit_ranker
 from training.ranker.usual_contributions import usual_contributions
 from training.recommenders.attribute_columns import choose_attributes
 from training.recommenders.interactions import Interactions
@@ -76,7 +77,7 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
     examples = assemble(data, options, progress=progress)
     progress.stage("ranker")
     training = _ranker_training(examples, options)
-    fitted = fit_ranker(training)
+    fitted = _fitted(training, examples.past, options)
     progress.stage("model card")
     usual = usual_contributions(fitted.ranker, training.shown, schema=examples.schema)
     later, past = HeldOutSlates.from_training(training, fitted.stopped), examples.past
@@ -203,6 +204,17 @@ def _ranker_training(examples: TrainingExamples, options: TrainingOptions) -> Ra
         repeated=examples.repeated,
         n_threads=options.threads,
     )
+
+
+def _fitted(training: RankerTraining, past: PointInTime, options: TrainingOptions) -> FittedRanker:
+    try:
+        return fit_ranker(training)
+    except TooFewPurchasesError as exc:
+        few = if_few_credited(past.events, outcome_us=options.config.outcome_us)
+        if not few:
+            raise
+        msg = f"{few}; {exc}"
+        raise TooFewPurchasesError(msg) from exc
 
 
 def _with_objective(data: TrainingData, options: TrainingOptions) -> TrainingOptions:

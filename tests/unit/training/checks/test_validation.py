@@ -183,6 +183,20 @@ def test_events_outside_their_sale_are_remarked_if_they_are_most(tmp_path: Path)
     assert json.loads(run(half, "--json").stdout)["remarks"] == []
 
 
+def test_orders_before_the_lists_that_sold_them_are_remarked(tmp_path: Path) -> None:
+    """Such as of an order system in UTC beside pages in local time."""
+    events = [
+        event(type="purchase", at="2025-01-02T10:00:00Z"),
+        event(event_id="e2", type="impression", at="2025-01-02T12:00:00Z"),
+    ]
+
+    result = run(write_dataset(tmp_path, events=events))
+
+    assert "note: 0.0% of the purchases are credited to an impression" in result.stdout
+    shares = json.loads(run(tmp_path, "--json").stdout)["profile"]["shares"]
+    assert shares["purchases credited to an impression"] == 0
+
+
 def test_one_id_of_most_events_is_remarked(tmp_path: Path) -> None:
     events = [event(type=kind) for kind in ("view", "cart", "click")]
 

@@ -5,7 +5,7 @@ from typing import Literal
 import polars as pl
 import pytest
 
-from training.importers.amounts import currency_in, number_in
+from training.importers.amounts import currency_in, listed_currencies, number_in
 
 
 def numbers(decimal: Literal[".", ","], *texts: str, is_amount: bool = True) -> list[str]:
@@ -29,6 +29,8 @@ def numbers(decimal: Literal[".", ","], *texts: str, is_amount: bool = True) -> 
         (".", "\N{MINUS SIGN}£0.99", "-0.99"),
         (".", "1e3", "1e3"),
         (".", "7", "7"),
+        (",", "59,90 eur", "59.90"),
+        (".", "Chf 5", "5"),
         (",", "7,25", "7.25"),
     ],
 )
@@ -60,7 +62,7 @@ def test_a_number_of_the_other_decimal_mark_says_so(
     assert numbers(decimal, text) == [f"{text} (the decimal mark {mark})"]
 
 
-@pytest.mark.parametrize("text", ["SKU 100", "ABC123", "100 PCS", "-XXX 5", "eur 5"])
+@pytest.mark.parametrize("text", ["SKU 100", "ABC123", "100 PCS", "-XXX 5", "sku 5"])
 def test_three_letters_that_are_no_currency_stay(text: str) -> None:
     """An article number would become a price."""
     frame = pl.DataFrame({"text": [text]})
@@ -86,7 +88,10 @@ def test_what_is_no_number_stays_as_it_is() -> None:
         ("5 zł", "PLN"),
         ("$5", "$"),
         ("20 kr", "kr"),
+        ("20 KR", None),
         ("HRK 20", "HRK"),
+        ("59,90 eur", "EUR"),
+        ("Chf 5", "CHF"),
         ("20", None),
         ("EUR", None),
     ],
@@ -95,3 +100,9 @@ def test_the_currency_of_an_amount_is_that_of_its_sign(text: str, currency: str 
     frame = pl.DataFrame({"text": [text]})
 
     assert frame.select(currency_in(pl.col("text")))["text"].to_list() == [currency]
+
+
+def test_currencies_are_listed_by_name_with_their_numbers_of_amounts() -> None:
+    found = pl.Series("currency", ["USD", None, "EUR", "USD"] + ["¥"] * 1_200)
+
+    assert listed_currencies(found) == "EUR 1, USD 2, ¥ 1,200"

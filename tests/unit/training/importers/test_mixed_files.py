@@ -217,6 +217,26 @@ def test_a_file_of_several_tables_is_read_once(tmp_path: Path) -> None:
     assert imported.unused == {"e.jsonl": ["colour"]}
 
 
+@pytest.mark.parametrize("where", ["where: {kind: product}, ", ""])
+def test_rows_of_sales_in_the_file_of_events_are_no_faults_of_events(
+    tmp_path: Path, where: str
+) -> None:
+    """They were listed as `kind must be what a section reads`, beside faults of their own."""
+    mapping = f"""
+time_format: s
+events:
+  {{where: {{kind: order}}, types: {{view: {{}}}}, columns: {{customer_id: c, sale_id: s, at: t}}}}
+sales: {{{where}columns: {{sale_id: s, price: price}}}}
+"""
+    rows = "order,a,s1,60,\nproduct,,s1,,5\nproduct,,s2,,cheap\nother,a,s1,60,3\n"
+    file = write(tmp_path / "all.csv", f"kind,c,s,t,price\n{rows}")
+    imported = imported_by(mapping, tmp_path, file, sales=file)
+
+    refused = [(fault.row, fault.column, fault.code) for fault in imported.faults]
+    unread = [(4, "kind", FaultCode.UNKNOWN_TYPE)] if where else []
+    assert refused == [*unread, (3, "price", FaultCode.WRONG_TYPE)]
+
+
 def test_two_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
     seen = write(tmp_path / "seen" / "log.csv", "c,s,t,brand,paid,note\na,s1,60,,,\n")
     paid = write(tmp_path / "paid" / "log.csv", "c,s,t,brand,paid\na,s1,70,,5\n,s1,80,,5\n")

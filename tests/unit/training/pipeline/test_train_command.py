@@ -269,6 +269,23 @@ def one_sale(data: Path, root: Path) -> Result:
     return train(write_dataset(root / "one", sales=[sale()], events=[*events, *bought]), root)
 
 
+def orders_before_lists(data: Path, root: Path) -> Result:
+    del data
+    days = [f"2025-01-{2 + n % 25:02}" for n in range(100)]
+    orders = [
+        event(event_id=f"b{n}", customer_id=f"c{n}", type="purchase", at=f"{day}T10:00:00Z")
+        for n, day in enumerate(days)
+    ]
+    lists = [
+        {**order, "event_id": f"{sale_id}{n}", "sale_id": sale_id, "type": "impression"}
+        | {"at": f"{day}T12:00:00Z"}
+        for n, (order, day) in enumerate(zip(orders, days, strict=True))
+        for sale_id in ("s1", "s2")
+    ]
+    sales = [sale(), sale(sale_id="s2")]
+    return train(write_dataset(root / "early", sales=sales, events=[*orders, *lists]), root)
+
+
 def no_events(data: Path, root: Path) -> Result:
     del data
     (write_dataset(root / "none") / "events.csv").write_text(",".join(EVENT))
@@ -297,6 +314,7 @@ def one_label(data: Path, root: Path) -> Result:
         (no_price, r"0 of \d+ sales have a price, fewer than half: send `price` of sales"),
         (hardly_a_price, r"2 of \d+ sales have a price, fewer than half: send `price` of sales"),
         (one_sale, r"nothing to rank: each of \d+ lists shown, or visits .* has one sale"),
+        (orders_before_lists, "0.0% of the purchases are credited to an impr.*: give more data"),
         (no_events, "no_events"),
         (no_sales, "no_sales"),
         (one_label, "label"),
