@@ -29,7 +29,7 @@ def credited_share(events: EventTable, *, outcome_us: int) -> float | None:
     bought = np.flatnonzero(events.kinds == PURCHASE)
     if not len(shown) or not len(bought):
         return None
-    _, credited = credited_pairs(events, shown, bought, outcome_us=outcome_us)
+    _, credited = credited_pairs(events, shown=shown, outcomes=bought, outcome_us=outcome_us)
     return len(credited) / len(bought)
 
 

@@ -153,7 +153,7 @@ def _groups(events: EventTable, shown: NDArray[np.intp]) -> NDArray[np.int64]:
 
 
 def credited_pairs(
-    events: EventTable, shown: NDArray[np.intp], outcomes: NDArray[np.intp], *, outcome_us: int
+    events: EventTable, *, shown: NDArray[np.intp], outcomes: NDArray[np.intp], outcome_us: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Credit each outcome to the last impression of its sale to its customer.
 
@@ -191,7 +191,8 @@ def _credited(
 ) -> NDArray[np.bool_]:
     outcomes = np.flatnonzero(is_credited)
     marked = np.zeros(len(shown), dtype=np.bool_)
-    marked[credited_pairs(events, shown, outcomes, outcome_us=outcome_us)[0]] = True
+    places, _ = credited_pairs(events, shown=shown, outcomes=outcomes, outcome_us=outcome_us)
+    marked[places] = True
     return marked
 
 
