@@ -38,10 +38,11 @@ from training.off_policy.logged_answers import (
 )
 from training.off_policy.policy_value import PlaceValues, Valuation, value_places
 from training.off_policy.reward import Reward
-from training.off_policy.support import MIN_REWARDED, RefusedError
+from training.off_policy.support import RefusedError
 from training.off_policy.target import TargetPolicy
 from training.report.page import page
 from training.report.terminal import print_table
+from training.statistics.effective_size import MIN_REWARDED
 
 
 @dataclass(frozen=True)

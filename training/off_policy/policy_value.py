@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from training.off_policy.estimator import ESTIMATORS, Terms, clipped, logged_value
 from training.off_policy.rounds import Rounds
-from training.off_policy.support import MIN_REWARDED, RefusedError, Support, require_support
+from training.off_policy.support import RefusedError, Support, require_support
 from training.statistics.bootstrap import (
     Interval,
     expanded_quantiles,
     percentile_interval,
     resample,
 )
+from training.statistics.effective_size import MIN_REWARDED
 
 # Chosen: what a phone shows without scrolling.
 FIRST_PLACES: Final = 3

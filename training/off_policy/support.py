@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 
 from models.domain.errors import UserError
 from training.off_policy.rounds import Rounds
+from training.statistics.effective_size import effective_size
 
-# Rewarded rounds that a log must be worth, below which nothing is estimated: of rare rewards these
-# decide how wide and how true an interval is (tests/unit/training/off_policy/test_coverage.py).
-MIN_REWARDED: Final = 30.0
 # Share of the target policy's slates that a log may lack. Chosen: a tenth of the margin that a
 # promotion's estimate may lose (`models.promotion.rule.EstimateRules`).
 MAX_UNSUPPORTED: Final = 0.01
@@ -65,26 +63,6 @@ class Support:
     clipped_rounds: float
     clipped_mass: float
     unsupported: float
-
-
-def effective_size(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how many unweighted rounds the weighted ones are worth, 0 where all weigh 0.
-
-    ``sum(w)^2 / sum(w^2)``.
-
-    Args:
-        weights: Shape ``(n_rounds, n_positions)``.
-
-    Returns:
-        Shape ``(n_positions,)``.
-
-    Source:
-        Kish, Survey Sampling, 1965.
-    """
-    squares = (weights**2).sum(axis=0)
-    size = np.zeros(weights.shape[1])
-    np.divide(weights.sum(axis=0) ** 2, squares, out=size, where=squares > 0)
-    return size
 
 
 def require_support(

@@ -12,7 +12,6 @@ from training.off_policy.support import (
     NoSupportError,
     Support,
     TooFewRoundsError,
-    effective_size,
     require_support,
 )
 
@@ -35,13 +34,6 @@ def log(logging: list[float], target: list[float], *, copies: int = 100) -> Roun
 def support(rounds: Rounds, *, clip: float = np.inf, min_rewarded: float = 30.0) -> Support:
     weights = np.minimum(rounds.weights, clip)
     return require_support(rounds, weights, clip=clip, min_rewarded=min_rewarded)
-
-
-def test_effective_size_is_the_squared_sum_over_the_sum_of_squares() -> None:
-    """(1 + 2 + 3)² / (1 + 4 + 9); of equal weights the number; of one weight 1; of none 0."""
-    weights = np.array([[1.0, 5.0, 0.0, 0.0], [2.0, 5.0, 7.0, 0.0], [3.0, 5.0, 0.0, 0.0]])
-
-    np.testing.assert_allclose(effective_size(weights), [36 / 14, 3, 1, 0])
 
 
 def test_a_certain_log_says_nothing_of_another_policy() -> None:
