@@ -29,6 +29,7 @@ DRAFT: Final = Manifest(
     format_version=FORMAT_VERSION,
     until="2025-03-10T12:00:00+00:00",
     judged_as="",
+    awaits_traffic=False,
     files={},
     schema_hash="ab" * 32,
     recommenders=["popularity"],

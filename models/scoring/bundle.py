@@ -17,7 +17,7 @@ from models.arrays.atomic_file import sync_directory, write_file
 from models.domain.errors import UserError, reason_for
 
 # Raised where an older service could not read a bundle, or would score it otherwise.
-FORMAT_VERSION: Final = 9
+FORMAT_VERSION: Final = 10
 MANIFEST: Final = "manifest.json"
 # Chosen: files are read into memory as a whole.
 MAX_FILE_BYTES: Final = 2**31
@@ -47,6 +47,8 @@ class Manifest(BaseModel):
         until: End of the training data, ISO 8601 in UTC.
         judged_as: Id of the bundle that was evaluated in its place: the same ranker, with
             recommenders fitted on less data, so that held-out data were left. Empty without.
+        awaits_traffic: Whether customers have yet to judge it: it serves if it is named, by a
+            promotion or an operator, and never as the newest.
         files: SHA-256 of every file by name, the manifest aside.
         schema_hash: Hash of the feature schema that the ranker was trained on.
         recommenders: Names of the recommenders in feature order.
@@ -68,6 +70,7 @@ class Manifest(BaseModel):
     format_version: int
     until: str
     judged_as: str
+    awaits_traffic: bool
     files: dict[str, str]
     schema_hash: str
     recommenders: list[str]
@@ -317,12 +320,13 @@ def same_ranker(manifest: Manifest, root: Path) -> frozenset[str]:
 def newest_bundle(root: Path) -> Path | None:
     """Return the newest bundle of a root that is whole, None without one; reads all of it.
 
-    The newest is the one whose data end last, and of these the one that was made last.
+    The newest is the one whose data end last, and of these the one that was made last. Those that
+    await traffic are left out.
     """
     for path in reversed(bundle_paths(root).values()):
         with suppress(BundleError):
-            _ = read_bundle(path)
-            return path
+            if not read_bundle(path).manifest.awaits_traffic:
+                return path
     return None
 
 
@@ -347,7 +351,9 @@ def resolve_bundle(bundle: str | None, root: Path) -> Path:
     found = newest_bundle(root)
     if found is not None:
         return found
+    awaiting = ""
     for path in reversed(bundle_directories(root)):
-        _ = read_bundle(path)  # raises the reason why it is not valid
-    msg = f"no bundle in {root}; make one with: python -m training train --data DIR"
+        # Raises the reason why it is not valid.
+        awaiting = f" but {read_bundle(path).id}, which awaits traffic: name it to serve it"
+    msg = f"no bundle in {root}{awaiting}; make one with: python -m training train --data DIR"
     raise BundleError(msg)

@@ -192,16 +192,20 @@ def test_a_candidate_that_learned_from_wrong_reactions_is_refused(
 
 
 def answered(data: Path, folder: Path, bundle_id: str, *, order_by: str) -> Path:
-    """Copy a dataset as if a bundle had made its lists."""
+    """Copy a dataset as if a bundle had made its lists, none of them by chance."""
     folder.mkdir()
     for path in data.iterdir():
         (folder / path.name).symlink_to(path)
     shown = pl.read_parquet(data / "events.parquet").filter(
         pl.col("type") == "impression", pl.col("exposure_id").is_not_null()
     )
-    lists = shown.group_by("exposure_id").agg(now=pl.col("at").min()).sort("exposure_id")
-    own: dict[str, object] = {**RECORDED, "bundle_id": bundle_id, "order_by": order_by, "slate": []}
-    rows = [{**own, "recommendation_id": name, "now": now} for name, now in lists.iter_rows()]
+    placed = pl.struct("sale_id", rank="position", propensity=pl.lit(1.0))
+    lists = shown.group_by("exposure_id").agg(now=pl.col("at").min(), slate=placed)
+    own: dict[str, object] = {**RECORDED, "bundle_id": bundle_id, "order_by": order_by}
+    rows = [
+        {**own, "recommendation_id": name, "now": now, "slate": slate}
+        for name, now, slate in lists.sort("exposure_id").iter_rows()
+    ]
     pl.DataFrame(rows, schema=FILE_COLUMNS).write_parquet(folder / "exposures.parquet")
     return folder
 
@@ -227,4 +231,54 @@ def test_a_log_that_cannot_judge_leaves_the_champion_refitted_and_the_candidate_
     assert published.judged_as == before.judged_as
     assert awaiting.judged_as == outcome.candidate
     assert outcome.candidate != before.judged_as
+    assert awaiting.awaits_traffic
+    assert not published.awaits_traffic
     assert newest_bundle(root / "bundles") == root / "bundles" / published.bundle_id
+    for served in (published, before):
+        (root / "bundles" / served.bundle_id / RANKER_FILE).write_bytes(b"damaged")
+    assert newest_bundle(root / "bundles") is None
+
+
+@pytest.mark.slow
+def test_a_candidate_is_published_or_refused_by_the_champions_own_log(
+    calm: Calm, tmp_path: Path
+) -> None:
+    """Another seed ranks as well; wrong reactions teach what customers do not do."""
+    verdicts: dict[str, NightVerdict] = {}
+    for name, data in {
+        "as good": calm.data,
+        "worse": misled(calm.data, tmp_path / "misled"),
+    }.items():
+        root = tmp_path / name
+        shutil.copytree(calm.root, root)
+        (serving,) = (root / "bundles").iterdir()
+        own = answered(data, tmp_path / f"{name} data", serving.name, order_by="meta")
+
+        outcome = run_night(
+            replace(night_in(root, own, cache=calm.cache), seed=1), progress=Silent()
+        )
+
+        verdicts[name] = outcome.verdict
+    assert verdicts == {"as good": NightVerdict.PUBLISHED, "worse": NightVerdict.REJECTED}
+
+
+@pytest.mark.slow
+def test_a_candidate_that_is_the_champion_again_needs_no_customers(
+    calm: Calm, tmp_path: Path
+) -> None:
+    """The night is repeated: the same days, so the same bytes, and a log that cannot judge."""
+    root = tmp_path / "root"
+    shutil.copytree(calm.root, root)
+    (serving,) = (root / "bundles").iterdir()
+    data = answered(calm.data, tmp_path / "data", serving.name, order_by="meta-revenue")
+
+    outcome = run_night(night_in(root, data, cache=calm.cache), progress=Silent())
+
+    assert outcome.verdict is NightVerdict.PUBLISHED
+    assert outcome.reasons[0].startswith(f"nothing new: the candidate is that of {serving.name}")
+    assert outcome.awaiting is None
+    before, after = (
+        read_bundle(root / "bundles" / name).manifest
+        for name in (serving.name, str(outcome.published))
+    )
+    assert after.judged_as == before.judged_as == outcome.candidate

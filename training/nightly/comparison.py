@@ -1,7 +1,7 @@
 """Paired comparison of two bundles on the same slates."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -79,10 +79,12 @@ class JudgedBundle:
     Attributes:
         evaluator: Ranks slates by the bundle's scorer.
         slates: Equal for all bundles of a comparison.
+        pictures: What the bundle knows of the dataset's pictures, by sale id.
     """
 
     evaluator: SlateEvaluator
     slates: Slates
+    pictures: Mapping[str, PictureScores]
 
     @classmethod
     def load(cls, directory: Path, comparison: BundleComparison) -> Self:
@@ -99,25 +101,26 @@ class JudgedBundle:
         slates = training_slates(past, comparison.config, seed=comparison.seed)
         slates = slates.select(np.flatnonzero(slates.now_us >= comparison.from_us))
         slates = settled(slates, comparison.until_us, outcome_us=comparison.config.outcome_us)
-        return cls(SlateEvaluator(scorer, past, comparison.config, comparison.seed), slates)
+        evaluator = SlateEvaluator(scorer, past, comparison.config, comparison.seed)
+        return cls(evaluator, slates, seen)
+
+    def with_scorer(self, scorer: Scorer) -> Self:
+        """Return the same ranker by a scorer with other recommenders."""
+        return replace(self, evaluator=replace(self.evaluator, scorer=scorer))
 
 
-def measure(directory: Path, comparison: BundleComparison) -> Measures:
+def measure(judged: JudgedBundle, comparison: BundleComparison) -> Measures:
     """Measure the orders of a bundle on the settled slates of a comparison.
 
     Args:
-        directory: The bundle.
+        judged: The bundle.
         comparison: Slates and settings.
 
     Returns:
         By measure: the reciprocal rank of the first bought sale of the lists that were
         shown, the recall among all open sales, and the mean log likelihood of what was
         shown. What nothing could be measured by is left out.
-
-    Raises:
-        BundleError: If the bundle cannot be scored by this software.
     """
-    judged = JudgedBundle.load(directory, comparison)
     evaluator, slates = judged.evaluator, judged.slates
     past = evaluator.past
     followed = slates.select(np.flatnonzero(evaluator.followed_by_outcome(slates)))

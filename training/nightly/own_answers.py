@@ -1,7 +1,8 @@
 """Answers that the champion made, and what a candidate would have shown in their place."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
@@ -10,16 +11,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.domain.event import to_us
 from models.experiments.exposure import COST, FILE, read_exposures
 from models.experiments.exposure_record import FILE_COLUMNS, read_exploration, read_records
-from models.scoring.scorer import META
+from models.scoring.bundle import read_bundle
+from models.scoring.scorer import META, Scorer
 from models.slate.exploration import drawn_propensities, is_drawn, seed_from
 from models.slate.slate import best
 from models.slate.slate_policy import PlackettLuce
 from training.examples.slates import label_of, texts_of
-from training.nightly.champion import Champion
 from training.nightly.comparison import BundleComparison, JudgedBundle
 from training.nightly.own_log import OwnLog, added_value, shared_value
+from training.nightly.refit import as_of
 
 _COLUMNS: Final = [name for name in FILE_COLUMNS if name != COST]
 _MAX_SHARE: Final = 0.5  # see `drawn_propensities`
@@ -92,20 +95,27 @@ def _share(exploration: str | None) -> float | None:
 
 
 def read_own_log(
-    candidate: Path, champion: Champion, *, comparison: BundleComparison
+    candidate: JudgedBundle,
+    champion: JudgedBundle,
+    *,
+    forms: Mapping[str, Path],
+    comparison: BundleComparison,
 ) -> OwnLog | None:
-    """Value the purchases that followed the champion's answers under a candidate.
+    """Value the purchases that followed the champion's answers under champion and candidate.
+
+    Both are asked for their lists with recommenders of the night before the answer.
 
     Args:
-        candidate: Directory of the candidate.
+        candidate: The candidate.
         champion: The champion.
+        forms: Published forms of the champion's ranker by id.
         comparison: Slates and settings.
 
     Returns:
         The purchases; None if most slates were not made by a bundle.
 
     Raises:
-        BundleError: If a bundle cannot be scored by this software.
+        BundleError: If a form cannot be scored by this software.
         ExposureError: If the file of exposures cannot be read.
     """
     directory = comparison.dataset.directory
@@ -114,46 +124,60 @@ def read_own_log(
     ids = pl.col("recommendation_id")
     by_bundles = read_exposures(directory, ["recommendation_id"], where=pl.col("bundle_id") != "")
     by_a_model = set(by_bundles["recommendation_id"])
-    new = JudgedBundle.load(candidate, comparison)
-    names = [*texts_of(new.evaluator.past.events.exposures, new.slates.exposures)]
+    slates = candidate.slates
+    names = [*texts_of(candidate.evaluator.past.events.exposures, slates.exposures)]
     if 2 * sum(name in by_a_model for name in names) <= len(names):
         return None
-    bought = np.flatnonzero(np.add.reduceat(new.slates.bought, new.slates.starts[:-1]) > 0)
+    bought = np.flatnonzero(np.add.reduceat(slates.bought, slates.starts[:-1]) > 0)
     followed = [names[slate] for slate in bought.tolist()]
     # Windows are large: only what was bought from is read whole.
     answers = read_exposures(directory, _COLUMNS, where=ids.is_in(followed))
-    recorded = recorded_slates(answers, champion.forms)
+    recorded = recorded_slates(answers, forms)
     chosen = [slate for slate in bought.tolist() if names[slate] in recorded]
-    slates = [recorded[str(names[slate])] for slate in chosen]
+    shown = [recorded[str(names[slate])] for slate in chosen]
     wanted = np.array(chosen, dtype=np.intp)
-    firsts = first_sales(new, wanted, n_places=[len(one.sale_ids) for one in slates])
-    anyway = _without_chance(champion, wanted, slates, comparison=comparison)
+    both = _lists_of_both(candidate, champion, wanted, shown, forms=forms, comparison=comparison)
     rows = [
-        _valued(new, slate, recorded=one, first=first, anyway=anyway.get(index, ()))
-        for index, (slate, one, first) in enumerate(zip(chosen, slates, firsts, strict=True))
+        _valued(candidate, slate, recorded=one, lists=both[index])
+        for index, (slate, one) in enumerate(zip(chosen, shown, strict=True))
     ]
     values = np.array(rows, dtype=np.float64).reshape(-1, 3)
-    customers = new.slates.customers[wanted]
-    all_drawn = bool(slates) and all(one.share == 1 for one in slates)
-    return OwnLog(customers, values[:, 0], values[:, 1], values[:, 2], all_drawn)
+    all_drawn = bool(shown) and all(one.share == 1 for one in shown)
+    return OwnLog(slates.customers[wanted], values[:, 0], values[:, 1], values[:, 2], all_drawn)
 
 
-def _without_chance(
-    champion: Champion,
+@dataclass(frozen=True, slots=True)
+class ListsOfBoth:
+    """Sales that champion and candidate would show in an answer without chance, by rank."""
+
+    champion: tuple[str, ...]
+    candidate: tuple[str, ...]
+
+
+def _lists_of_both(
+    candidate: JudgedBundle,
+    champion: JudgedBundle,
     chosen: NDArray[np.intp],
     recorded: Sequence[RecordedSlate],
     *,
+    forms: Mapping[str, Path],
     comparison: BundleComparison,
-) -> dict[int, tuple[str, ...]]:
-    """Return what the champion would have shown without chance, by number of drawn answer."""
-    found: dict[int, tuple[str, ...]] = {}
-    drawn = [index for index, one in enumerate(recorded) if one.is_drawn]
-    # Each by the recommenders that served it: those of later nights know what it led to.
-    for name in sorted({recorded[index].bundle_id for index in drawn}):
-        own = [index for index in drawn if recorded[index].bundle_id == name]
-        judged = JudgedBundle.load(champion.forms[name], comparison)
-        places = [len(recorded[index].sale_ids) for index in own]
-        found |= zip(own, first_sales(judged, chosen[own], n_places=places), strict=True)
+) -> dict[int, ListsOfBoth]:
+    """Return the lists of both by number of the answer."""
+    found: dict[int, ListsOfBoth] = {}
+    for name in sorted({one.bundle_id for one in recorded}):
+        own = [index for index, one in enumerate(recorded) if one.bundle_id == name]
+        # The recommenders that served: later ones know what the answers led to, earlier ones less.
+        served = read_bundle(forms[name])
+        until_us = to_us(datetime.fromisoformat(served.manifest.until))
+        first, second = (
+            first_sales(judged, chosen[own], n_places=[len(recorded[i].sale_ids) for i in own])
+            for judged in (
+                champion.with_scorer(Scorer.load(served)),
+                as_of(candidate, comparison, moment_us=until_us),
+            )
+        )
+        found |= zip(own, map(ListsOfBoth, first, second), strict=True)
     return found
 
 
@@ -172,12 +196,7 @@ def first_sales(
 
 
 def _valued(
-    judged: JudgedBundle,
-    slate: int,
-    *,
-    recorded: RecordedSlate,
-    first: tuple[str, ...],
-    anyway: tuple[str, ...],
+    judged: JudgedBundle, slate: int, *, recorded: RecordedSlate, lists: ListsOfBoth
 ) -> tuple[float, float, float]:
     """Return the values of an answer in the order of `OwnLog`.
 
@@ -185,8 +204,7 @@ def _valued(
         judged: The candidate.
         slate: Number of the answer's slate.
         recorded: What it showed.
-        first: What the candidate would show.
-        anyway: What the champion shows without chance, of a drawn answer; else nothing.
+        lists: What both would show.
     """
     slates, past = judged.slates, judged.evaluator.past
     entries, sales = slates.entries(slate), past.catalogue.sales
@@ -195,21 +213,20 @@ def _valued(
     bought = [sale for sale in recorded.sale_ids if sale in names]
     device = label_of(past.events.devices, int(slates.devices[slate]))
     p_examined = judged.evaluator.scorer.p_examined(len(recorded.sale_ids), device)
-    if not recorded.is_drawn:
-        places, ranks = _places(bought, recorded.sale_ids), _places(bought, first)
-        return float(len(bought)), shared_value(places, ranks, p_examined=p_examined), 0.0
-    if recorded.share == 1:
-        places, drawn = _places(bought, recorded.sale_ids), recorded.propensities
-        by_champion, by_candidate = (
-            added_value(places, _places(bought, one), p_examined=p_examined, propensities=drawn)
-            for one in (anyway, first)
-        )
-        return by_champion, by_candidate, 0.0
-    added = [sale for sale in bought if sale not in anyway]
-    drawn = drawn_propensities(recorded.propensities, recorded.share)
-    places, ranks = _places(added, recorded.sale_ids), _places(added, first)
-    value = added_value(places, ranks, p_examined=p_examined, propensities=drawn)
-    return 0.0, 0.0, value * (1 - recorded.share) / recorded.share
+    if recorded.is_drawn and recorded.share < 1:
+        added = [sale for sale in bought if sale not in lists.champion]
+        drawn = drawn_propensities(recorded.propensities, recorded.share)
+        places, ranks = _places(added, recorded.sale_ids), _places(added, lists.candidate)
+        value = added_value(places, ranks, p_examined=p_examined, propensities=drawn)
+        return 0.0, 0.0, value * (1 - recorded.share) / recorded.share
+    places = _places(bought, recorded.sale_ids)
+    by_champion, by_candidate = (
+        added_value(places, ranks, p_examined=p_examined, propensities=recorded.propensities)
+        if recorded.is_drawn
+        else shared_value(places, ranks, p_examined=p_examined)
+        for ranks in (_places(bought, one) for one in (lists.champion, lists.candidate))
+    )
+    return by_champion, by_candidate, 0.0
 
 
 def _places(sales: Sequence[str], shown: Sequence[str]) -> NDArray[np.intp]:

@@ -7,16 +7,12 @@ candidate puts it. Explored answers judge the sales that only the candidate woul
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.statistics.bootstrap import Interval, resample
-
-# Purchases, and effective explored purchases, below which an interval says nothing. As for
-# off-policy estimates: of fewer, intervals are too narrow.
-MIN_REWARDED: Final = 30.0
+from training.statistics.effective_size import MIN_REWARDED, effective_size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,10 +23,11 @@ class OwnLog:
 
     Attributes:
         customers: Customer of each, shape ``(n,)``.
-        champion: Purchases if the answer is certain, else 0, same shape. Where all answers are
-            drawn, what they say of the champion's own list.
-        shared: Purchases that the candidate's places of the same sales would bring, of certain
-            answers, same shape. Where all are drawn, what they say of the candidate's list.
+        champion: Purchases that the champion's own list would bring of the sales that were shown,
+            of certain answers, else 0, same shape. As it is asked again, these are the purchases
+            but for sales that the replay orders otherwise than the service did. Where all answers
+            are drawn, what they say of the champion's list.
+        shared: The same of the candidate's list.
         added: Purchases of sales that only the candidate shows, of explored answers, times the
             certain answers for each explored one, same shape.
         all_drawn: Whether all answers are drawn: nothing is left to add.
@@ -68,7 +65,7 @@ def value_of(log: OwnLog, *, seed: int) -> OwnLogValue:
         log: See `OwnLog`.
         seed: Seed of the resamples.
     """
-    purchases, explored = effective(log.champion), effective(log.added)
+    purchases, explored = (float(effective_size(one)) for one in (log.champion, log.added))
     if not purchases:
         return OwnLogValue(0.0, None, None, explored)
     values = np.stack([log.shared, log.shared + log.added], axis=1)
@@ -78,12 +75,6 @@ def value_of(log: OwnLog, *, seed: int) -> OwnLogValue:
     return OwnLogValue(
         purchases, _less_one(at_least), _less_one(whole) if is_whole else None, explored
     )
-
-
-def effective(values: NDArray[np.float64]) -> float:
-    """Return how many equal values they are worth, ``sum(x)^2 / sum(x^2)``; 0 of none."""
-    squares = float((values**2).sum())
-    return float(values.sum()) ** 2 / squares if squares else 0.0
 
 
 def _less_one(one: Interval) -> Interval:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from training.nightly.own_log import MIN_REWARDED, OwnLogValue
+from training.nightly.own_log import OwnLogValue
 from training.statistics.bootstrap import Interval
+from training.statistics.effective_size import MIN_REWARDED
 
 # What a first bundle is compared with: its own popularity, which a shop has without any model.
 BASELINE: Final = "popularity"
@@ -38,7 +39,7 @@ class Decision:
     reasons: tuple[str, ...]
 
 
-def decide(differences: Mapping[str, Interval], *, reference: str) -> Decision:
+def decide(differences: Mapping[str, Interval], *, reference: str, outcomes: str) -> Decision:
     """Refuse a candidate that is worse than the reference by any measure, beyond noise.
 
     For logs that neither made. Worse beyond noise: the whole 95% interval of the paired difference
@@ -48,9 +49,10 @@ def decide(differences: Mapping[str, Interval], *, reference: str) -> Decision:
     Args:
         differences: Candidate less reference by measure, higher is better.
         reference: Name of what it was compared with.
+        outcomes: What followed slates, see `training.examples.outcomes.outcome_noun`.
     """
     if not differences:
-        reason = "nothing was bought after the training data, or by one customer alone: not judged"
+        reason = f"no {outcomes} followed the training data, or of one customer alone: not judged"
         return Decision(GateVerdict.REFUSE, (reason,))
     worse = tuple(
         f"{name} is {-found.value:.4g} below {reference} on {found.n} slates "
@@ -65,7 +67,7 @@ def decide(differences: Mapping[str, Interval], *, reference: str) -> Decision:
 
 
 def decide_on_own_log(
-    value: OwnLogValue, information: Interval | None, *, reference: str
+    value: OwnLogValue, information: Interval | None, *, reference: str, outcomes: str
 ) -> Decision:
     """Decide on a candidate by a log that the champion made: publish, refuse, or ask customers.
 
@@ -78,6 +80,7 @@ def decide_on_own_log(
         information: Log likelihood less the champion's, as a share of what the champion's is above
             that of one rate; None if that is unknown.
         reference: Name of the champion.
+        outcomes: What is valued, see `training.examples.outcomes.outcome_noun`.
     """
     if information is not None and information.high < -INFORMATION_MARGIN:
         reason = (
@@ -88,7 +91,7 @@ def decide_on_own_log(
     found = value.whole or value.at_least
     if found is None or value.n_purchases < MIN_REWARDED:
         reason = (
-            f"{value.n_purchases:.0f} effective purchases followed answers of {reference} in its "
+            f"{value.n_purchases:.0f} effective {outcomes} followed answers of {reference} in its "
             f"own order, without diversity or places for new sales, and {MIN_REWARDED:g} are needed"
         )
         return Decision(GateVerdict.ASK, (reason,))
@@ -97,7 +100,7 @@ def decide_on_own_log(
     if value.whole is None:
         said = (
             f"without the sales that it alone shows, of which {value.explored:.0f} effective "
-            f"explored purchases say too little, {said}"
+            f"explored {outcomes} say too little, {said}"
         )
     if found.low >= -MARGIN:
         return Decision(GateVerdict.PUBLISH, (said,))

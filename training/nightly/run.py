@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from hashlib import file_digest
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from models.domain.errors import UserError
 from models.domain.event import from_us, to_us
 from models.domain.units import SECOND_US
 from models.experiments.exposure import FILE as EXPOSURES
+from models.ranker.objective import TrainingObjective
 from models.scoring.bundle import (
     FORMAT_VERSION,
     Bundle,
@@ -28,9 +30,15 @@ from models.scoring.bundle import (
 from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig, TrainingOptions
 from training.console import Progress
-from training.examples.outcomes import objective_for
+from training.examples.outcomes import objective_for, outcome_noun
 from training.nightly.champion import CANDIDATES, Champion
-from training.nightly.comparison import BundleComparison, differences, information, measure
+from training.nightly.comparison import (
+    BundleComparison,
+    JudgedBundle,
+    differences,
+    information,
+    measure,
+)
 from training.nightly.own_answers import read_own_log
 from training.nightly.own_log import OwnLogValue, value_of
 from training.nightly.profiles import write_profiles
@@ -41,8 +49,9 @@ from training.nightly.publish_gate import (
     decide,
     decide_on_own_log,
 )
-from training.nightly.refit import refitted
+from training.nightly.refit import as_of, refitted
 from training.nightly.stage_cache import StageCache
+from training.nightly.waiting import remove_expired
 from training.pipeline.prepare import DataOptions, prepare, require_happened
 from training.pipeline.train import train
 from training.statistics.bootstrap import Interval
@@ -110,7 +119,8 @@ class NightOutcome:
     Attributes:
         verdict: The verdict.
         reasons: Reasons for the verdict.
-        candidate: Id of the bundle that was trained and judged; None without one.
+        candidate: Id of the bundle that was trained and judged, or of its equal that the champion
+            was refitted from; None without one.
         published: Id of what was published, refitted: the candidate, or the champion while the
             candidate needs traffic; None without.
         champion: Id of the bundle that it was compared with; None without one.
@@ -217,11 +227,21 @@ def _judged_and_published(
         "format": FORMAT_VERSION,
     }
     candidate = _candidate(night, comparison, stages, inputs=inputs, progress=progress)
+    follow = partial(
+        _followed, night=night, comparison=comparison, champion=champion, progress=progress
+    )
+    if champion is not None and _are_equal(candidate, champion.judged):
+        reason = (
+            f"nothing new: the candidate is that of {champion.name}, byte for byte, as both know "
+            "the same days; it is published again, refitted on all"
+        )
+        outcome = replace(outcome, reasons=(reason,), candidate=champion.judged.name)
+        return follow(GateVerdict.PUBLISH, outcome, candidate=champion.judged)
     progress.stage("evaluate")
     inputs |= {"candidate": candidate.name, "champion": _against(champion, night.data)}
     found = stages.once("judge", inputs, work=lambda: _evaluation(candidate, champion, comparison))
     progress.stage("decide")
-    decision = _decision(found)
+    decision = _decision(found, night.config)
     report = {
         "candidate": candidate.name,
         **found,
@@ -238,20 +258,18 @@ def _judged_and_published(
         candidate=candidate.name,
         report=path,
     )
-    return _followed(
-        decision.verdict,
-        outcome,
-        night=night,
-        comparison=comparison,
-        champion=champion,
-        progress=progress,
-    )
+    return follow(decision.verdict, outcome, candidate=candidate)
+
+
+def _are_equal(candidate: Path, champion: Path) -> bool:
+    return read_manifest(candidate).files == read_manifest(champion).files
 
 
 def _followed(
     verdict: GateVerdict,
     outcome: NightOutcome,
     *,
+    candidate: Path,
     night: Night,
     comparison: BundleComparison,
     champion: Champion | None,
@@ -262,7 +280,7 @@ def _followed(
         return outcome
     progress.stage("refit")
     # Under the same meta-model: what was judged is what serves, with more knowledge.
-    bundle = refitted(night.state / CANDIDATES / str(outcome.candidate), comparison)
+    bundle = refitted(candidate, comparison)
     awaits = champion is not None and verdict is GateVerdict.ASK
     # Until customers have judged the candidate the champion serves, and need not grow old.
     served = refitted(champion.judged, comparison) if champion and awaits else bundle
@@ -275,9 +293,10 @@ def _followed(
     )
     if not awaits:
         return outcome
-    # As if made before, also where a killed night wrote the other: the newest bundle serves.
-    made = datetime.fromisoformat(read_manifest(night.bundles / published).created_at)
-    awaiting = _written(bundle, night.bundles, made_us=to_us(made) - 1)
+    manifest = bundle.manifest.model_copy(update={"awaits_traffic": True})
+    waiting = replace(bundle, manifest=manifest)
+    awaiting = _written(waiting, night.bundles, made_us=night.now_us)
+    remove_expired(night.bundles, now_us=night.now_us, kept=champion.forms)
     return replace(outcome, verdict=NightVerdict.NEEDS_TRAFFIC, awaiting=awaiting)
 
 
@@ -299,14 +318,15 @@ def _against(champion: Champion | None, data: Path) -> list[JsonValue]:
         return [*names, file_digest(file, "sha256").hexdigest()]
 
 
-def _decision(found: Mapping[str, JsonValue]) -> Decision:
+def _decision(found: Mapping[str, JsonValue], config: RunConfig) -> Decision:
     reference = str(found["reference"])
+    outcomes = outcome_noun(config.objective or TrainingObjective.PURCHASE)
     if found["own_log"] is None:
         differences = _INTERVALS.validate_python(found["differences"])
-        return decide(differences, reference=reference)
+        return decide(differences, reference=reference, outcomes=outcomes)
     information = _INFORMATION.validate_python(found["information"])
     value = _OWN_LOG.validate_python(found["own_log"])
-    return decide_on_own_log(value, information, reference=reference)
+    return decide_on_own_log(value, information, reference=reference, outcomes=outcomes)
 
 
 def _candidate(
@@ -347,15 +367,18 @@ def _candidate(
 def _evaluation(
     candidate: Path, champion: Champion | None, comparison: BundleComparison
 ) -> dict[str, JsonValue]:
-    measured = measure(candidate, comparison)
+    judged = JudgedBundle.load(candidate, comparison)
+    measured = measure(judged, comparison)
     reference, order, name = measured, BASELINE, f"its own {BASELINE}"
-    if champion is not None:
-        reference, order, name = measure(champion.judged, comparison), META, champion.name
-    found = differences(measured, reference, order=order, seed=comparison.seed)
     own, known = None, None
     if champion is not None:
-        own = read_own_log(candidate, champion, comparison=comparison)
+        old = JudgedBundle.load(champion.judged, comparison)
+        # As much is known to the champion as to the candidate, which was trained later.
+        reference = measure(as_of(old, comparison, moment_us=comparison.from_us), comparison)
+        order, name = META, champion.name
         known = information(measured, reference, seed=comparison.seed)
+        own = read_own_log(judged, old, forms=champion.forms, comparison=comparison)
+    found = differences(measured, reference, order=order, seed=comparison.seed)
     return {
         "reference": name,
         "from": from_us(comparison.from_us).isoformat(),

@@ -110,6 +110,7 @@ def manifest_of(
         format_version=FORMAT_VERSION,
         until=from_us(data.until_us).isoformat(timespec="seconds"),
         judged_as="",
+        awaits_traffic=False,
         files={},
         schema_hash=scorer.schema.hash,
         recommenders=[recommender.name for recommender in scorer.schema.recommenders],

@@ -297,6 +297,21 @@ def test_the_newest_bundle_is_one_that_is_whole(
     assert resolve_bundle(None, tmp_path) == bundle
 
 
+def test_a_bundle_that_awaits_traffic_serves_only_by_its_name(bundle: Path, tmp_path: Path) -> None:
+    """Also where no other is whole, or newer."""
+    later = {"until": "2025-03-11T00:00:00+00:00", "awaits_traffic": True}
+    awaiting = write_bundle(tmp_path, RECORD.model_copy(update=later), files=FILES)
+
+    assert resolve_bundle(None, tmp_path) == bundle
+    assert resolve_bundle(awaiting.name, tmp_path) == awaiting
+    truncated(bundle)
+    with pytest.raises(BundleError, match=r"topics\.npz has sha256"):
+        resolve_bundle(None, tmp_path)
+    shutil.rmtree(bundle)
+    with pytest.raises(BundleError, match=f"no bundle in .* but {awaiting.name}, which awaits"):
+        resolve_bundle(None, tmp_path)
+
+
 def test_where_no_bundle_is_whole_the_fault_of_the_newest_is_told(
     bundle: Path, tmp_path: Path
 ) -> None:

@@ -108,6 +108,7 @@ def bundle(changes: Mapping[str, bytes] | None = None, **manifest: object) -> Bu
         "format_version": FORMAT_VERSION,
         "until": "2025-03-10T12:00:00+00:00",
         "judged_as": "",
+        "awaits_traffic": False,
         "files": {},
         "schema_hash": SCHEMA.hash,
         "recommenders": [one.name for one in SCHEMA.recommenders],

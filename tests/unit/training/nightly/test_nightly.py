@@ -38,7 +38,9 @@ def interval(low: float, high: float) -> Interval:
 def test_only_what_is_worse_beyond_noise_is_refused(
     found: dict[str, Interval], *, passed: bool
 ) -> None:
-    assert (decide(found, reference="champion").verdict is GateVerdict.PUBLISH) == passed
+    assert (
+        decide(found, reference="champion", outcomes="purchases").verdict is GateVerdict.PUBLISH
+    ) == passed
 
 
 def test_a_measure_that_judged_no_slate_lets_nothing_pass() -> None:
@@ -48,7 +50,7 @@ def test_a_measure_that_judged_no_slate_lets_nothing_pass() -> None:
     found = differences(measured, measured, order=META, seed=0)
 
     assert found == {}
-    assert decide(found, reference="champion").verdict is GateVerdict.REFUSE
+    assert decide(found, reference="champion", outcomes="purchases").verdict is GateVerdict.REFUSE
 
 
 def test_a_stage_is_done_once_for_equal_inputs_and_again_if_its_output_is_gone(

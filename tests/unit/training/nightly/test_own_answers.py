@@ -1,6 +1,6 @@
 """Recorded answers of the champion, and what a candidate would have shown in their place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,18 +10,19 @@ import pytest
 
 from models.dataset.reading import read_dataset
 from models.domain.event import from_us
-from models.domain.units import HOUR_US
+from models.domain.units import HOUR_US, SECOND_US
 from models.experiments.exposure import ExposureError
 from models.experiments.exposure_record import FILE_COLUMNS
+from models.scoring.bundle import write_bundle
 from models.slate.exploration import is_drawn, seed_from
 from models.slate.slate_policy import NewSaleSlots, PlackettLuce
 from tests.logs import NOON
 from tests.trials import INTERLEAVED, RECORDED
 from training.configuration import RunConfig
-from training.nightly.champion import Champion
 from training.nightly.comparison import BundleComparison, JudgedBundle
 from training.nightly.own_answers import first_sales, read_own_log, recorded_slates
 from training.nightly.own_log import OwnLog, value_of
+from training.nightly.refit import refitted
 
 N_CUSTOMERS = 40
 N_PLACES = 10
@@ -76,11 +77,24 @@ def write(data: Path, world: Path, events: list[dict[str, object]]) -> Path:
     return data
 
 
+def lists_of(judged: JudgedBundle) -> dict[str, tuple[str, ...]]:
+    """Return a bundle's first sales by the name of each answer."""
+    exposures = judged.evaluator.past.events.exposures
+    names = exposures.values.gather(judged.slates.exposures.clip(0)).to_list()
+    chosen = [number for number, name in enumerate(names) if name.startswith("answer-")]
+    firsts = first_sales(judged, np.array(chosen), n_places=[N_PLACES] * len(chosen))
+    return {names[number]: first for number, first in zip(chosen, firsts, strict=True)}
+
+
 @dataclass(frozen=True)
 class Answered:
-    """Customers who are each shown a bundle's own first sales, and buy one of them."""
+    """Customers who are each shown a bundle's first sales, and buy one of them.
 
-    bundle: Path
+    It served with recommenders of the night before, and is judged with older ones.
+    """
+
+    judged: Path
+    served: Path
     data: Path
     now_us: int
     answers: pl.DataFrame
@@ -91,11 +105,22 @@ class Answered:
         changed.write_parquet(self.data / "exposures.parquet")
         return self.read()
 
+    @property
+    def recorded(self) -> dict[str, tuple[str, ...]]:
+        """The lists that were shown, by answer."""
+        slates = recorded_slates(self.answers, [self.served.name])
+        return {name: one.sale_ids for name, one in slates.items()}
+
+    def shown_by(self, bundle: Path) -> dict[str, tuple[str, ...]]:
+        """Return the lists that a bundle shows as it is, by answer."""
+        judged = JudgedBundle.load(bundle, comparison(self.data, self.now_us, self.data.parent))
+        return lists_of(judged)
+
     def read(self) -> OwnLog:
-        bundle = self.bundle
-        champion = Champion(bundle.name, bundle, bundle, {bundle.name: bundle})
-        judged = comparison(self.data, self.now_us, self.data.parent)
-        log = read_own_log(bundle, champion, comparison=judged)
+        compared = comparison(self.data, self.now_us, self.data.parent)
+        judged = JudgedBundle.load(self.judged, compared)
+        forms = {self.served.name: self.served}
+        log = read_own_log(judged, judged, forms=forms, comparison=compared)
         assert log is not None
         return log
 
@@ -103,7 +128,7 @@ class Answered:
 @pytest.fixture(scope="module")
 def answered(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Answered:
     tmp_path = tmp_path_factory.mktemp("answered")
-    bundle, world = tiny_bundle
+    judged, world = tiny_bundle
     known = pl.read_parquet(world / "events.parquet")
     customers = known["customer_id"].unique().sort().to_list()[:N_CUSTOMERS]
     now_us = int(known["at"].dt.epoch("us").to_numpy().max()) - 2 * HOUR_US
@@ -116,12 +141,12 @@ def answered(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
 
     any_sale = pl.read_parquet(world / "sales.parquet")["sale_id"][0]
     probe = write(tmp_path / "probe", world, [shown(one, any_sale, 1) for one in customers])
-    judged = JudgedBundle.load(bundle, comparison(probe, now_us, tmp_path))
-    own = judged.evaluator.past.events
-    names = own.exposures.values.gather(judged.slates.exposures.clip(0)).to_list()
-    chosen = [number for number, name in enumerate(names) if name.startswith("answer-")]
-    firsts = first_sales(judged, np.array(chosen), n_places=[N_PLACES] * len(chosen))
-    lists = {names[number]: list(first) for number, first in zip(chosen, firsts, strict=True)}
+    compared = comparison(probe, now_us, tmp_path)
+    night_us = now_us // SECOND_US * SECOND_US
+    refit = refitted(judged, replace(compared, until_us=night_us))
+    served = write_bundle(tmp_path / "bundles", refit.manifest, files=refit.files)
+    asked = JudgedBundle.load(served, compared)
+    lists = lists_of(asked)
     events = [
         shown(name.removeprefix("answer-"), sale, position)
         for name, sales in lists.items()
@@ -132,21 +157,25 @@ def answered(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
         later = {"event_id": f"{name}-bought", "type": "purchase", "position": None}
         events.append({**bought, **later, "at": from_us(now_us) + timedelta(hours=1)})
     data = write(tmp_path / "data", world, events)
-    rows = [answer(name, sales, bundle_id=bundle.name) for name, sales in lists.items()]
+    rows = [answer(name, [*sales], bundle_id=served.name) for name, sales in lists.items()]
     answers = pl.DataFrame(rows, schema=FILE_COLUMNS)
-    return Answered(bundle, data, now_us, answers)
+    return Answered(judged, served, data, now_us, answers)
 
 
 @pytest.mark.slow
 def test_a_candidate_that_is_the_champion_has_its_value(answered: Answered) -> None:
+    """Exactly, though it is judged with older recommenders, which would show other sales."""
     log = answered.own_log()
 
+    assert answered.shown_by(answered.served) == answered.recorded
+    assert answered.shown_by(answered.judged) != answered.recorded
     assert len(log.champion) >= 30
-    assert log.champion.tolist() == pytest.approx(log.shared.tolist())
+    assert log.champion.tolist() == [1.0] * len(log.champion)
+    assert log.shared.tolist() == log.champion.tolist()
     assert not log.all_drawn
     value = value_of(log, seed=0).at_least
     assert value is not None
-    assert value.value == pytest.approx(0.0)
+    assert (value.low, value.value, value.high) == (0.0, 0.0, 0.0)
 
 
 @pytest.mark.slow

@@ -106,7 +106,7 @@ def test_a_candidate_is_published_refused_or_sent_to_customers(
     value = OwnLogValue(500.0, interval(*at_least), whole and interval(*whole), 7.0)
     known = None if information is None else interval(*information)
 
-    found = decide_on_own_log(value, known, reference="c")
+    found = decide_on_own_log(value, known, reference="c", outcomes="purchases")
 
     assert found.verdict is verdict
     with pytest.raises(AssertionError, match=said):
@@ -120,7 +120,7 @@ def test_a_log_without_a_purchase_after_answers_of_the_champion_asks() -> None:
         found = value_of(OwnLog(np.arange(2), nothing, nothing, added), seed=0)
 
         assert (found.n_purchases, found.at_least, found.whole) == (0.0, None, None)
-        decision = decide_on_own_log(found, None, reference="c")
+        decision = decide_on_own_log(found, None, reference="c", outcomes="purchases")
         assert decision.verdict is GateVerdict.ASK
         assert decision.reasons[0].startswith("0 effective purchases followed answers of c")
 
@@ -133,7 +133,7 @@ def test_where_all_answers_are_drawn_nothing_is_left_to_add() -> None:
     found = value_of(OwnLog(np.arange(n), *values, all_drawn=True), seed=0)
 
     assert found.whole == found.at_least
-    decision = decide_on_own_log(found, None, reference="c")
+    decision = decide_on_own_log(found, None, reference="c", outcomes="purchases")
     assert decision.verdict is GateVerdict.REFUSE
     assert decision.reasons[0].startswith("it brings -50.0% to -50.0%")
 
@@ -141,7 +141,10 @@ def test_where_all_answers_are_drawn_nothing_is_left_to_add() -> None:
 def test_a_log_of_few_purchases_asks() -> None:
     value = OwnLogValue(29.0, interval(0.1, 0.2), interval(0.1, 0.2), 40.0)
 
-    assert decide_on_own_log(value, None, reference="c").verdict is GateVerdict.ASK
+    assert (
+        decide_on_own_log(value, None, reference="c", outcomes="purchases").verdict
+        is GateVerdict.ASK
+    )
 
 
 def old_verdict(log: NightLog, seed: int) -> GateVerdict:
@@ -153,7 +156,7 @@ def old_verdict(log: NightLog, seed: int) -> GateVerdict:
         (likelihoods, np.arange(len(likelihoods))),
     ):
         found = mean_interval(gained, customers, seed=seed)
-        verdict = decide({"measure": found}, reference="champion").verdict
+        verdict = decide({"measure": found}, reference="champion", outcomes="purchases").verdict
         if verdict is GateVerdict.REFUSE:  # one measure was enough
             return verdict
     return GateVerdict.PUBLISH
@@ -167,7 +170,9 @@ def new_verdict(log: NightLog, seed: int) -> GateVerdict:
         for one in (candidate, champion)
     )
     known = information(new, old, seed=seed)
-    return decide_on_own_log(value_of(log.own, seed=seed), known, reference="champion").verdict
+    return decide_on_own_log(
+        value_of(log.own, seed=seed), known, reference="champion", outcomes="purchases"
+    ).verdict
 
 
 def test_what_a_champion_does_not_know_is_no_measure() -> None:
