@@ -281,9 +281,9 @@ def _followed(
     progress.stage("refit")
     # Under the same meta-model: what was judged is what serves, with more knowledge.
     bundle = refitted(candidate, comparison)
-    awaits = champion is not None and verdict is GateVerdict.ASK
+    asking = champion if verdict is GateVerdict.ASK else None
     # Until customers have judged the candidate the champion serves, and need not grow old.
-    served = refitted(champion.judged, comparison) if champion and awaits else bundle
+    served = refitted(asking.judged, comparison) if asking else bundle
     progress.stage("publish")
     # Before the bundle: if the night is killed in between, the next one writes both again.
     profiles = write_profiles(comparison.dataset, comparison.until_us, directory=night.profiles)
@@ -291,12 +291,12 @@ def _followed(
     outcome = replace(
         outcome, verdict=NightVerdict.PUBLISHED, published=published, profiles=profiles
     )
-    if not awaits:
+    if asking is None:
         return outcome
     manifest = bundle.manifest.model_copy(update={"awaits_traffic": True})
     waiting = replace(bundle, manifest=manifest)
     awaiting = _written(waiting, night.bundles, made_us=night.now_us)
-    remove_expired(night.bundles, now_us=night.now_us, kept=champion.forms)
+    remove_expired(night.bundles, now_us=night.now_us, kept=asking.forms)
     return replace(outcome, verdict=NightVerdict.NEEDS_TRAFFIC, awaiting=awaiting)
 
 

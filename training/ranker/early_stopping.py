@@ -1,6 +1,6 @@
 """Early stopping of the ranker: fits on earlier slates, stopped on later ones; then on all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -125,6 +125,19 @@ class RankerTraining:
         """The entries of all slates that are no repeated ones, labelled by the objective."""
         once = np.repeat(self.distinct, np.diff(self.slates.starts))
         return self.rows(self.slates.bought).select(once)
+
+    def select(self, chosen: NDArray[np.bool_]) -> "RankerTraining":
+        """Return the training on some of the slates.
+
+        Args:
+            chosen: Which, shape ``(n_slates,)``.
+        """
+        return replace(
+            self,
+            slates=self.slates.select(np.flatnonzero(chosen)),
+            matrix=self.matrix[np.repeat(chosen, np.diff(self.slates.starts))],
+            repeated=None if self.repeated is None else self.repeated[chosen],
+        )
 
     def rows(self, labels: NDArray[np.bool_]) -> TrainingRows:
         """Return all entries as labelled examples."""

@@ -216,3 +216,34 @@ def calibration_line(
     start = np.array([1.0, centre])
     slope, intercept = newton(start, step, loss=loss, longest=1.0, tolerance=_CLOSE).tolist()
     return slope, intercept - slope * centre
+
+
+def calibration_errors(
+    probabilities: NDArray[np.float64], labels: NDArray[np.float64], *, clusters: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Return standard errors of the slope of `calibration_line`, and of expected over observed.
+
+    Rows of a cluster may depend on each other in any way; clusters are independent. Of expected
+    over observed it is the error of the logarithm.
+
+    Args:
+        probabilities: Predicted, in ``(0, 1)``, shape ``(n,)``.
+        labels: In ``[0, 1]``, same shape.
+        clusters: Cluster of each row, same shape.
+
+    Source:
+        Liang and Zeger, Longitudinal Data Analysis Using Generalized Linear Models, 1986.
+    """
+    weights = np.ones(len(labels))
+    slope, intercept = calibration_line(probabilities, labels, weights=weights)
+    log_odds = np.log(probabilities / (1 - probabilities))
+    fitted = 1 / (1 + np.exp(-slope * log_odds - intercept))
+    design = np.stack([log_odds, weights], axis=1)
+    curvature = (design * (fitted * (1 - fitted))[:, None]).T @ design
+    numbers = np.unique(clusters, return_inverse=True)[1]
+    scores = np.stack([np.bincount(numbers, one * (labels - fitted)) for one in design.T])
+    inverse = np.linalg.inv(curvature)
+    covariance = inverse @ (scores @ scores.T) @ inverse
+    apart = probabilities / probabilities.sum() - labels / labels.sum()
+    of_ratio = np.sqrt((np.bincount(numbers, apart) ** 2).sum())
+    return float(np.sqrt(covariance[0, 0])), float(of_ratio)

@@ -15,23 +15,20 @@ from models.domain.event import from_us
 from models.domain.units import SECOND_US
 from models.slate.slate_policy import SlatePolicy, usual_exploration
 from training.console import Progress
-from training.nightly.publish_gate import MARGIN
+from training.ranker.fit_ranker import TooFewPurchasesError
 from training.simulator.creation import create_world, redraw_world
 from training.simulator.files import answer_names, customer_names, event_frame, sale_names
 from training.simulator.logging_policy import LoggedSlates
 from training.simulator.parameters import DAY_US, Parameters
 from training.simulator.period import Period
-from training.simulator.simulation import Asked, Served, Shop
-from training.statistics.metrics import calibration_line
+from training.simulator.simulation import KINDS, PURCHASE, Asked, Served, Shop
+from training.studies.loop_figures import Day
 from training.studies.loop_nights import LoopNight, LoopNights, recorded
 from training.studies.loop_service import LoopService, Moment, Ranked
 
 _PICTURES: Final = ("images", "scenes")
-_WEEK: Final = 7
-
-# Chosen, as what a shop would notice: predictions that are a seventh off, or slopes a tenth.
-SLOPE: Final = (0.9, 1.1)
-PREDICTED_OVER_TRUE: Final = (0.85, 1.15)
+# As of `training.examples.outcomes.objective_for`: with fewer, a shop would learn clicks.
+_MIN_PURCHASES: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,115 +62,6 @@ class Loop:
     def trains(self, night: int) -> bool:
         """Whether a night, from 1, trains; else it refits."""
         return (night - 1) % self.train_every == 0 or night == self.pictures_from
-
-
-@dataclass(frozen=True, slots=True)
-class LoopFigures:
-    """Figures of one day, or means of several.
-
-    Attributes:
-        n_visits: Visits.
-        shown: Expected purchases@10 of a visit by what was shown, exploration included.
-        popularity_log: The same by a bundle that learned from as many days of lists by popularity.
-        ratio: The first over the second.
-        slope: Of the log-odds of the truth over those predicted, all open sales at position 1.
-        predicted_over_true: Sum of predictions over the sum of the true probabilities, the same.
-        examined_last: P(examined) at the last position, as the bundle estimates it.
-    """
-
-    n_visits: int
-    shown: float
-    popularity_log: float
-    ratio: float
-    slope: float
-    predicted_over_true: float
-    examined_last: float
-
-
-@dataclass(frozen=True, eq=False)
-class Day:
-    """One day of the loop, as it is judged.
-
-    Attributes:
-        verdict: Of the night before: what became of its bundle.
-        shown: Expected purchases@10 of each visit, shape ``(n_visits,)``.
-        popularity_log: The same by the other bundle, same shape.
-        awaiting: The same by a bundle that needs traffic, same shape; None without one.
-        predicted: P(purchase | examined) of all open sales at all visits, shape ``(n,)``.
-        truth: The same in truth.
-        examined_last: See `LoopFigures`.
-    """
-
-    verdict: str
-    shown: NDArray[np.float64]
-    popularity_log: NDArray[np.float64]
-    awaiting: NDArray[np.float64] | None
-    predicted: NDArray[np.float64]
-    truth: NDArray[np.float64]
-    examined_last: float
-
-    @property
-    def promotes(self) -> bool:
-        """Whether customers would prefer the bundle that needs traffic.
-
-        An experiment is taken to find the truth of this day.
-        """
-        if self.awaiting is None:
-            return False
-        return bool(self.awaiting.sum() >= (1 - MARGIN) * self.shown.sum())
-
-
-def figures_of(days: list[Day]) -> LoopFigures:
-    """Summarise some days, at least one."""
-    predicted, truth = (
-        np.concatenate(part) for part in ([d.predicted for d in days], [d.truth for d in days])
-    )
-    shown = np.concatenate([day.shown for day in days])
-    other = np.concatenate([day.popularity_log for day in days])
-    slope, _ = calibration_line(predicted, truth, weights=np.ones(len(truth)))
-    return LoopFigures(
-        n_visits=len(shown),
-        shown=float(shown.mean()),
-        popularity_log=float(other.mean()),
-        ratio=float(shown.sum() / other.sum()),
-        slope=slope,
-        predicted_over_true=float(predicted.sum() / truth.sum()),
-        examined_last=days[-1].examined_last,
-    )
-
-
-def weeks_of(days: list[Day]) -> list[LoopFigures]:
-    """Summarise each week; the last may be shorter."""
-    return [figures_of(days[start : start + _WEEK]) for start in range(0, len(days), _WEEK)]
-
-
-def missed_bounds(days: list[Day], *, pictures_from: int) -> list[str]:
-    """Return what a loop should show and does not, a sentence each.
-
-    Its lists bring no fewer purchases than those of a log by popularity, and gain no less from
-    pictures that join; its probabilities are calibrated in every week.
-
-    Args:
-        days: All days.
-        pictures_from: See `Loop`; pictures join if days come before and after.
-    """
-    missed: list[str] = []
-    whole = figures_of(days)
-    if whole.ratio < 1:
-        missed.append(f"lists bring {whole.ratio:.3f} of those of a log by popularity")
-    before, after = days[: pictures_from - 1], days[pictures_from - 1 :]
-    if before and after:
-        gained = figures_of(after).ratio / figures_of(before).ratio
-        if gained < 1:
-            missed.append(f"pictures bring {gained:.3f} of what they bring on a log by popularity")
-    for number, week in enumerate(weeks_of(days), start=1):
-        for name, value, (low, high) in (
-            ("slope", week.slope, SLOPE),
-            ("predicted_over_true", week.predicted_over_true, PREDICTED_OVER_TRUE),
-        ):
-            if not low <= value <= high:
-                missed.append(f"{name} of week {number} is {value:.3f}, not {low} to {high}")
-    return missed
 
 
 def run_loop(loop: Loop, folder: Path, *, progress: Progress) -> Iterator[Day]:
@@ -219,15 +107,45 @@ def run_loop(loop: Loop, folder: Path, *, progress: Progress) -> Iterator[Day]:
         rng = np.random.default_rng(seed)
         log = event_frame(run.world, run.log(), uniform=run.uniform, until_us=day_us, rng=rng)
         compared = by_popularity.filter(pl.col("received_at") <= from_us(day_us))
-        found = list[LoopNight]()
         for nights, events in ((own, log), (other, compared)):
+            _require_purchases(events, loop)
             _write_data(source, nights.data, events, has_pictures=number >= loop.pictures_from)
-            trains = loop.trains(number)
-            found.append(
-                nights.train(day_us, progress=progress) if trains else nights.refit(day_us)
-            )
+        found = _night(loop, number, day_us, own=own, other=other, progress=progress)
         progress.stage("visits")
         yield _day_after(loop, run, day_us, own=own, found=found)
+
+
+def _require_purchases(events: pl.DataFrame, loop: Loop) -> None:
+    n_purchases = int((events["type"] == PURCHASE).sum())
+    if n_purchases < _MIN_PURCHASES:
+        msg = (
+            f"{n_purchases} purchases in the first {loop.days} days, at least {_MIN_PURCHASES} are "
+            "needed to learn and compare purchases: simulate more customers or days, or a higher "
+            "--buy-intercept"
+        )
+        raise TooFewPurchasesError(msg)
+
+
+def _night(
+    loop: Loop,
+    number: int,
+    day_us: int,
+    *,
+    own: LoopNights,
+    other: LoopNights,
+    progress: Progress,
+) -> list[LoopNight]:
+    """Return the nights of the loop and of the log by popularity."""
+    if not loop.trains(number):
+        return [own.refit(day_us), other.refit(day_us)]
+    night = own.train(day_us, progress=progress)
+    if night.awaiting is None:
+        return [night, other.train(day_us, progress=progress)]
+    # Its new ranker serves from the next night on, as that of the loop can: a day of waiting is the
+    # price of the gate, and none of the lists that it learned from.
+    before = other.refit(day_us)
+    other.train(day_us, progress=progress)
+    return [night, before]
 
 
 def _day_after(
@@ -245,7 +163,7 @@ def _day_after(
     if awaiting is not None:
         services.append(LoopService.open(awaiting, run, known))
     policy = SlatePolicy(exploration=usual_exploration(loop.explored_share))
-    day, answers = served_by(services, run, day_us=day_us, policy=policy, verdict=night.verdict)
+    day, answers = served_by(services, run, day_us=day_us, policy=policy, night=night)
     own.answers.append(answers)
     if awaiting is not None and day.promotes:
         own.promote(awaiting)
@@ -264,7 +182,7 @@ def _write_data(source: Path, data: Path, events: pl.DataFrame, *, has_pictures:
 
 
 def served_by(
-    services: list[LoopService], run: Shop, *, day_us: int, policy: SlatePolicy, verdict: str
+    services: list[LoopService], run: Shop, *, day_us: int, policy: SlatePolicy, night: LoopNight
 ) -> tuple[Day, pl.DataFrame]:
     """Run a day whose lists are the first service's, and judge all by the truth.
 
@@ -274,36 +192,44 @@ def served_by(
         run: The shop.
         day_us: Midnight (UTC) that begins the day, microseconds.
         policy: Makes the lists of the first service; the others explore nothing.
-        verdict: See `Day`.
+        night: The night before.
 
     Returns:
         The day, and its answers as the service records them.
     """
     own, *others = services
+    n_purchases = int((run.log().kind == KINDS.index(PURCHASE)).sum())
     ranked, compared = list[Ranked](), [list[LoggedSlates]() for _ in others]
 
     def order(asked: Asked) -> LoggedSlates:
         moment = Moment.of(run, asked)
         for service, slates in zip(others, compared, strict=True):
-            slates.append(service.rank(moment, SlatePolicy()).slates)
+            slates.append(service.rank(moment, SlatePolicy()).certain)
         ranked.append(own.rank(moment, policy))
         return ranked[-1].slates
 
     served = run.run_day(day_us, order)
+    own_lists = [one.slates for one in served], [one.certain for one in ranked]
     worth = [
         np.concatenate([_worth(run, one, two) for one, two in zip(served, slates, strict=True)])
-        for slates in ([one.slates for one in served], *compared)
+        for slates in (*own_lists, *compared)
     ]
     predicted = [
         two.probabilities[one.asked.eligible] for one, two in zip(served, ranked, strict=True)
     ]
     day = Day(
-        verdict=verdict,
+        verdict=night.verdict,
         shown=worth[0],
-        popularity_log=worth[1],
-        awaiting=worth[2] if len(worth) > len(("own", "popularity")) else None,
+        certain=worth[1],
+        popularity_log=worth[2],
+        awaiting=worth[3] if night.awaiting is not None else None,
         predicted=np.concatenate(predicted),
         truth=np.concatenate([one.truth[one.asked.eligible] for one in served], dtype=np.float64),
+        sales=np.concatenate(
+            [one.asked.sales[np.nonzero(one.asked.eligible)[1]] for one in served]
+        ),
+        n_purchases=n_purchases,
+        n_calibrating=night.n_calibrating,
         examined_last=float(own.scorer.ranker.position_effect.common[-1]),
     )
     drawn = policy.exploration

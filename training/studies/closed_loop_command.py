@@ -21,13 +21,12 @@ from training.report.block import Table
 from training.report.terminal import print_table
 from training.simulator.command import WorldName
 from training.simulator.parameters import world
-from training.studies.closed_loop import (
+from training.studies.closed_loop import Loop, run_loop
+from training.studies.loop_figures import (
     Day,
-    Loop,
     LoopFigures,
     figures_of,
     missed_bounds,
-    run_loop,
     weeks_of,
 )
 

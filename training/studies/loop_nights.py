@@ -1,7 +1,6 @@
 """Nights of a closed loop: train a ranker, judge it by the publishing gate, refit recommenders."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -9,9 +8,10 @@ import polars as pl
 
 from models.dataset.reading import read_dataset
 from models.domain.event import from_us
-from models.domain.units import DAY_US, SECOND_US
+from models.domain.units import DAY_US, HOUR_US, SECOND_US
 from models.experiments.exposure import FILE
 from models.experiments.exposure_record import FILE_COLUMNS
+from models.ranker.objective import TrainingObjective
 from models.scoring.bundle import read_manifest, write_bundle
 from training.configuration import RunConfig, TrainingOptions
 from training.console import Progress
@@ -26,8 +26,10 @@ from training.pipeline.training_data import cut
 TRAINED: Final = "trained"
 REFITTED: Final = "refitted"
 
+# Purchases are what the loop is judged by, however few there are.
+CONFIG: Final = RunConfig(objective=TrainingObjective.PURCHASE)
 # The nightly command's default.
-_JUDGED: Final = timedelta(hours=72)
+_JUDGED_US: Final = 72 * HOUR_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,18 @@ class LoopNight:
     verdict: str
     awaiting: Path | None = None
 
+    @property
+    def n_calibrating(self) -> float:
+        """Purchases that calibrated the bundle."""
+        return float(str(read_manifest(self.bundle).metrics["n_holdout_outcomes"]))
+
 
 @dataclass(eq=False)
 class LoopNights:
     """Nights of one log.
+
+    All nights but the first train as those of the product do: without the last 72 hours, which
+    judge the ranker, and then its recommenders are refitted on all.
 
     Attributes:
         data: Folder of the dataset, as it is on the night.
@@ -55,7 +65,7 @@ class LoopNights:
         cache: Picture features and scene models.
         seed: Of trainings.
         threads: Of trainings.
-        is_gated: Whether what is trained has to pass the publishing gate; the first never has to.
+        is_gated: Whether what is trained has to pass the publishing gate, as all but the first.
         judged: Bundle whose ranker serves, before its recommenders were refitted.
         answers: Recorded answers, a frame a day.
     """
@@ -76,12 +86,12 @@ class LoopNights:
 
     def train(self, until_us: int, *, progress: Progress) -> LoopNight:
         """Train a ranker on what was received until a moment."""
-        if self.judged is None or not self.is_gated:
-            options = TrainingOptions(config=RunConfig(), seed=self.seed, threads=self.threads)
-            source = DataOptions(directory=self.data, cache=self.cache, until=from_us(until_us))
-            prepared = prepare(source, options, progress=progress)
-            self.judged = train(prepared, options, root=self.bundles, progress=progress)
+        if self.judged is None:
+            self.judged = self._trained(until_us, progress=progress)
             return LoopNight(self.judged, TRAINED)
+        if not self.is_gated:
+            self.judged = self._trained(until_us - _JUDGED_US, progress=progress)
+            return LoopNight(self._refitted(until_us), TRAINED)
         if self.answers:
             pl.concat(self.answers).write_parquet(self.data / FILE)
         outcome = run_night(self._night(until_us), progress=progress)
@@ -91,6 +101,12 @@ class LoopNights:
             self.judged = self.folder / "state" / CANDIDATES / str(outcome.candidate)
         awaiting = None if outcome.awaiting is None else self.bundles / outcome.awaiting
         return LoopNight(self.bundles / outcome.published, outcome.verdict.value, awaiting)
+
+    def _trained(self, until_us: int, *, progress: Progress) -> Path:
+        options = TrainingOptions(config=CONFIG, seed=self.seed, threads=self.threads)
+        source = DataOptions(directory=self.data, cache=self.cache, until=from_us(until_us))
+        prepared = prepare(source, options, progress=progress)
+        return train(prepared, options, root=self.bundles, progress=progress)
 
     def refit(self, until_us: int) -> LoopNight:
         """Refit the recommenders of the ranker that serves."""
@@ -103,9 +119,7 @@ class LoopNights:
     def known_until(self, until_us: int) -> BundleComparison:
         """Return what is known at a moment, for `refitted` and for services."""
         dataset = cut(read_dataset(self.data), until_us)
-        return BundleComparison(
-            dataset, until_us - DAY_US, until_us, RunConfig(), self.seed, self.cache
-        )
+        return BundleComparison(dataset, until_us - DAY_US, until_us, CONFIG, self.seed, self.cache)
 
     def _refitted(self, until_us: int) -> Path:
         if self.judged is None:
@@ -123,8 +137,8 @@ class LoopNights:
             cache=self.cache,
             scenes=None,
             champion=None,
-            config=RunConfig(),
-            evaluation_us=_JUDGED // timedelta(microseconds=1),
+            config=CONFIG,
+            evaluation_us=_JUDGED_US,
             now_us=until_us + SECOND_US,
             max_fault_share=0.0,
             seed=self.seed,

@@ -37,11 +37,13 @@ class Ranked:
 
     Attributes:
         slates: The slates.
+        certain: The same without chance.
         probabilities: P(purchase | examined) of the day's sales, NaN where they may not be shown,
             shape ``(n_visits, n_rows)``.
     """
 
     slates: LoggedSlates
+    certain: LoggedSlates
     probabilities: NDArray[np.float64]
 
 
@@ -113,8 +115,11 @@ class LoopService:
         """Rank the eligible sales of every visit by what is known at its moment."""
         asked = moment.asked
         n_shown = min(self.n_shown, len(asked.sales))
-        column = np.full((len(asked.visit), n_shown), -1)
-        propensity = np.zeros(column.shape)
+        shape = len(asked.visit), n_shown
+        made, certain = (
+            LoggedSlates(np.full(shape, -1), np.zeros(shape)) for _ in ("made", "certain")
+        )
+        without_chance = policy.model_copy(update={"exploration": None})
         probabilities = np.full(asked.eligible.shape, np.nan)
         names = answer_names(asked.visit).to_list()
         for number, query in self._queries(moment):
@@ -122,11 +127,12 @@ class LoopService:
             scores = self.scorer.score(query, policy.order_by)
             # The seed is that of the answer: lists of a visit differ by the policy alone.
             seed = seed_from(names[number])
-            slate = make_slate(query, scores, policy=policy, limit=n_shown, seed=seed)
-            column[number, : len(slate.picks)] = chosen[slate.picks]
-            propensity[number, : len(slate.picks)] = slate.propensities
+            for slates, by in ((made, policy), (certain, without_chance)):
+                slate = make_slate(query, scores, policy=by, limit=n_shown, seed=seed)
+                slates.column[number, : len(slate.picks)] = chosen[slate.picks]
+                slates.propensity[number, : len(slate.picks)] = slate.propensities
             probabilities[number, chosen] = scores.probabilities
-        return Ranked(LoggedSlates(column, propensity), probabilities)
+        return Ranked(made, certain, probabilities)
 
     def _queries(self, moment: Moment) -> Iterator[tuple[int, Query]]:
         """Yield number and query of every visit, ordered by time."""

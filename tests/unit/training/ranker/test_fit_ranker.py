@@ -247,6 +247,25 @@ def test_the_later_slates_are_learned_from_too(rng: np.random.Generator) -> None
     assert fitted.metrics["holdout_auc"] < 0.6
 
 
+@pytest.mark.parametrize(("n", "is_of_all"), [(4_000, True), (24_000, False)])
+def test_where_later_outcomes_are_few_all_slates_say_how_wide_log_odds_are(
+    rng: np.random.Generator, *, n: int, is_of_all: bool
+) -> None:
+    """Later labels are shuffled, some 170 and 1,000 of them: by these alone the slope is near 0."""
+    slates, matrix, _ = shop_where_price_decides(rng, n)
+    bought, late = slates.bought.copy(), slice(n * 3 // 4, None)
+    bought[late] = rng.permutation(bought[late])
+    slates = replace(slates, bought=bought)
+
+    fitted = fit_ranker(RankerTraining(slates, matrix, SCHEMA, config=CONFIG, seed=0))
+
+    assert fitted.stopped.calibration.slope < 0.5
+    if is_of_all:
+        assert fitted.ranker.calibration.slope > 0.8
+    else:
+        assert fitted.ranker.calibration.slope == fitted.stopped.calibration.slope
+
+
 @pytest.mark.parametrize(
     ("own", "ridge"),
     [(0.0, max(BUYING_RIDGES)), (1.5, min(BUYING_RIDGES))],

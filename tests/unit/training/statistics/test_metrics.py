@@ -16,6 +16,7 @@ from sklearn.metrics import ndcg_score, roc_auc_score
 
 from training.statistics.metrics import (
     auc,
+    calibration_errors,
     calibration_line,
     dcg_at_k,
     diversity,
@@ -198,3 +199,21 @@ def test_a_line_through_one_point_is_none(probabilities: list[float], labels: li
     line = calibration_line(np.array(probabilities), np.array(labels), weights=np.ones(2))
 
     assert all(math.isnan(number) for number in line)
+
+
+def test_errors_of_calibration_know_that_rows_of_a_cluster_go_together(
+    rng: np.random.Generator,
+) -> None:
+    """100 clusters of 20 equal rows, drawn 200 times: the errors are the spreads over draws."""
+    truth = np.repeat(rng.uniform(0.05, 0.5, size=100), 20)
+    clusters = np.repeat(np.arange(100), 20)
+    lines, ratios, errors = [], [], []
+    for _ in range(200):
+        labels = np.repeat((rng.random(100) < truth[::20]).astype(np.float64), 20)
+        lines.append(calibration_line(truth, labels, weights=np.ones(2_000))[0])
+        ratios.append(np.log(truth.sum() / labels.sum()))
+        errors.append(calibration_errors(truth, labels, clusters=clusters))
+
+    of_slope, of_ratio = np.mean(errors, axis=0)
+    assert of_slope == pytest.approx(np.std(lines), rel=0.15)
+    assert of_ratio == pytest.approx(np.std(ratios), rel=0.15)

@@ -18,18 +18,13 @@ from training.configuration import RunConfig
 from training.nightly.comparison import BundleComparison
 from training.nightly.own_answers import recorded_slates
 from training.pipeline.training_data import cut
+from training.ranker.fit_ranker import TooFewPurchasesError
 from training.simulator.logging_policy import LoggedSlates
 from training.simulator.parameters import DAY_US, WORLDS
 from training.simulator.simulation import Asked, Shop
-from training.studies.closed_loop import (
-    Day,
-    Loop,
-    figures_of,
-    missed_bounds,
-    run_loop,
-    served_by,
-    weeks_of,
-)
+from training.studies.closed_loop import Loop, run_loop, served_by
+from training.studies.loop_figures import Day, figures_of, missed_bounds, weeks_of
+from training.studies.loop_nights import LoopNight
 from training.studies.loop_service import LoopService, Moment, Ranked
 
 END: Final = datetime(2026, 11, 20, tzinfo=UTC)
@@ -77,6 +72,7 @@ class Opened:
 
     service: LoopService
     run: Shop
+    night: LoopNight
 
 
 @pytest.fixture
@@ -91,7 +87,8 @@ def opened(tiny_bundle: tuple[Path, Path], picture_cache: Path) -> Opened:
     known = BundleComparison(
         cut(read_dataset(data), until_us), last_us, until_us, RunConfig(), 0, picture_cache
     )
-    return Opened(LoopService.open(bundle, run, known), run)
+    night = LoopNight(bundle, "published", awaiting=bundle)
+    return Opened(LoopService.open(bundle, run, known), run, night)
 
 
 def test_lists_of_the_loop_are_those_of_the_bundle(opened: Opened) -> None:
@@ -132,16 +129,19 @@ def test_a_share_of_the_lists_is_drawn_and_costs_little(opened: Opened) -> None:
     *_, day_us, _ = run.world.period.days_us()
 
     services, policy = [opened.service] * 3, SlatePolicy(exploration=usual_exploration(1.0))
-    day, answers = served_by(services, run, day_us=day_us, policy=policy, verdict="published")
+    day, answers = served_by(services, run, day_us=day_us, policy=policy, night=opened.night)
 
     assert len(day.shown) == len(day.popularity_log) > 0
+    assert day.certain.tolist() == day.popularity_log.tolist()
+    assert len(day.sales) == len(day.truth)
+    assert day.n_calibrating >= 10
     assert day.shown.mean() < day.popularity_log.mean()
     assert len(day.predicted) == len(day.truth)
     assert np.isfinite(day.predicted).all()
     assert day.awaiting is not None
     assert day.awaiting.tolist() == day.popularity_log.tolist()
     assert day.promotes
-    assert not replace(day, awaiting=0.97 * day.shown).promotes
+    assert not replace(day, awaiting=0.97 * day.certain).promotes
     slates = recorded_slates(answers, [opened.service.bundle_id])
     assert len(slates) == len(day.shown)
     assert all(
@@ -179,24 +179,34 @@ def test_figures_are_those_of_all_visits() -> None:
     truth = np.array([0.02, 0.1, 0.3])
     first = Day(
         verdict="trained",
-        shown=np.array([0.1, 0.2]),
+        shown=np.array([0.05, 0.2]),
+        certain=np.array([0.1, 0.2]),
         popularity_log=np.array([0.1, 0.1]),
         awaiting=None,
         predicted=truth / 2,
         truth=truth,
+        sales=np.arange(3),
         examined_last=0.5,
+        n_purchases=2_600,
+        n_calibrating=100.0,
     )
     second = replace(
-        first, shown=np.array([0.3]), popularity_log=np.array([0.3]), examined_last=0.4
+        first,
+        shown=np.array([0.3]),
+        certain=np.array([0.3]),
+        popularity_log=np.array([0.3]),
+        examined_last=0.4,
     )
     assert not first.promotes
 
     both = figures_of([first, second])
 
     assert both.n_visits == 3
-    assert both.shown == pytest.approx(0.2)
+    assert both.shown == pytest.approx(0.55 / 3)
+    assert both.certain == pytest.approx(0.2)
     assert both.popularity_log == pytest.approx(0.5 / 3)
     assert both.ratio == pytest.approx(1.2)
+    assert both.ratio_se == pytest.approx(0.018)
     assert both.predicted_over_true == pytest.approx(0.5)
     assert both.examined_last == 0.4
     right = replace(first, predicted=truth)
@@ -216,28 +226,42 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
-def test_what_a_loop_misses_is_named() -> None:
+def test_what_a_loop_certainly_misses_is_named() -> None:
     """By hand: pictures join on the second day, and bring less than on the other log."""
-    truth = np.array([0.02, 0.1, 0.3])
+    truth = np.tile([0.02, 0.1, 0.3], 1_000)
     right = Day(
         verdict="trained",
         shown=np.array([0.3]),
+        certain=np.array([0.3]),
         popularity_log=np.array([0.2]),
         awaiting=None,
         predicted=truth,
         truth=truth,
+        sales=np.arange(len(truth)),
         examined_last=0.5,
+        n_purchases=65_000,
+        n_calibrating=20_000.0,
     )
     high = replace(right, predicted=1.2 * truth)
-    less = replace(right, shown=np.array([0.2]), popularity_log=np.array([0.25]))
+    less = replace(right, certain=np.array([0.2]), popularity_log=np.array([0.25]))
 
     assert missed_bounds([right] * 9, pictures_from=1) == []
-    assert missed_bounds([high] * 7 + [right], pictures_from=1) == [
-        "predicted_over_true of week 1 is 1.200, not 0.85 to 1.15"
-    ]
+    [missed] = missed_bounds([high] * 7 + [right], pictures_from=1)
+    assert missed.startswith("predicted_over_true of week 1 is 1.200 [1.18")
+    assert missed.endswith("], not 0.85 to 1.15")
     assert missed_bounds([right, less], pictures_from=2) == [
         "pictures bring 0.533 of what they bring on a log by popularity"
     ]
     assert missed_bounds([less], pictures_from=1) == [
         "lists bring 0.800 of those of a log by popularity"
     ]
+    by_few = [replace(one, n_calibrating=100.0, n_purchases=20) for one in (high, less)]
+    assert missed_bounds(by_few, pictures_from=1) == []
+
+
+def test_too_few_purchases_are_refused(tmp_path: Path) -> None:
+    """A shop of ten customers would learn clicks, and be compared by purchases."""
+    loop = replace(IN_CHECK, n_customers=10, days=2)
+
+    with pytest.raises(TooFewPurchasesError, match=r"purchases in the first 2 days, at least 20"):
+        next(run_loop(loop, tmp_path / "loop", progress=Silent()))
