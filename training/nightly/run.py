@@ -242,15 +242,7 @@ def _judged_and_published(
     found = stages.once("judge", inputs, work=lambda: _evaluation(candidate, champion, comparison))
     progress.stage("decide")
     decision = _decision(found, night.config)
-    report = {
-        "candidate": candidate.name,
-        **found,
-        "passed": decision.verdict is GateVerdict.PUBLISH,
-        "reasons": list(decision.reasons),
-        "metrics": read_bundle(candidate).manifest.metrics,
-    }
-    path = night.state / REPORTS / f"{candidate.name}.json"
-    write_file(path, json.dumps(report, indent=1).encode())
+    path = _report(found, decision, candidate=candidate, state=night.state)
     outcome = replace(
         outcome,
         verdict=NightVerdict.REJECTED,
@@ -259,6 +251,21 @@ def _judged_and_published(
         report=path,
     )
     return follow(decision.verdict, outcome, candidate=candidate)
+
+
+def _report(
+    found: Mapping[str, JsonValue], decision: Decision, *, candidate: Path, state: Path
+) -> Path:
+    report = {
+        "candidate": candidate.name,
+        **found,
+        "passed": decision.verdict is GateVerdict.PUBLISH,
+        "reasons": list(decision.reasons),
+        "metrics": read_bundle(candidate).manifest.metrics,
+    }
+    path = state / REPORTS / f"{candidate.name}.json"
+    write_file(path, json.dumps(report, indent=1).encode())
+    return path
 
 
 def _are_equal(candidate: Path, champion: Path) -> bool:

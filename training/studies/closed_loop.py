@@ -198,7 +198,7 @@ def served_by(
         The day, and its answers as the service records them.
     """
     own, *others = services
-    n_purchases = int((run.log().kind == KINDS.index(PURCHASE)).sum())
+    is_purchase = run.log().kind == KINDS.index(PURCHASE)
     ranked, compared = list[Ranked](), [list[LoggedSlates]() for _ in others]
 
     def order(asked: Asked) -> LoggedSlates:
@@ -214,32 +214,35 @@ def served_by(
         np.concatenate([_worth(run, one, two) for one, two in zip(served, slates, strict=True)])
         for slates in (*own_lists, *compared)
     ]
-    predicted = [
-        two.probabilities[one.asked.eligible] for one, two in zip(served, ranked, strict=True)
-    ]
+    eligible = [one.asked.eligible for one in served]
     day = Day(
         verdict=night.verdict,
         shown=worth[0],
         certain=worth[1],
         popularity_log=worth[2],
         awaiting=worth[3] if night.awaiting is not None else None,
-        predicted=np.concatenate(predicted),
-        truth=np.concatenate([one.truth[one.asked.eligible] for one in served], dtype=np.float64),
+        predicted=_chosen([one.probabilities for one in ranked], eligible),
+        truth=_chosen([one.truth.astype(np.float64) for one in served], eligible),
         sales=np.concatenate(
             [one.asked.sales[np.nonzero(one.asked.eligible)[1]] for one in served]
         ),
-        n_purchases=n_purchases,
+        n_purchases=int(is_purchase.sum()),
         n_calibrating=night.n_calibrating,
         examined_last=float(own.scorer.ranker.position_effect.common[-1]),
     )
-    drawn = policy.exploration
     answers = recorded(
         own.bundle_id,
         pl.concat([_answers(run, one) for one in served]),
-        exploration=drawn and drawn.model_dump_json(),
+        exploration=policy.exploration and policy.exploration.model_dump_json(),
         limit=run.world.parameters.slate_size,
     )
     return day, answers
+
+
+def _chosen(
+    values: list[NDArray[np.float64]], eligible: list[NDArray[np.bool_]]
+) -> NDArray[np.float64]:
+    return np.concatenate([one[mask] for one, mask in zip(values, eligible, strict=True)])
 
 
 def _answers(run: Shop, served: Served) -> pl.DataFrame:
