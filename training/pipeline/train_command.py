@@ -35,6 +35,7 @@ from training.pipeline.prepare import (
     require_happened,
 )
 from training.pipeline.train import n_unpriced, train
+from training.ranker.calibration import MIN_SLOPE
 
 
 def _checked_half_lives(given: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -93,10 +94,7 @@ def train_command(
     # The list of columns says these already.
     unused = {(column["column"], column["why"]) for column in columns if not column["used"]}
     found = prepared.dataset.faults
-    if unpriced and bundle.manifest.config["objective"] == TrainingObjective.VALUE:
-        print_remarks(
-            [f"{unpriced:,} of {n_sales:,} sales have no price, and stand below the others"]
-        )
+    print_remarks(remarks_on_bundle(bundle.manifest, n_sales=n_sales, unpriced=unpriced))
     print_remarks(one for one in found.remarks() if (one.column, one.reason) not in unused)
     faults = {code.value: n for code, n in found.counts().items()}
     if as_json:
@@ -105,6 +103,21 @@ def train_command(
         return
     typer.echo(f"bundle {directory}")
     _print_bundle(bundle.manifest, columns, faults=faults)
+
+
+def remarks_on_bundle(manifest: Manifest, *, n_sales: int, unpriced: int) -> list[str]:
+    """Return what an operator has to know of a bundle that was trained."""
+    remarks: list[str] = []
+    if unpriced and manifest.config["objective"] == TrainingObjective.VALUE:
+        remarks.append(
+            f"{unpriced:,} of {n_sales:,} sales have no price, and stand below the others"
+        )
+    if manifest.metrics["calibration_slope"] == MIN_SLOPE:
+        remarks.append(
+            "the scores hardly tell what is bought, so that probabilities are nearly one rate (the "
+            f"slope of the calibration is {MIN_SLOPE:g}, its least): give more data"
+        )
+    return remarks
 
 
 def _report(

@@ -77,6 +77,7 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
     labels, weights = late.labels, late.weights
     metrics = {
         "n_trees": float(stopped.n_trees),
+        "calibration_slope": ranker.calibration.slope,
         "n_fitting": float(len(early.labels)),
         "n_fitting_outcomes": float(early.labels.sum()),
         "n_holdout": float(len(labels)),

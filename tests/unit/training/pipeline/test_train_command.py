@@ -14,11 +14,14 @@ from typer.testing import CliRunner, Result
 from models.domain.event import from_us
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
+from tests.bundles import DRAFT
 from tests.datasets import EVENT, SALE, event, sale, write_dataset
 from tests.logs import DAY
 from tests.worlds import END_US
 from training.__main__ import app
+from training.pipeline.train_command import remarks_on_bundle
 from training.pipeline.training_data import SceneFiles
+from training.ranker.calibration import MIN_SLOPE
 
 FIGURES = {"value", "low", "high", "n"}
 
@@ -302,6 +305,18 @@ def one_label(data: Path, root: Path) -> Result:
     scenes = root / "labelled"
     shutil.copytree(data / "scenes" / "beach", scenes / "beach")
     return train(data, root, "--scenes", scenes)
+
+
+@pytest.mark.parametrize(("slope", "n"), [(MIN_SLOPE, 1), (0.06, 0)])
+def test_scores_that_tell_nothing_are_remarked(slope: float, n: int) -> None:
+    manifest = DRAFT.model_copy(
+        update={"metrics": {"calibration_slope": slope}, "config": {"objective": "purchase"}}
+    )
+
+    remarks = remarks_on_bundle(manifest, n_sales=3, unpriced=1)
+
+    assert len(remarks) == n
+    assert all("hardly tell what is bought" in one for one in remarks)
 
 
 @pytest.mark.parametrize(
