@@ -104,9 +104,10 @@ def dishonest(bundle: Path, root: Path) -> Path:
 
 
 def relabelled(bundle: Path, root: Path, *, scene_model: str) -> Path:
-    """Write a bundle that reads the pictures of another scene model."""
+    """Write a bundle that reads the pictures of another scene model, and awaits traffic."""
     original = read_bundle(bundle)
-    manifest = original.manifest.model_copy(update={"scene_model": scene_model})
+    changes = {"scene_model": scene_model, "awaits_traffic": True}
+    manifest = original.manifest.model_copy(update=changes)
     return write_bundle(root, manifest, files=original.files)
 
 

@@ -27,6 +27,7 @@ _BUNDLE: Final[JsonDict] = {
     "scene_model": "4be1c2a9d0f7",
     "seed": 7,
     "data_fingerprint": "91d2",
+    "awaits_traffic": False,
     "fault": None,
 }
 _WORKER: Final[JsonDict] = {
@@ -91,6 +92,10 @@ class LocalBundle(BaseModel):
     )
     seed: int | None
     data_fingerprint: str | None = Field(description="Hash of its training data.")
+    awaits_traffic: bool = Field(
+        description="Whether a night asks customers to judge it, by a promotion; it serves only by "
+        "name."
+    )
     fault: str | None = Field(
         description="Why it is refused, as while it is being copied; null if it is whole."
     )
@@ -106,6 +111,7 @@ class LocalBundle(BaseModel):
             scene_model=(manifest.scene_model or None) if manifest else None,
             seed=manifest.seed if manifest else None,
             data_fingerprint=manifest.data_fingerprint if manifest else None,
+            awaits_traffic=manifest.awaits_traffic if manifest else False,
             fault=info.fault,
         )
 

@@ -77,6 +77,8 @@ async def test_bundles_are_listed_with_what_they_are(
     assert answer["wanted"] == wanted(None, None)
     assert {one["bundle"] for one in answer["bundles"]} == {first, second, bad, misfit}
     assert {one["fault"] for one in answer["bundles"]} == {None}
+    awaiting = [one["bundle"] for one in answer["bundles"] if one["awaits_traffic"]]
+    assert awaiting == [misfit]
     assert [one["active"] for one in answer["workers"]] == [first]
 
 
