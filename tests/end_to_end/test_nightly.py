@@ -16,7 +16,6 @@ import pytest
 
 from models.domain.sale import Sale
 from models.experiments.exposure_record import FILE_COLUMNS
-from models.ranker.objective import TrainingObjective
 from models.ranker.two_stage import BUYING_FILE, CALIBRATION_FILE, RANKER_FILE
 from models.scoring.bundle import MANIFEST, Bundle, newest_bundle, read_bundle
 from models.scoring.scorer import SCENES_FILE, TOPICS_FILE, Scorer, recommender_file
@@ -24,7 +23,6 @@ from tests.end_to_end.night import JUDGE_HOURS, killed_night, night_in
 from tests.proofs import ROOT, Proof
 from tests.trials import RECORDED
 from tests.worlds import Silent
-from training.configuration import RunConfig
 from training.nightly.run import NightVerdict, run_night
 
 KILLED_AT: Final = (
@@ -239,35 +237,6 @@ def test_a_log_that_cannot_judge_leaves_the_champion_refitted_and_the_candidate_
     for served in (published, before):
         (root / "bundles" / served.bundle_id / RANKER_FILE).write_bytes(b"damaged")
     assert newest_bundle(root / "bundles") is None
-
-
-@pytest.mark.slow
-def test_a_candidate_is_published_or_refused_by_the_champions_own_log(
-    calm: Calm, tmp_path: Path
-) -> None:
-    """One that learned from wrong reactions knows less, and is surpassed by one that did not.
-
-    They learn clicks: of purchases the small shop has too few to judge by.
-    """
-    clicks = RunConfig(objective=TrainingObjective.CLICK)
-    night = night_in(tmp_path, calm.data, cache=calm.cache, config=clicks)
-    first = run_night(night, progress=Silent())
-    wrong = misled(calm.data, tmp_path / "misled")
-    wrong = answered(wrong, tmp_path / "answered", str(first.published), order_by="meta")
-
-    worse = run_night(replace(night, data=wrong), progress=Silent())
-
-    assert worse.verdict is NightVerdict.REJECTED, worse.reasons
-    assert worse.reasons[0].startswith("its probabilities know ")
-    bad = shutil.copytree(
-        night.state / "candidates" / str(worse.candidate), night.bundles / str(worse.candidate)
-    )
-    own = answered(calm.data, tmp_path / "answered by it", bad.name, order_by="meta")
-
-    better = run_night(replace(night, data=own, champion=bad), progress=Silent())
-
-    assert better.verdict is NightVerdict.PUBLISHED, better.reasons
-    assert "effective explored clicks or purchases say too little, it brings" in better.reasons[0]
 
 
 @pytest.mark.slow
