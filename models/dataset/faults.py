@@ -46,6 +46,7 @@ class FaultCode(StrEnum):
     MISSING_COLUMN = "missing_column", Effect.FILE
     WRONG_COLUMN_TYPE = "wrong_column_type", Effect.FILE
     TOO_MANY_COLUMNS = "too_many_columns", Effect.FILE
+    CONFLICTING_RATE = "conflicting_rate", Effect.FILE
     TOO_MANY_MARKETS_TOGETHER = "too_many_markets_together", Effect.FILE
 
     # Rows that are left out.
@@ -94,6 +95,7 @@ class FaultCode(StrEnum):
     AFTER_CLOSE = "after_close", Effect.NOTE
     OTHER_MARKET = "other_market", Effect.NOTE
     NO_POSITION = "no_position", Effect.NOTE
+    LATE_RATE = "late_rate", Effect.NOTE
     REFUND_WITHOUT_PURCHASE = "refund_without_purchase", Effect.NOTE
 
 

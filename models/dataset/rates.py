@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.dataset.checks import without_refused
+from models.dataset.checks import ROW, without_refused
 from models.dataset.conversion import convert
 from models.dataset.events import EventTable
-from models.dataset.faults import FaultCode, FaultReport
+from models.dataset.faults import Fault, FaultCode, FaultReport
 from models.dataset.schema import RATES
 from models.dataset.tables import Table
-from models.domain.event import key, to_us
+from models.domain.event import from_us, key, to_us
 from models.domain.sale import Sale
 
 _AMOUNTS: Final = ("price", "original_price", "margin")
@@ -49,7 +49,7 @@ class Rates:
 
 
 def read_rates(table: Table) -> tuple[Rates, FaultReport]:
-    """Read a table of rates.
+    """Read a table of rates; a currency with two rates from one time makes it unusable.
 
     Args:
         table: ``currency``, ``rate`` and ``at``, the time from which the rate holds.
@@ -61,11 +61,69 @@ def read_rates(table: Table) -> tuple[Rates, FaultReport]:
     frame = frame.with_columns(pl.col("currency").str.to_uppercase()).sort(
         "at", maintain_order=True
     )
+    faults += _conflicting(frame, file=table.file)
+    if faults.unusable():
+        return Rates.none(), faults
     steps = {
         str(currency): (rows["at"].to_numpy(), rows["rate"].to_numpy())
         for (currency,), rows in frame.group_by("currency", maintain_order=True)
     }
     return Rates(steps), faults
+
+
+def _conflicting(frame: pl.DataFrame, *, file: str) -> FaultReport:
+    n_rates = pl.col("rate").n_unique().over("currency", "at")
+    first = pl.col("rate").first().over("currency", "at")
+    # Which of them holds, a file cannot say: every amount would be by the one that came last.
+    later = frame.filter((n_rates > 1) & (pl.col("rate") != first))
+    named = frame.with_columns(first.alias("first")).join(later.select(ROW), on=ROW, how="semi")
+    return FaultReport.from_faults(
+        Fault(
+            file=file,
+            row=row,
+            column="rate",
+            code=FaultCode.CONFLICTING_RATE,
+            reason=f"rate of {currency} from {from_us(at_us):%Y-%m-%d %H:%M} is {rate:g} here, and"
+            f" {other:g} in an earlier row: keep one",
+        )
+        for row, currency, at_us, rate, other in named.select(
+            ROW, "currency", "at", "rate", "first"
+        ).iter_rows()
+    )
+
+
+def late_rates(sales: Iterable[Sale], events: EventTable, *, rates: Rates) -> FaultReport:
+    """Note currencies whose first rate is later than all that it converts.
+
+    Args:
+        sales: Sales in their own currencies.
+        events: Their events.
+        rates: The rates.
+    """
+    of_currency = {currency: list[Sale]() for currency in rates.steps}
+    for sale in sales:
+        if sale.currency is not None and sale.currency.upper() in of_currency:
+            of_currency[sale.currency.upper()].append(sale)
+    return FaultReport.from_faults(
+        Fault(file="rates", column="at", code=FaultCode.LATE_RATE, reason=reason)
+        for currency, own in of_currency.items()
+        if own and (reason := _if_late(currency, own, events, rates))
+    )
+
+
+def _if_late(currency: str, own: Iterable[Sale], events: EventTable, rates: Rates) -> str:
+    own = list(own)
+    keys = np.array([key(sale.sale_id) for sale in own], dtype=np.uint64)
+    times = [to_us(sale.opens_at) for sale in own]
+    last_us = int(events.at_us[np.isin(events.sale_keys, keys)].max(initial=max(times)))
+    first_us = int(rates.steps[currency][0][0])
+    if first_us <= last_us:
+        return ""
+    return (
+        f"the first rate of {currency} is of {from_us(first_us):%Y-%m-%d %H:%M}, later than all its"
+        f" {len(own):,} sales and their events, the last at {from_us(last_us):%Y-%m-%d %H:%M}: all"
+        " are converted by this rate; is its `at` right?"
+    )
 
 
 def in_one_currency(

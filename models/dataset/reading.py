@@ -15,7 +15,7 @@ from models.dataset.events import EventTable, read_events
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
 from models.dataset.parts import parts_in
 from models.dataset.pictures import distinct
-from models.dataset.rates import Rates, in_one_currency, read_rates
+from models.dataset.rates import Rates, in_one_currency, late_rates, read_rates
 from models.dataset.refunded_events import Refunds
 from models.dataset.sales import IMAGES, SalesFile, read_sales
 from models.dataset.tables import TABLES, Table, read_table, table_path
@@ -116,6 +116,7 @@ def read_dataset(
     faults = _stop(faults + found, strict=strict)
     if events is None or faults.unusable():
         raise DatasetError(faults)
+    faults += late_rates(sales.sales, events, rates=rates)
     converted, events = in_one_currency(sales.sales, events, rates=rates)
     if customers is not None:
         events = replace(events, attributes=customers.aligned(events.customers.values))

@@ -8,8 +8,8 @@ from models.ranker.objective import TrainingObjective
 from training.checks.profile import Profile
 from training.examples.outcomes import outcome_noun
 
-# As `docs/training.md` says: below, a model can rank worse than popularity.
-FEW_OUTCOMES: Final = 200
+# As `docs/training.md` says: below, there are no trees.
+FEW_OUTCOMES: Final = 300
 ENOUGH_OUTCOMES: Final = 1_000
 # Chosen: what less than half of the rows have is named as missing.
 _MOST: Final = 0.5
@@ -54,7 +54,7 @@ def _more_outcomes(profile: Profile) -> list[Advice]:
     return [
         Advice(
             f"a longer history: {n_outcomes:,} {name}, aim at {ENOUGH_OUTCOMES:,}",
-            f"below {FEW_OUTCOMES} a model can rank worse than popularity",
+            f"below {FEW_OUTCOMES} a model is little more than a simple rule",
             "decides whether to train at all",
         )
     ]

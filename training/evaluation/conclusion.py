@@ -39,6 +39,8 @@ RIVAL_MARKS: Final[Mapping[Verdict, Mark]] = {
 }
 """Verdicts on others, in the colours of what they say of the meta-model."""
 
+_OF_FIRST_TEN: Final = frozenset({PURCHASES, REVENUE, REALISED_REVENUE})
+
 # Other orders of the meta-model, and orders that no shop can have, are no rivals of it.
 _NO_RIVALS: Final = frozenset({Policy.META_REVENUE, Policy.META_MARGIN, *ORACLES})
 
@@ -96,15 +98,20 @@ def conclusion(evaluation: Evaluation) -> Conclusion:
     own, its = (figures.scorers[name][metric].value for name in (META, best))
     gap = against[best].interval
     # The meta-model minus the rival: the interval is of the rival minus the meta-model.
-    gain = f"{-gap.value:+.3g} [{-gap.high:+.3g}, {-gap.low:+.3g}]"
+    # Minus 0 has a sign, 0 minus 0 has none.
+    gain = f"{0 - gap.value:+.3g} [{0 - gap.high:+.3g}, {0 - gap.low:+.3g}]"
     # One customer's resamples all agree: their interval would be a point.
     is_of_one = math.isnan(against[best].p)
-    gain = f"{-gap.value:+.3g}" if is_of_one else gain
+    gain = f"{0 - gap.value:+.3g}" if is_of_one else gain
     values = f"{metric_name(figures)}: {own:.3g} against {its:.3g}, difference {gain}"
     if is_of_one:
         text = "All slates are of one customer, which says nothing of others"
         text = f"{text}. Beside {best}, the {values}."
         return Conclusion(Mark("cannot tell", Tone.OPEN), text)
+    if metric in _OF_FIRST_TEN and not any(
+        one.interval.low or one.interval.high for one in against.values()
+    ):
+        return _undistinguished(figures)
     if better:
         text = f"The meta-model ranks worse than {best}, by {values}."
         return Conclusion(Mark("below", Tone.BAD), text)
@@ -112,15 +119,29 @@ def conclusion(evaluation: Evaluation) -> Conclusion:
         text = f"The meta-model ranks better than each of {len(against)} parts and baselines"
         return Conclusion(Mark("above all", Tone.GOOD), f"{text}; the best is {best}, by {values}.")
     n_compared = sum(metric in row for row in figures.differences[META].values())
-    doubt = "may be chance"
-    if not gap.low <= 0 <= gap.high:
-        doubt = (
-            f"is one of {n_compared} comparisons: adjusted for them its p-value is "
-            f"{against[best].p:.2g}, not below {ALPHA:.0%}"
-        )
+    doubt = _doubt(against[best], n_compared=n_compared)
     text = (
         f"The meta-model ranks better than {len(against) - len(undecided)} of {len(against)} parts "
         f"and baselines; its difference to the best of the others, {best}, {doubt}. The "
         f"{values}."
+    )
+    return Conclusion(Mark("cannot tell", Tone.OPEN), text)
+
+
+def _doubt(difference: Difference, *, n_compared: int) -> str:
+    if difference.interval.low <= 0 <= difference.interval.high:
+        return "may be chance"
+    return (
+        f"is one of {n_compared} comparisons: adjusted for them its p-value is "
+        f"{difference.p:.2g}, not below {ALPHA:.0%}"
+    )
+
+
+def _undistinguished(figures: ProtocolFigures) -> Conclusion:
+    own = figures.scorers[META][metric_of(figures)].value
+    text = (
+        f"Every order has the same {metric_name(figures)}, {own:.3g}: of lists of at most ten sales"
+        " the first ten are all. It cannot tell orders apart; the report and --json have the mean"
+        " reciprocal rank."
     )
     return Conclusion(Mark("cannot tell", Tone.OPEN), text)

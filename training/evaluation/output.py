@@ -130,4 +130,7 @@ def compared(found: Differences) -> JsonValue:
 
 
 def _stacked(interval: Interval) -> str:
-    return f"{interval.value:.4g}\n[{interval.low:.4g}, {interval.high:.4g}]"
+    # Minus 0 and 0 are equal, and the sum with 0 has no sign.
+    value, low, high = (f"{end + 0.0:.4g}" for end in (interval.value, interval.low, interval.high))
+    # Where all resamples agree, as those of one customer, they say nothing of the error.
+    return value if interval.low == interval.high else f"{value}\n[{low}, {high}]"

@@ -32,8 +32,9 @@ _NEVER_SPLIT: Final = 2**31 - 1  # rows of a leaf that no data have
 _BUYING_LEAVES: Final = 7  # of a tree of the second stage, which has few examples; chosen
 # With fewer, the later slates hold too few to choose a number of trees by. 64 redemptions of
 # coupons chose 600, and an AUC of 0.84 there became 0.53 on the next campaign; 0.71 without
-# (2026-11-30, docs/evaluation.md). The least number that suffices was not measured.
-_MIN_OUTCOMES_FOR_TREES: Final = 200
+# (2026-11-30, docs/evaluation.md). Eight sellers of tickets with about 250 had a mean reciprocal
+# rank of 0.537 with trees and 0.538 without, eight cut wholesalers with 280 0.207 and 0.260.
+_MIN_OUTCOMES_FOR_TREES: Final = 300
 # With fewer opened sales per purchase, clicks add little to purchases. Chosen, not measured.
 _MIN_OPENED_PER_PURCHASE: Final = 2
 # Prior standard deviations of a weight of 0.06 to 0.01. Three worlds chose 3,000, 10,000 and 300:
@@ -257,7 +258,7 @@ class RankerTraining:
             schema=self.schema,
             seed=self.seed,
             part=part,
-            of_few=self._are_few(outcomes),
+            starts=self.slates.starts[self.slates.starts <= n] if self._are_few(outcomes) else None,
         )
 
     def _buying_offset(

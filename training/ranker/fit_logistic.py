@@ -21,23 +21,8 @@ MAX_ROWS: Final = 100_000
 _SKEWED: Final = 2.0  # skewness of an exponential variable
 _TOLERANCE: Final = 1e-6  # of weights: far below their own errors
 _LONGEST_STEP: Final = 2.0  # in log-odds: few successes make full steps overshoot
-
-
-@dataclass(frozen=True, slots=True)
-class MultiplePrior:
-    """Normal prior of the multiple of another regression.
-
-    Attributes:
-        mean: Its mean.
-        precision: One over its variance, positive.
-    """
-
-    mean: float
-    precision: float
-
-
-ANY_MULTIPLE: Final = MultiplePrior(0.0, 1.0)  # of log-odds that were fitted to such examples
-"""Hardly anything is known of the multiple."""
+# Of the multiple of log-odds that were fitted to such examples: hardly anything is known of it.
+_MULTIPLE_PRECISION: Final = 1.0
 
 
 def fit_logistic(
@@ -48,6 +33,7 @@ def fit_logistic(
     ridge: float | NDArray[np.float64] = 1.0,
     excluded_features: Sequence[int] = (),
     max_rows: int = MAX_ROWS,
+    prior: LogisticRanker | None = None,
 ) -> LogisticRanker:
     """Fit P(success) by maximum likelihood with a ridge penalty.
 
@@ -59,15 +45,17 @@ def fit_logistic(
         seed: Draws the sample.
         p_examined: P(examined) of each example, shape ``(n,)``, so that P(success | examined)
             is fitted; 1 if not given.
-        ridge: Precision of the prior that a weight is 0, positive; of all, or one a feature, shape
+        ridge: Precision of the prior of a weight, positive; of all, or one a feature, shape
             ``(n_features,)``.
         excluded_features: Features whose weight is 0.
         max_rows: Maximum number of examples of either label.
+        prior: Means of the weights by the prior, and its scale of features, 0 and that of the
+            examples if not given. What is the same in all examples keeps its mean.
     """
     chosen, weights = _sample(rows, np.random.default_rng(seed), max_rows=max_rows)
     matrix = rows.matrix[chosen]
     known = np.ones(len(rows.labels)) if p_examined is None else p_examined
-    scale = fit_scale(matrix)
+    scale = fit_scale(matrix) if prior is None else prior.scale
     design, kept = _design(matrix, scale, excluded_features=excluded_features)
     examples = _Examples(design, rows.labels[chosen], weights, known[chosen])
     n_features = len(scale.centres)
@@ -75,7 +63,9 @@ def fit_logistic(
     # tolerance keeps the system regular.
     penalty = np.append(np.tile(np.broadcast_to(ridge, n_features), 2), _TOLERANCE)[kept]
     found = np.zeros(2 * n_features + 1)
-    found[kept] = _maximised(examples, penalty)
+    if prior is not None:
+        found[:-1] = np.concatenate([prior.weights, prior.unknown_weights])
+    found[kept] = _maximised(examples, penalty, means=found[kept])
     return _regression(scale, found)
 
 
@@ -87,7 +77,6 @@ def fit_shrunk_towards(
     seed: int,
     p_examined: NDArray[np.float64] | None = None,
     excluded_features: Sequence[int] = (),
-    multiple: MultiplePrior = ANY_MULTIPLE,
 ) -> LogisticRanker:
     """Fit P(success) from few examples, shrunk towards a multiple of another regression.
 
@@ -101,7 +90,6 @@ def fit_shrunk_towards(
         seed: Draws a sample, as for `fit_logistic`.
         p_examined: As for `fit_logistic`.
         excluded_features: Features whose weight is 0 in both regressions.
-        multiple: Prior of the multiple.
     """
     chosen, weights = _sample(rows, np.random.default_rng(seed), max_rows=MAX_ROWS)
     design, kept = _design(rows.matrix[chosen], first.scale, excluded_features=excluded_features)
@@ -115,8 +103,8 @@ def fit_shrunk_towards(
         p_examined=np.ones(len(leaning)) if p_examined is None else p_examined[chosen],
     )
     ridges = np.tile(np.broadcast_to(ridge, len(first.weights)), 2)[kept[:-1]]
-    penalty = np.concatenate([[multiple.precision], ridges, [_TOLERANCE]])
-    found_multiple, *own = _maximised(examples, penalty, first_mean=multiple.mean)
+    penalty = np.concatenate([[_MULTIPLE_PRECISION], ridges, [_TOLERANCE]])
+    found_multiple, *own = _maximised(examples, penalty, means=np.zeros(len(penalty)))
     found = found_multiple * shared
     found[kept] += own
     found[-1] -= found_multiple * centre
@@ -188,11 +176,11 @@ def _regression(scale: Scale, found: NDArray[np.float64]) -> LogisticRanker:
 
 
 def _maximised(
-    examples: _Examples, ridge: NDArray[np.float64], *, first_mean: float = 0.0
+    examples: _Examples, ridge: NDArray[np.float64], *, means: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Maximise the log likelihood minus half the sum of squared weights times their ridges.
+    """Maximise the log likelihood minus half the sum of squared deviations times their ridges.
 
-    The first weight is taken from its mean.
+    Deviations are those of the weights from ``means``.
 
     Expectation-maximisation: each Newton step (IRLS) holds the examination posterior of the last
     point fixed; its gradient is that of the likelihood itself.
@@ -201,8 +189,6 @@ def _maximised(
     share = np.clip(np.average(labels, weights=weights), _TOLERANCE, 1 - _TOLERANCE)
     start = np.zeros(design.shape[1])
     start[-1] = np.log(share / (1 - share))
-    means = np.zeros(design.shape[1])
-    means[0] = first_mean
 
     def loss(found: NDArray[np.float64]) -> float:
         likelihood = log_likelihood(design @ found, p_examined=examples.p_examined, labels=labels)

@@ -13,9 +13,9 @@ from models.features.schema import FeatureSchema
 from models.ranker.linear_offset import LinearOffset
 from models.ranker.logistic import LogisticRanker, Scale
 from models.ranker.position_effect import PositionEffect
-from training.ranker.fit_logistic import MultiplePrior, fit_logistic, fit_shrunk_towards
+from training.ranker.fit_few import FewOutcomes
+from training.ranker.fit_logistic import fit_logistic, fit_shrunk_towards
 from training.ranker.position_bias import MAX_POSITION, CurvePrior, ShownExamples, position_effect
-from training.ranker.simple_scorer import simple_scorer
 from training.ranker.training_rows import TrainingRows
 
 _RIDGE: Final = 30.0  # precision of a weight's prior: a standard deviation of 0.2; chosen
@@ -34,11 +34,6 @@ _CLOSE: Final = 0.005  # change of an effect, a tenth of its error with 1,000 su
 # As the smallest of `BUYING_RIDGES`. Pages of Expedia with 151 bookings had a later log loss of
 # 0.1302 with it, 0.1333 with 30, and 0.1302 by the rank alone (2026-11-30).
 _RANK_RIDGE: Final = 300.0
-# Of deviations from the simple scorer, and of its multiple: shops fitted 0.04 to 0.28. Over
-# shops of 30 to 150 purchases and cut real sets the mean reciprocal rank was the highest of 0 to
-# 0.5 and of 100 and 300 (2026-11-30, docs/evaluation.md).
-_FEW_RIDGE: Final = 100.0
-_FEW_MULTIPLE: Final = MultiplePrior(mean=0.2, precision=100.0)
 
 
 def fit_offset(
@@ -48,7 +43,7 @@ def fit_offset(
     schema: FeatureSchema,
     seed: int,
     part: str | None = None,
-    of_few: bool = False,
+    starts: NDArray[np.int64] | None = None,
 ) -> LinearOffset:
     """Fit a logistic regression of P(success | examined), given the position effect.
 
@@ -58,22 +53,15 @@ def fit_offset(
         schema: Names of the columns.
         seed: Draws a sample of the examples.
         part: The only feature that the regression reads; None for all but those of the context.
-        of_few: Whether outcomes are few: then it is shrunk towards a multiple of
-            `training.ranker.simple_scorer.simple_scorer`, in place of no weights.
+        starts: Where outcomes are few, the first example of each slate, and the end: then the
+            regression is that of `training.ranker.fit_few.FewOutcomes`.
     """
     position, device = columns = position_columns(schema)
     examined = effect.p_examined(rows.matrix[:, position], rows.matrix[:, device])
-    if of_few and part is None:
-        regression = fit_shrunk_towards(
-            rows,
-            simple_scorer(rows, schema=schema),
-            ridge=np.maximum(_ridges(schema), _FEW_RIDGE),
-            seed=seed,
-            p_examined=examined,
-            excluded_features=_context_features(schema),
-            multiple=_FEW_MULTIPLE,
-        )
-        return LinearOffset(regression, columns, effect)
+    if starts is not None and part is None:
+        excluded = _context_features(schema)
+        few = FewOutcomes(rows, starts, examined, schema, _ridges(schema), excluded, seed)
+        return LinearOffset(few.fit_forward(), columns, effect)
     regression = fit_logistic(
         rows,
         seed=seed,

@@ -77,3 +77,36 @@ def test_a_faulty_rate_is_left_out_and_named(shop: Path) -> None:
     write_csv(shop / "rates.csv", [*RATES, {**RATES[0], "rate": "0"}])
 
     assert read_dataset(shop).faults.counts() == {FaultCode.OUT_OF_RANGE: 1}
+
+
+def test_two_rates_of_a_currency_from_one_time_are_refused(shop: Path) -> None:
+    """Which of them holds is not known; the same rate twice says nothing else."""
+    write_csv(shop / "rates.csv", [*RATES, {**RATES[0], "currency": "chf", "rate": "1.2"}])
+
+    with pytest.raises(DatasetError) as error:
+        read_dataset(shop)
+
+    assert (
+        "rates.csv, row 3: rate of CHF from 2025-02-01 00:00 is 1.2 here, and 1.1 in an earlier row"
+        in str(error.value)
+    )
+    write_csv(shop / "rates.csv", [*RATES, RATES[0]])
+    assert not read_dataset(shop).faults.counts()
+
+
+def test_a_first_rate_later_than_all_that_it_converts_is_noted(shop: Path) -> None:
+    """The events of CHF end on 2025-02-02, its sales opened before."""
+    late = [{"currency": "CHF", "rate": "1.1", "at": "2035-02-01T00:00:00Z"}]
+    write_csv(shop / "rates.csv", late)
+
+    [fault] = read_dataset(shop).faults
+
+    assert fault.code is FaultCode.LATE_RATE
+    assert fault.reason.startswith("the first rate of CHF is of 2035-02-01 00:00, later than all")
+    assert "its 2 sales and their events, the last at 2025-02-02 00:00" in fault.reason
+
+
+def test_a_first_rate_at_the_last_event_is_not_late(shop: Path) -> None:
+    write_csv(shop / "rates.csv", [{"currency": "CHF", "rate": "1", "at": "2025-02-02T00:00:00Z"}])
+
+    assert not read_dataset(shop).faults.counts()

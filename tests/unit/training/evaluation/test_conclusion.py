@@ -132,5 +132,27 @@ def test_of_one_customer_it_cannot_tell() -> None:
     assert found.text.endswith("0.5 against 0.25, difference +0.25.")
 
 
+def test_of_lists_of_ten_the_revenue_of_the_first_ten_cannot_tell_orders_apart() -> None:
+    """It is that of the list in any order, which is no chance."""
+    judged = [
+        slate(n, {name: {REALISED_REVENUE: 40.0 + n} for name in ("meta", "taste", "popularity")})
+        for n in range(9)
+    ]
+    figures = figures_of(judged, seed=0, objective=TrainingObjective.VALUE)
+
+    found = conclusion(Evaluation({"shown": figures}, CATALOGUE, {}))
+
+    assert found.mark.word == "cannot tell"
+    assert "Every order has the same revenue of the first ten sales" in found.text
+    assert "bought from, 44: of lists of at most ten sales the first ten are all" in found.text
+    assert "chance" not in found.text
+
+
+def test_no_difference_has_no_sign_of_minus() -> None:
+    found = conclusion(evaluation({"meta": 0.5, "taste": 0.5}, metric=MRR))
+
+    assert "difference +0 [+0, +0]" in found.text
+
+
 def test_nothing_measured_is_said() -> None:
     assert "nothing to compare" in conclusion(Evaluation({}, CATALOGUE, {})).text

@@ -1,5 +1,7 @@
 """Tables on a terminal say how others are beside the meta-model."""
 
+from dataclasses import replace
+
 from tests.judged import slate
 from training.evaluation.evaluate import figures_of
 from training.evaluation.measure import MRR
@@ -19,3 +21,29 @@ def test_a_rival_that_is_better_is_a_warning() -> None:
     marks = {row[0]: row[2].mark for row in rows if isinstance(row[2], Cell)}
     assert marks["taste"] == Mark("better", Tone.BAD)
     assert marks["popularity"] == Mark("worse", Tone.GOOD)
+
+
+def test_of_one_customer_no_interval_is_shown() -> None:
+    """All resamples of one customer agree, which is no certainty."""
+    one = [slate(7, {"meta": {MRR: 0.5}, "taste": {MRR: 0.25}}) for _ in range(9)]
+    two = [slate(n, {"meta": {MRR: 0.5 * n}, "taste": {MRR: 0.25}}) for n in range(3)]
+
+    [meta, taste] = summary_table("shown", figures_of(one, seed=0)).rows
+    [varied, _] = summary_table("shown", figures_of(two, seed=0)).rows
+
+    assert meta == ["meta", "0.5", ""]
+    assert taste == ["taste", "0.25", Cell("-0.25", Mark("open", Tone.OPEN))]
+    assert str(varied[1]).startswith("0.5\n[0, ")
+
+
+def test_no_difference_has_no_sign() -> None:
+    slates = [slate(n, {"meta": {MRR: 0.5}, "taste": {MRR: 0.5}}) for n in range(9)]
+    figures = figures_of(slates, seed=0)
+    gap = figures.differences["meta"]["taste"][MRR]
+    figures.differences["meta"]["taste"][MRR] = replace(
+        gap, interval=replace(gap.interval, value=-0.0, low=-0.0, high=0.1)
+    )
+
+    rows = summary_table("shown", figures).rows
+
+    assert [row[2].text for row in rows if isinstance(row[2], Cell)] == ["0\n[0, 0.1]"]

@@ -1,15 +1,12 @@
 """Logistic regressions fitted on data whose law is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models.ranker.logistic import LogisticRanker, Scale
-from training.ranker.fit_logistic import (
-    MAX_ROWS,
-    MultiplePrior,
-    fit_logistic,
-    fit_shrunk_towards,
-)
+from training.ranker.fit_logistic import MAX_ROWS, fit_logistic, fit_shrunk_towards
 from training.ranker.training_rows import TrainingRows
 
 NAN = float("nan")
@@ -61,14 +58,18 @@ def test_few_examples_leave_hardly_more_than_a_multiple_of_the_other(
     assert np.abs(leaning.weights[2:]).max() < 0.001 < np.abs(free.weights[2:]).max()
 
 
-def test_a_prior_says_what_multiple_few_examples_leave(rng: np.random.Generator) -> None:
-    prior = MultiplePrior(mean=0.7, precision=1e9)
+def test_a_strong_prior_is_what_is_found_and_a_weak_one_is_not(rng: np.random.Generator) -> None:
+    """A feature that is the same in all examples keeps its mean either way."""
+    rows = opened(rng, 4_000, own=0.0)
+    rows.matrix[:, 3] = 0
+    prior = replace(OPENING, weights=np.array([1.2, -0.8, 0.5, 0.3]))
 
-    weights = fit_shrunk_towards(
-        opened(rng, 200, own=0.0), OPENING, ridge=1e9, seed=0, multiple=prior
-    ).weights
+    strong = fit_logistic(rows, seed=0, ridge=1e9, prior=prior)
+    weak = fit_logistic(rows, seed=0, ridge=1e-3, prior=prior)
 
-    assert weights.tolist() == pytest.approx([0.84, -0.56, 0.0, 0.0], abs=1e-4)
+    assert strong.weights.tolist() == pytest.approx([1.2, -0.8, 0.5, 0.3], abs=1e-4)
+    assert weak.weights.tolist() == pytest.approx([0.6, -0.4, 0.0, 0.3], abs=0.15)
+    assert strong.scale.equals(OPENING.scale)
 
 
 def test_many_examples_find_what_the_other_does_not_know(rng: np.random.Generator) -> None:

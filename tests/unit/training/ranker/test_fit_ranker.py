@@ -131,7 +131,7 @@ def test_clicks_teach_what_few_purchases_cannot(rng: np.random.Generator) -> Non
     assert abs(found.mean() - 0.05 * opens.mean()) < 0.005
 
 
-@pytest.mark.parametrize(("n_bought", "has_trees"), [(199, False), (200, True)])
+@pytest.mark.parametrize(("n_bought", "has_trees"), [(299, False), (300, True)])
 def test_few_purchases_are_left_to_the_line(
     rng: np.random.Generator, *, n_bought: int, has_trees: bool
 ) -> None:
@@ -169,11 +169,11 @@ def test_few_purchases_teach_little_beside_what_was_bought_and_touched(
 
 
 def test_purchases_of_repeated_lists_count_once(rng: np.random.Generator) -> None:
-    """199 purchases, a tenth of them repeated, are as few as 199."""
+    """299 purchases, a tenth of them repeated, are as few as 299."""
     matrix = rng.normal(size=(2_000, len(SCHEMA.names))).astype(np.float32)
     matrix[:, POSITION] = 1
     bought = np.zeros(len(matrix), dtype=np.bool_)
-    bought[rng.choice(np.flatnonzero(matrix[:, PRICE] > 0), 199, replace=False)] = True
+    bought[rng.choice(np.flatnonzero(matrix[:, PRICE] > 0), 299, replace=False)] = True
     slates = slates_of(bought)
     order = np.repeat(np.arange(len(slates)), 1 + (np.arange(len(slates)) % 10 == 0))
     entries = (order[:, None] * 5 + np.arange(5)).ravel()
@@ -183,7 +183,7 @@ def test_purchases_of_repeated_lists_count_once(rng: np.random.Generator) -> Non
         slates.select(order), matrix[entries], SCHEMA, CONFIG, seed=0, repeated=repeated
     )
 
-    assert training.slates.bought.sum() >= 200
+    assert training.slates.bought.sum() >= 300
     assert training.fit_early().ranker.n_trees == 1
 
 
