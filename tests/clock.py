@@ -7,7 +7,7 @@ libfaketime is loaded into it and reads the time from a file. See decision 0018.
 import os
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -92,6 +92,32 @@ def clocked_store(library: Path, folder: Path, *, at_us: int) -> Generator[Clock
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "TZ": "UTC",
     }
+    with _running(folder, environment) as client:
+        store = ClockedStore(f"unix://{path}", file, client)
+        store.advance(at_us)
+        yield store
+
+
+@contextmanager
+def stopped_store(library: Path, folder: Path, *, at_us: int) -> Generator[str]:
+    """Have the embedded server's program run with a clock that stands still; yield its URL."""
+    moment = datetime.fromtimestamp(at_us // SECOND_US, tz=UTC)
+    # Its clock that only rises stands still too: the server adds what has passed by it.
+    environment = {
+        "PATH": os.environ["PATH"],
+        "LD_PRELOAD": str(library),
+        "FAKETIME": f"{moment:%Y-%m-%d %H:%M:%S}",
+        "TZ": "UTC",
+    }
+    with _running(folder, environment) as client:
+        assert ClockedStore("", folder, client).now_us() == at_us
+        yield f"unix://{socket_path(folder)}"
+
+
+@contextmanager
+def _running(folder: Path, environment: Mapping[str, str]) -> Generator[redis.Redis]:
+    """Run the server's program in a folder, and yield a client."""
+    path = socket_path(folder)
     settings = ("--port", "0", "--save", "", "--maxmemory-policy", "noeviction")
     command = [str(get_binary_path()), "--dir", str(folder), "--unixsocket", str(path), *settings]
     with (folder / "store.log").open("wb") as log:
@@ -102,9 +128,7 @@ def clocked_store(library: Path, folder: Path, *, at_us: int) -> Generator[Clock
             assert time.monotonic() < deadline, (folder / "store.log").read_text()
             time.sleep(0.01)
         with redis.Redis(unix_socket_path=str(path)) as client:
-            store = ClockedStore(f"unix://{path}", file, client)
-            store.advance(at_us)
-            yield store
+            yield client
     finally:
-        process.terminate()
+        process.kill()  # where the clock stands still, it acts on no other signal
         process.wait(START_TIMEOUT_S)

@@ -9,6 +9,7 @@ from training.checks.validation import validate
 from training.evaluation.command import evaluate_command
 from training.experiments.command import experiment_report_command
 from training.importers.command import app as importers
+from training.lists.command import batch_score_command
 from training.nightly.command import nightly_command
 from training.off_policy.command import off_policy_command, open_bandit_command
 from training.pipeline.train_command import train_command
@@ -41,6 +42,7 @@ app.command("seeds")(seeds_command)
 app.command("slate-cost")(slate_cost_command)
 app.command("ablate")(ablate_command)
 app.command("tune")(tune_command)
+app.command("batch-score")(batch_score_command)
 app.command("nightly")(nightly_command)
 app.add_typer(bundles)
 app.add_typer(importers)

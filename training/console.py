@@ -14,7 +14,13 @@ import typer
 from pydantic import JsonValue
 from rich import progress as rich_progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from models.domain.errors import UserError
 
@@ -131,7 +137,7 @@ class Bars:
 
 
 class Lines:
-    """Progress as lines on stderr: one where a stage begins, at each tenth of it, and its end."""
+    """Progress as lines on stderr: one where a stage begins, at each tenth, and its end."""
 
     def __init__(self) -> None:
         """Begin with the stage of reading."""
@@ -148,7 +154,9 @@ class Lines:
         total = self._total
         if total and self._done < total and self._done * 10 // total > self._tenths:
             self._tenths = self._done * 10 // total
-            typer.echo(f"{self._name}: {self._done:,} of {total:,}", err=True)
+            left_s = (perf_counter() - self._from_s) * (total / self._done - 1)
+            line = f"{self._name}: {self._done:,} of {total:,}, about {left_s:.0f} s left"
+            typer.echo(line, err=True)
 
     def reach(self, step: str, *, done: int, total: int) -> None:
         """Say which step begins, and how many of ``total`` are done; nothing after the last."""
@@ -180,6 +188,7 @@ def bars() -> Generator[Bars | Lines]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     with rich_progress.Progress(*columns, console=Console(stderr=True)) as progress:
         yield Bars(progress)

@@ -1,5 +1,6 @@
 """Event table: the events of a dataset as columns."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from hashlib import blake2b
 from typing import Final, Self
@@ -203,7 +204,12 @@ def keys_for(identifiers: pl.Series) -> NDArray[np.uint64]:
 
 
 def read_events(
-    table: Table, sales: pl.DataFrame | None, *, erasures: Erasures, as_received: bool = False
+    table: Table,
+    sales: pl.DataFrame | None,
+    *,
+    erasures: Erasures,
+    as_received: bool = False,
+    imported: Collection[int] | None = None,
 ) -> tuple[EventTable | None, FaultReport]:
     """Validate the rows of an events file.
 
@@ -213,6 +219,7 @@ def read_events(
             could not be read, which disables the notes on unknown sales.
         erasures: Customers whose events are left out.
         as_received: See `with_received`.
+        imported: See `with_received`.
 
     Returns:
         The accepted events, None if the file as a whole cannot be used, and the faults. Events
@@ -221,7 +228,7 @@ def read_events(
     frame, faults = convert(table, EVENTS, extra=FaultCode.UNKNOWN_COLUMN)
     if faults.unusable():
         return None, faults
-    frame, late = with_received(frame, file=table.file, as_given=as_received)
+    frame, late = with_received(frame, file=table.file, as_given=as_received, imported=imported)
     faults += late
     frame, faults = erasures.apply(frame, faults, file=table.file, times=("at", "received_us"))
     faults += find_faults(frame, _REFUSALS, file=table.file)

@@ -126,22 +126,12 @@ def _if_late(currency: str, own: Iterable[Sale], events: EventTable, rates: Rate
     )
 
 
-def in_one_currency(
-    sales: Iterable[Sale], events: EventTable, *, rates: Rates
-) -> tuple[tuple[Sale, ...], EventTable]:
-    """Convert the amounts of sales in currencies with rates, and those of their events.
-
-    The amounts of a sale are converted by the rate at its opening, those of an event by the rate
-    at its time. Without rates nothing changes.
-    """
+def sales_in_one_currency(sales: Iterable[Sale], *, rates: Rates) -> tuple[Sale, ...]:
+    """Convert the amounts of sales in currencies with rates, by the rate at their opening."""
     sales = tuple(sales)
-    foreign = {
-        sale.sale_id: sale.currency.upper()
-        for sale in sales
-        if sale.currency is not None and sale.currency.upper() in rates.steps
-    }
+    foreign = _foreign(sales, rates)
     if not foreign:
-        return sales, events
+        return sales
     own = Counter(
         sale.currency.upper()
         for sale in sales
@@ -149,10 +139,34 @@ def in_one_currency(
     )
     # Where every sale is in a currency with rates, the shop's own has no name.
     currency = own.most_common(1)[0][0] if own else None
-    converted = tuple(
+    return tuple(
         _converted(sale, rates, currency) if sale.sale_id in foreign else sale for sale in sales
     )
+
+
+def in_one_currency(
+    sales: Iterable[Sale], events: EventTable, *, rates: Rates
+) -> tuple[tuple[Sale, ...], EventTable]:
+    """Convert the amounts of sales in currencies with rates, and those of their events.
+
+    Those of an event are converted by the rate at its time; see `sales_in_one_currency`. Without
+    rates nothing changes.
+    """
+    sales = tuple(sales)
+    foreign = _foreign(sales, rates)
+    if not foreign:
+        return sales, events
+    converted = sales_in_one_currency(sales, rates=rates)
     return converted, _converted_events(events, foreign, rates)
+
+
+def _foreign(sales: Iterable[Sale], rates: Rates) -> dict[str, str]:
+    """Return the currencies with rates, by the ids of the sales that have one."""
+    return {
+        sale.sale_id: sale.currency.upper()
+        for sale in sales
+        if sale.currency is not None and sale.currency.upper() in rates.steps
+    }
 
 
 def _converted(sale: Sale, rates: Rates, currency: str | None) -> Sale:

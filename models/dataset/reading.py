@@ -1,9 +1,9 @@
 """Dataset reader: sales, events, customers, and the fingerprint of all files."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,13 @@ from models.dataset.events import EventTable, read_events
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
 from models.dataset.parts import parts_in
 from models.dataset.pictures import distinct
-from models.dataset.rates import Rates, in_one_currency, late_rates, read_rates
+from models.dataset.rates import (
+    Rates,
+    in_one_currency,
+    late_rates,
+    read_rates,
+    sales_in_one_currency,
+)
 from models.dataset.refunded_events import Refunds
 from models.dataset.sales import IMAGES, SalesFile, read_sales
 from models.dataset.tables import TABLES, Table, read_table, table_path
@@ -105,7 +111,7 @@ def read_dataset(
     faults = _stop(sales.faults, strict=strict)
     tell("events", 1, _N_STEPS)
     # Before events and customers, of which the rows of erased customers are left out.
-    erasures, found = _erasures(directory)
+    erasures, found = erasures_in(directory)
     faults = _stop(faults + found, strict=strict)
     events, found = _events(directory, sales, erasures=erasures, as_received=as_received)
     faults = _stop(faults + found, strict=strict)
@@ -125,6 +131,66 @@ def read_dataset(
     fingerprint = _fingerprint(directory, distinct(sales.images))
     tell("done", _N_STEPS, _N_STEPS)
     return Dataset(converted, events, customers, directory, sales.images, faults, fingerprint)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """All of a dataset but its events.
+
+    Attributes:
+        sales: See `Dataset`.
+        customers: See `Dataset`.
+        erasures: Erased customers.
+        images: See `Dataset`.
+        faults: Faults of these tables.
+        fingerprint: That of the whole dataset.
+    """
+
+    sales: tuple[Sale, ...]
+    customers: CustomerTable | None
+    erasures: Erasures
+    images: Mapping[str, Mapping[int, Path]]
+    faults: FaultReport
+    fingerprint: str
+
+
+def read_reference(directory: Path) -> Reference:
+    """Read and validate a dataset without its events, of which there may be too many.
+
+    Raises:
+        DatasetError: If a file cannot be used as a whole, or there is no sale.
+    """
+    sales = _sales(directory, None)
+    erasures, found = erasures_in(directory)
+    customers, of_customers = _customers(directory, erasures)
+    rates, of_rates = _rates(directory)
+    faults = sales.faults + found + of_customers + of_rates
+    if faults.unusable() or not sales.sales:
+        raise DatasetError(faults)
+    converted = sales_in_one_currency(sales.sales, rates=rates)
+    fingerprint = _fingerprint(directory, distinct(sales.images))
+    return Reference(converted, customers, erasures, sales.images, faults, fingerprint)
+
+
+def read_event_part(
+    folder: Path, *, erasures: Erasures, imported: Collection[int]
+) -> tuple[EventTable, FaultReport]:
+    """Read and validate the events of some customers, all that there are of them.
+
+    The accepted events are those that `read_dataset` accepts of these customers.
+
+    Args:
+        folder: Parts of the events, in the order of the whole table.
+        erasures: Those of the dataset.
+        imported: The hours of imports of the whole table, see `imported_hours`.
+
+    Raises:
+        DatasetError: If the folder cannot be used as a whole.
+    """
+    events, faults = read_events(read_table(folder), None, erasures=erasures, imported=imported)
+    if events is None:
+        raise DatasetError(faults)
+    return events, faults
 
 
 def _mixed(sales: Sequence[Sale]) -> FaultReport:
@@ -148,7 +214,7 @@ def read_event_log(directory: Path) -> tuple[EventTable, FaultReport]:
     Raises:
         DatasetError: If a file is missing or cannot be used as a whole.
     """
-    erasures, faults = _erasures(directory)
+    erasures, faults = erasures_in(directory)
     events, found = _events(directory, None, erasures=erasures)
     faults += found
     if events is None or faults.unusable():
@@ -193,7 +259,8 @@ def _sales(directory: Path, on_decoded: Callable[[int, int], None] | None) -> Sa
     return replace(found, faults=found.faults + _empty(table, FaultCode.NO_SALES))
 
 
-def _erasures(directory: Path) -> tuple[Erasures, FaultReport]:
+def erasures_in(directory: Path) -> tuple[Erasures, FaultReport]:
+    """Read the erasures of a dataset, none without a file."""
     table, faults = _table(directory, "erasures")
     return (Erasures.none(), faults) if table is None else read_erasures(table)
 
@@ -294,6 +361,7 @@ def _fingerprint(directory: Path, images: Iterable[Path]) -> str:
     # Sorted by name: the order in which a file system lists files must not matter.
     digest = sha256()
     for name in sorted(named):
-        content = sha256(named[name].read_bytes()).digest()
+        with named[name].open("rb") as file:  # a table may be larger than the memory
+            content = file_digest(file, "sha256").digest()
         digest.update(name.encode(errors="surrogateescape") + b"\0" + content)
     return digest.hexdigest()

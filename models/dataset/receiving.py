@@ -3,6 +3,7 @@
 Receipt times of a bulk import are replaced by the times of the events.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 import polars as pl
@@ -17,32 +18,70 @@ _MIN_LATE: Final = 20
 _LATE_SHARE: Final = 0.1
 
 
+_LATE_US: Final = pl.col("received_at") - pl.col("at")
+_HOUR: Final = pl.col("received_at") // HOUR_US
+
+
+def receipts_by_hour(frame: pl.DataFrame) -> pl.DataFrame:
+    """Summarise the receipts of each hour, for `imported_hours`; parts of a log may be joined.
+
+    Args:
+        frame: Converted events with ``at`` and ``received_at`` in microseconds.
+
+    Returns:
+        Per hour of receipt ``hour, n, n_old, first_us, last_us``.
+    """
+    return (
+        frame.filter(pl.col("received_at").is_not_null())
+        .group_by(hour=_HOUR)
+        .agg(
+            n=pl.len(),
+            n_old=(_LATE_US > DAY_US).sum(),
+            first_us=pl.col("at").min(),
+            last_us=pl.col("at").max(),
+        )
+    )
+
+
+def imported_hours(receipts: pl.DataFrame) -> frozenset[int]:
+    """Return the hours since the epoch in which a history was imported.
+
+    In such an hour at least 20 events, and most of all, were received more than a day late, from
+    more than one day.
+
+    Args:
+        receipts: Rows of `receipts_by_hour`, of all parts of the log.
+    """
+    hours = receipts.group_by("hour").agg(
+        pl.col("n", "n_old").sum(), pl.col("first_us").min(), pl.col("last_us").max()
+    )
+    mostly_old = (pl.col("n_old") >= _MIN_LATE) & (2 * pl.col("n_old") > pl.col("n"))
+    is_spread = pl.col("last_us") - pl.col("first_us") > DAY_US
+    return frozenset(hours.filter(mostly_old & is_spread)["hour"].to_list())
+
+
 def with_received(
-    frame: pl.DataFrame, *, file: str, as_given: bool
+    frame: pl.DataFrame, *, file: str, as_given: bool, imported: Collection[int] | None = None
 ) -> tuple[pl.DataFrame, FaultReport]:
     """Add the time of receipt of each event.
 
-    An hour in which at least 20 events, and most of all, were received more than a day late, from
-    more than one day, is that of an import: its events count as received when they happened.
-    Otherwise the history of an import would be unknown at the time of any of its slates.
+    Events of the hour of an import count as received when they happened. Otherwise the history of
+    an import would be unknown at the time of any of its slates.
 
     Args:
         frame: Converted events with ``at`` and ``received_at`` in microseconds.
         file: Name of the file, for the report.
         as_given: Use the times of imports as given, as the service does.
+        imported: The hours of imports, where the frame is a part of a log; None: see
+            `imported_hours`.
 
     Returns:
         The frame with ``received_us``, and notes on imports and on late events.
     """
-    late_us = pl.col("received_at") - pl.col("at")
-    hour = pl.col("received_at") // HOUR_US
-    n_old = (late_us > DAY_US).sum().over(hour)
-    spread_us = (pl.col("at").max() - pl.col("at").min()).over(hour)
-    mostly_old = (n_old >= _MIN_LATE) & (2 * n_old > pl.len().over(hour))
-    imported = mostly_old & (spread_us > DAY_US)
+    hours = imported_hours(receipts_by_hour(frame)) if imported is None else imported
     marked = frame.with_columns(
-        imported=imported & pl.col("received_at").is_not_null(),
-        late=(late_us > HOUR_US).fill_null(value=False),
+        imported=_HOUR.is_in(list(hours)).fill_null(value=False),
+        late=(_LATE_US > HOUR_US).fill_null(value=False),
     )
     received = pl.coalesce("received_at", "at")
     if not as_given:

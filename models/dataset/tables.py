@@ -85,6 +85,30 @@ def read_table(path: Path) -> Table:
     return join_parts(path, parts, tables=tables) if path.is_dir() else tables[0]
 
 
+def stream_table(path: Path) -> Iterator[Table]:
+    """Read the table of a file or folder in parts, for tables larger than the memory.
+
+    Yields:
+        Tables of 500,000 rows at most, at least one, with the columns of Hive partitions. Rows are
+        counted through the parts of a file.
+
+    Raises:
+        DatasetError: If a file cannot be read.
+    """
+    try:
+        parts = parts_in(path)
+    except (UnreadableFolderError, OSError) as exc:
+        raise file_error(path.name, FaultCode.UNREADABLE_FILE, reason=str(exc)) from exc
+    for part in parts:
+        tables = (
+            stream_csv(part, separator=",", encoding="utf-8")
+            if is_csv(part.path)
+            else stream_parquet(part)
+        )
+        for table in tables:
+            yield _with_partition(part, table)
+
+
 def join_parts(path: Path, parts: Sequence[Part], *, tables: Sequence[Table]) -> Table:
     """Join the parts of a folder, whose rows are counted through all of them.
 

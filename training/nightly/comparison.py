@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from models.dataset.reading import Dataset
 from models.domain.sale import PictureScores
-from models.pictures.picture import content_hash
-from models.pictures.scene_labeller import SceneLabeller
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig
@@ -19,7 +17,7 @@ from training.evaluation.protocol import EvaluatedSlate, SlateEvaluator, last_of
 from training.examples.point_in_time import PointInTime
 from training.examples.sampled_slates import training_slates
 from training.examples.slates import Slates, has_impressions, settled
-from training.scenes.picture_scores import score_pictures
+from training.scenes.picture_scores import pictures_of
 from training.statistics.bootstrap import Interval, mean_interval, resample
 
 # Slates of each measure at most, so that a night's end can be foreseen. Chosen, not measured.
@@ -94,7 +92,9 @@ class JudgedBundle:
             BundleError: If the bundle cannot be scored by this software.
         """
         scorer = Scorer.load(read_bundle(directory))
-        seen = pictures_of(scorer, directory, dataset=comparison.dataset, cache=comparison.cache)
+        seen = pictures_of(
+            scorer, directory, images=comparison.dataset.images, cache=comparison.cache
+        )
         past = PointInTime.from_dataset(
             comparison.dataset, seen, topics=scorer.topics, half_lives=scorer.counts.half_lives
         )
@@ -174,34 +174,6 @@ def information(candidate: Measures, reference: Measures, *, seed: int) -> Inter
     if above.sum() <= 0:
         return None
     return resample(gained[:, None], known.customers, seed=seed, per=above[:, None]).intervals()[0]
-
-
-def pictures_of(
-    scorer: Scorer, directory: Path, *, dataset: Dataset, cache: Path
-) -> dict[str, PictureScores]:
-    """Return what a bundle knows of a dataset's pictures, and see those that are new to it.
-
-    A picture whose file holds another content than in training is a new one.
-
-    Args:
-        scorer: The bundle's scorer.
-        directory: The bundle.
-        dataset: Has the pictures.
-        cache: Directory of picture features.
-    """
-    known: dict[str, PictureScores] = {}
-    new: dict[str, Mapping[int, Path]] = {}
-    for sale, files in dataset.images.items():
-        scores = scorer.pictures.get(sale)
-        trained = {number: one.content for number, one in scores.each.items()} if scores else None
-        # Files are hashed only where there is something to compare with: there may be many.
-        if scores and trained == {number: content_hash(path) for number, path in files.items()}:
-            known[sale] = scores
-        else:
-            new[sale] = files
-    if not scorer.scene_model or not new:
-        return known
-    return known | score_pictures(new, SceneLabeller.open(directory), cache=cache)
 
 
 def _likelihoods(evaluator: SlateEvaluator, sample: Slates) -> Measured:

@@ -13,11 +13,12 @@ from models.scoring.bundle import Bundle, read_bundle
 from models.scoring.scorer import Scorer
 from training.examples.point_in_time import PointInTime
 from training.examples.refit import fit_recommenders
-from training.nightly.comparison import BundleComparison, JudgedBundle, pictures_of
+from training.nightly.comparison import BundleComparison, JudgedBundle
 from training.pipeline.bundle_parts import counts_at_end, known_files
 from training.pipeline.training_data import cut
 from training.ranker.fit_order_sizes import fit_order_sizes
 from training.recommenders.interactions import Interactions
+from training.scenes.picture_scores import pictures_of
 
 
 def refitted(judged: Path, comparison: BundleComparison) -> Bundle:
@@ -40,7 +41,7 @@ def refitted(judged: Path, comparison: BundleComparison) -> Bundle:
     bundle = read_bundle(judged)
     before = Scorer.load(bundle)
     dataset = cut(comparison.dataset, comparison.until_us)
-    pictures = pictures_of(before, judged, dataset=dataset, cache=comparison.cache)
+    pictures = pictures_of(before, judged, images=dataset.images, cache=comparison.cache)
     scorer, past = _fitted_on(dataset, before, pictures=pictures, until_us=comparison.until_us)
     scorer = replace(scorer, counts=counts_at_end(past, comparison.until_us))
     known = known_files(

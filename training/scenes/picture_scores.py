@@ -14,6 +14,7 @@ from models.neighbours.search import EMBEDDING_SIZE
 from models.pictures.image_statistics import STATISTICS
 from models.pictures.picture import content_hash
 from models.pictures.scene_labeller import PictureFault, SceneLabeller, label_pictures
+from models.scoring.scorer import Scorer
 
 
 class ScoreCache:
@@ -99,6 +100,34 @@ def score_pictures(
         if good := {number: by_path[path] for number, path in each.items() if path in by_path}:
             by_sale[sale_id] = PictureScores.combine(good)
     return by_sale
+
+
+def pictures_of(
+    scorer: Scorer, directory: Path, *, images: Mapping[str, Mapping[int, Path]], cache: Path
+) -> dict[str, PictureScores]:
+    """Return what a bundle knows of pictures, and label those that are new to it.
+
+    A picture whose file holds another content than in training is a new one.
+
+    Args:
+        scorer: The bundle's scorer.
+        directory: The bundle.
+        images: Files by sale id and number.
+        cache: Directory of picture features.
+    """
+    known: dict[str, PictureScores] = {}
+    new: dict[str, Mapping[int, Path]] = {}
+    for sale, files in images.items():
+        scores = scorer.pictures.get(sale)
+        trained = {number: one.content for number, one in scores.each.items()} if scores else None
+        # Files are hashed only where there is something to compare with: there may be many.
+        if scores and trained == {number: content_hash(path) for number, path in files.items()}:
+            known[sale] = scores
+        else:
+            new[sale] = files
+    if not scorer.scene_model or not new:
+        return known
+    return known | score_pictures(new, SceneLabeller.open(directory), cache=cache)
 
 
 def permuted(pictures: Mapping[str, PictureScores], seed: int) -> dict[str, PictureScores]:

@@ -22,7 +22,8 @@ from models.slate.slate import make_slate
 from models.slate.slate_policy import SlatePolicy
 from training.examples.point_in_time import PointInTime
 from training.examples.slates import Slates
-from training.nightly.comparison import BundleComparison, pictures_of
+from training.nightly.comparison import BundleComparison
+from training.scenes.picture_scores import pictures_of
 from training.simulator.files import answer_names, customer_names, event_frame, sale_names
 from training.simulator.logging_policy import LoggedSlates
 from training.simulator.parameters import DEVICES, MARKETS
@@ -106,7 +107,7 @@ class LoopService:
         """Load a bundle, and label the pictures of the sales of a dataset."""
         loaded = read_bundle(bundle)
         scorer = Scorer.load(loaded)
-        pictures = pictures_of(scorer, bundle, dataset=known.dataset, cache=known.cache)
+        pictures = pictures_of(scorer, bundle, images=known.dataset.images, cache=known.cache)
         past = PointInTime.from_dataset(known.dataset, pictures, topics=scorer.topics)
         rows = past.catalogue.rows_for(keys_for(sale_names(len(run.world.sales))))
         return cls(loaded.id, scorer, past.catalogue, rows, run.world.parameters.slate_size)
