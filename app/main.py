@@ -31,10 +31,12 @@ from app.api import (
     recommendations,
     sales,
 )
+from app.api.direct_route import DirectRoute
 from app.api.middleware.admission import RETRY_AFTER, AdmissionControl
 from app.api.middleware.audit import Audit
 from app.api.middleware.authentication import Authentication
 from app.api.middleware.body_limit import BodyLimit
+from app.api.middleware.direct_dispatch import DirectDispatch
 from app.api.middleware.encoded_slashes import EncodedSlashes
 from app.api.middleware.local_callers import LocalCallers
 from app.api.middleware.refusals import Refusals
@@ -76,6 +78,7 @@ _ROUTERS: Final = tuple(
 _ROUTES: Final = tuple(
     route for router in _ROUTERS for route in router.routes if isinstance(route, Route)
 )
+_ERRORS: Final = (ServiceError, PictureError, RequestValidationError, HTTPException)
 _RETRY: Final = {HTTPStatus.SERVICE_UNAVAILABLE: RETRY_AFTER}
 
 Opener = Callable[[Settings, Worker], AbstractAsyncContextManager[Resources]]
@@ -124,7 +127,7 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         return Response(content, media_type="application/json")
 
     app.add_route("/openapi.json", document, include_in_schema=False)
-    for error in (ServiceError, PictureError, RequestValidationError, HTTPException):
+    for error in _ERRORS:
         app.add_exception_handler(error, _problem)
     return app
 
@@ -162,6 +165,12 @@ def _middlewares(settings: Settings, worker: Worker) -> list[Middleware]:
             picture_limit_bytes=settings.max_picture_bytes,
         ),
         Middleware(AdmissionControl, admission=Admission(bounds, metrics=worker.metrics.admission)),
+        Middleware(
+            DirectDispatch,
+            routes=[route for route in _ROUTES if isinstance(route, DirectRoute)],
+            errors=_ERRORS,
+            render_error=_problem,
+        ),
     ]
 
 

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from app.api.dependencies import ResourcesDep
+from app.api.direct_route import DirectRoute
 from app.api.schema.body import body_of, described, example
 from app.api.schema.problem import problems
 from app.bounded_log import BoundedLog
@@ -43,7 +44,7 @@ _MAX_FIELD_CHARS: Final = 40
 _ID: Final = TypeAdapter(Identifier)
 _LOG: Final = BoundedLog(__name__)
 
-router = APIRouter(prefix="/v1", tags=["events"])
+router = APIRouter(prefix="/v1", tags=["events"], route_class=DirectRoute)
 
 _EXAMPLE: Final[JsonDict] = {
     "event_id": "e-90412",

@@ -49,4 +49,4 @@ async def _each_once(request: Request) -> None:
 
 
 EACH_ONCE: Final = Depends(_each_once)
-"""See `refuse_repeated`; every route with a query has it, or is a `QueryRoute`."""
+"""See `refuse_repeated`; every route with a query has it, or is a `DirectRoute`."""

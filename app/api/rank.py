@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, field_validator
 from pydantic.config import JsonDict
 
 from app.api.dependencies import ResourcesDep
+from app.api.direct_route import DirectRoute
 from app.api.middleware.admission import turn_of
 from app.api.schema.body import body_of, described, example
 from app.api.schema.problem import problems
@@ -19,7 +20,7 @@ from models.query.candidates import CallerChoice
 
 MAX_CANDIDATES: Final = 1_000
 
-router = APIRouter(prefix="/v1", tags=["recommendations"])
+router = APIRouter(prefix="/v1", tags=["recommendations"], route_class=DirectRoute)
 
 _BODY: Final[JsonDict] = {
     "customer_id": "c-1842",

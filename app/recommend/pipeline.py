@@ -18,7 +18,6 @@ from app.errors import StoreUnavailableError, UnknownMarketError
 from app.experiments.live_plan import LivePlan
 from app.recommend.answer_counts import AnswerCounts
 from app.recommend.candidates import LeftOut, left_out
-from app.recommend.deadline import within
 from app.recommend.degradation_level import (
     CATALOGUE_LATE,
     CATALOGUE_UNREAD,
@@ -162,7 +161,7 @@ class RecommendationPipeline:
             return self._empty_state()
         try:
             timeout_s = min(self.read_timeout_s, within_s)
-            return await within(timeout_s, self.customers.read(customer_id))
+            return await self.customers.read(customer_id, within_s=timeout_s)
         except (StoreUnavailableError, TimeoutError) as exc:
             self.degradation.blame(exc)
             return None

@@ -12,6 +12,7 @@ from hashlib import sha1
 from ssl import SSLCertVerificationError
 from typing import Any, Final, Self, cast
 
+from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
@@ -23,12 +24,15 @@ from redis.exceptions import (
     RedisError,
     ResponseError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.errors import StoreUnavailableError
 from app.observability import get_logger
+from app.stores.channel import Channel
 from app.stores.client import UNCOVERED, UNCOVERED_ADVICE, Client, Dial, close, dialler, uncovered
 from app.stores.cluster import Argument, Command, keys_of, run_by_node
+from app.stores.deadline import within
 from app.stores.keys import without_customer
 from app.stores.rights import commands_in, lua
 
@@ -125,6 +129,9 @@ class Connection:
         self._renew_pause_s = _RENEW_EVERY_S
         self._retiring = set[asyncio.Task[None]]()
         self._timeout_s = timeout_s
+        self._channel: Channel | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._open_at_s = 0.0
         # A cluster's client refuses what it has no connection for; here it waits.
         self._places = asyncio.Semaphore(max_connections)
 
@@ -146,7 +153,8 @@ class Connection:
             timeout_s: Longest wait for a free connection, for connecting, and for an answer.
             max_connections: Further commands wait for a free one.
         """
-        dial = dialler(url, timeout_s=timeout_s, max_connections=max_connections)
+        # One more for the channel.
+        dial = dialler(url, timeout_s=timeout_s, max_connections=max_connections + 1)
         return cls(dial, timeout_s=timeout_s, max_connections=max_connections)
 
     async def execute(self, *command: Argument, doing: str) -> object:
@@ -203,6 +211,62 @@ class Connection:
             except NoScriptError:
                 full = script.in_full(command)
                 return cast("object", await client.execute_command(*full))
+
+    async def ask(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        *,
+        doing: str,
+        within_s: float | None = None,
+    ) -> object:
+        """Run a script that reads, on the channel of all such reads.
+
+        Where there is none (yet), of a cluster, or where it ends or has no reply, it is `run`.
+
+        Args:
+            script: Writes nothing: it may run twice.
+            keys: Its keys, of one slot.
+            doing: See `execute`.
+            within_s: Longest wait; the connection's own if None.
+
+        Raises:
+            StoreUnavailableError: If the store is down, slow, or refuses.
+            TimeoutError: If it takes longer than `within_s`.
+        """
+        channel = self._usable_channel()
+        if channel is not None:
+            command = script.by_sha(keys)
+            is_short = within_s is not None and within_s < self._timeout_s
+            try:
+                async with asyncio.timeout(within_s if is_short else self._timeout_s):
+                    reply = await channel.ask(command)
+                if not isinstance(reply, Exception):
+                    return reply
+            except RedisConnectionError:
+                pass
+            except TimeoutError as exc:
+                if is_short:
+                    raise
+                raise self._outage(RedisTimeoutError("no reply"), command, doing=doing) from exc
+        return await within(within_s, self.run(script, keys, doing=doing))
+
+    def _usable_channel(self) -> Channel | None:
+        """Return the channel to the present server; if there is none, open it meanwhile."""
+        channel, client = self._channel, self._client
+        if channel is not None and channel.is_open and channel.client is client:
+            return channel
+        now_s = time.monotonic()
+        is_opening = self._opening is not None and not self._opening.done()
+        if isinstance(client, Redis) and not is_opening and now_s >= self._open_at_s:
+            self._open_at_s = now_s + _RENEW_EVERY_S
+            self._opening = asyncio.create_task(self._open_channel(client))
+        return None
+
+    async def _open_channel(self, client: Redis) -> None:
+        # Without it reads are slower, and say what is wrong with the store.
+        with suppress(RedisError, OSError):
+            self._channel = await Channel.open(client, timeout_s=self._timeout_s)
 
     async def run_many(
         self, script: Script, commands: Sequence[Command], *, doing: str
@@ -271,10 +335,10 @@ class Connection:
     async def close(self) -> None:
         """Give back all connections."""
         await asyncio.sleep(0)  # cancelled before it begins, a task would close nothing
-        retiring = tuple(self._retiring)
-        for task in retiring:
+        ending = (*self._retiring, *([self._opening] if self._opening else []))
+        for task in ending:
             task.cancel()
-        await asyncio.gather(*retiring, return_exceptions=True)
+        await asyncio.gather(*ending, return_exceptions=True)
         await close(self._client)
 
     async def _pipeline(self, commands: Sequence[Command], *, doing: str) -> list[object]:

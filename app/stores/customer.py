@@ -189,11 +189,23 @@ class CustomerStore:
         self._log = BoundedLog(__name__)
         self._limits = append_limits(stream_bytes)
 
-    async def read(self, customer_id: str) -> CustomerState:
-        """Read a customer in one round trip; an unknown one is empty, not an error."""
+    async def read(self, customer_id: str, *, within_s: float | None = None) -> CustomerState:
+        """Read a customer in one round trip; an unknown one is empty, not an error.
+
+        Args:
+            customer_id: The customer.
+            within_s: Longest wait; the connection's own if None.
+
+        Raises:
+            StoreUnavailableError: If the store is down, slow, or refuses.
+            TimeoutError: If it takes longer than `within_s`.
+        """
         keys = CustomerKeys.for_customer(customer_id)
-        reply = await self._connection.run(
-            READ_CUSTOMER, [keys.window, keys.shown, keys.profile], doing="reading a customer"
+        reply = await self._connection.ask(
+            READ_CUSTOMER,
+            [keys.window, keys.shown, keys.profile],
+            doing="reading a customer",
+            within_s=within_s,
         )
         now_us, events, shown, profile, n_damaged = cast(
             "tuple[int, bytes, bytes, bytes, int]", reply

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from app.api import assignments, catalogue, recommendations, sales
-from app.api.query_route import QueryRoute
+from app.api.direct_route import DirectRoute
 from app.api.repeated_key import repeated_key
 from tests.shop import JSON, NDJSON
 
@@ -125,9 +125,9 @@ class Parameters(BaseModel):
     limit: int = 1
 
 
-def test_a_query_route_refuses_what_it_would_leave_out() -> None:
+def test_a_direct_route_refuses_what_it_would_leave_out() -> None:
     """A check that is added to a router as a dependency would not run."""
-    router = APIRouter(route_class=QueryRoute, dependencies=[Depends(caller_name)])
+    router = APIRouter(route_class=DirectRoute, dependencies=[Depends(caller_name)])
 
     async def by_header(
         query: Annotated[Parameters, Query()], tenant: Annotated[str, Header()]
@@ -138,5 +138,5 @@ def test_a_query_route_refuses_what_it_would_leave_out() -> None:
     with pytest.raises(TypeError, match=r"^/sales: .* not caller_name; use APIRoute$"):
         router.get("/sales")(by_query)
     with pytest.raises(TypeError, match="not tenant"):
-        APIRouter(route_class=QueryRoute).get("/sales")(by_header)
-    APIRouter(route_class=QueryRoute).get("/sales")(by_query)
+        APIRouter(route_class=DirectRoute).get("/sales")(by_header)
+    APIRouter(route_class=DirectRoute).get("/sales")(by_query)

@@ -3,9 +3,9 @@
 import re
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.middleware.header import header_of
 from app.api.middleware.refusals import Refusals
 from app.errors import ForbiddenError, RateLimitedError, UnauthenticatedError
 from app.security.key import Scope as KeyScope
@@ -13,6 +13,7 @@ from app.security.key_ring import KeyRing
 from app.security.quota import Quotas
 
 KEY_HEADER: Final = "X-API-Key"
+_KEY_HEADER: Final = KEY_HEADER.lower().encode()
 BEARER: Final = "bearer "
 
 # Paths without secrets; orchestrators call them without a key.
@@ -75,7 +76,7 @@ class Authentication:
         if needed is None:
             await self._app(scope, receive, send)
             return
-        entry = self._keys.recognise(_given_key(Headers(scope=scope)))
+        entry = self._keys.recognise(_given_key(scope))
         if entry is None:
             headers = {"WWW-Authenticate": 'Bearer realm="vitrine"'}
             answer = self._refusals.answer(scope, UnauthenticatedError(), headers=headers)
@@ -88,7 +89,8 @@ class Authentication:
 
             async def send_with_quota(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    MutableHeaders(scope=message).update(grant.headers)
+                    granted = ((k.lower().encode(), v.encode()) for k, v in grant.headers.items())
+                    message["headers"] = [*message.get("headers", ()), *granted]
                 await send(message)
 
             await self._app(scope, receive, send_with_quota)
@@ -101,10 +103,10 @@ class Authentication:
         await answer(scope, receive, send)
 
 
-def _given_key(headers: Headers) -> str:
-    given = headers.get(KEY_HEADER)
+def _given_key(scope: Scope) -> str:
+    given = header_of(scope, _KEY_HEADER)
     if given is not None:
         return given
-    authorization = headers.get("Authorization", "")
+    authorization = header_of(scope, b"authorization") or ""
     is_bearer = authorization[: len(BEARER)].lower() == BEARER
     return authorization[len(BEARER) :].strip() if is_bearer else ""

@@ -3,9 +3,9 @@
 import re
 from typing import Final
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.middleware.header import header_of
 from app.api.schema.problem import error_response
 from app.errors import BodyTooLargeError, CompressedBodyError
 
@@ -29,18 +29,21 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        coding = headers.get("content-encoding", _AS_IT_IS).strip().lower()
+        coding = (header_of(scope, b"content-encoding") or _AS_IT_IS).strip().lower()
         if coding not in {"", _AS_IT_IS}:
             # RFC 9110, 15.5.16: the answer names the codings that are accepted.
             refusal = CompressedBodyError(coding[:_SHOWN_CHARS])
             answer = error_response(refusal, {"Accept-Encoding": _AS_IT_IS})
             await answer(scope, receive, send)
             return
+        announced = header_of(scope, b"content-length")
+        if announced is None and header_of(scope, b"transfer-encoding") is None:
+            await self._app(scope, receive, send)  # without both there is no body: RFC 9112, 6.3
+            return
         is_picture = _PICTURE.fullmatch(scope["path"]) is not None
         limit_bytes = self._picture_limit_bytes if is_picture else self._limit_bytes
-        announced = headers.get("content-length", "0")
-        if announced.isascii() and announced.isdigit() and int(announced) > limit_bytes:
+        n_announced = int(announced) if announced and announced.isdecimal() else 0
+        if n_announced > limit_bytes:
             await error_response(BodyTooLargeError(limit_bytes))(scope, receive, send)
             return
         n_bytes = 0

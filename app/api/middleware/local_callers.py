@@ -4,15 +4,20 @@ Such a page reaches loopback too: it posts from its own origin, or has its own n
 127.0.0.1 (DNS rebinding).
 """
 
+from functools import lru_cache
+from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.middleware.authentication import required_scope
+from app.api.middleware.header import header_of
 from app.api.middleware.refusals import Refusals
 from app.errors import ForeignHostError, ForeignOriginError
 from app.settings import is_loopback
+
+# Chosen: a machine has few names for itself, and callers choose how long a Host is.
+KEPT_HOSTS: Final = 16
 
 
 class LocalCallers:
@@ -27,14 +32,14 @@ class LocalCallers:
         app = self._app
         # Paths that need no key hold no secrets and change nothing: probes call them by any name.
         if scope["type"] == "http" and required_scope(scope["method"], scope["path"]) is not None:
-            refusal = _refusal(Headers(scope=scope))
+            refusal = _refusal(scope)
             app = app if refusal is None else self._refusals.answer(scope, refusal)
         await app(scope, receive, send)
 
 
-def _refusal(headers: Headers) -> ForeignHostError | ForeignOriginError | None:
+def _refusal(scope: Scope) -> ForeignHostError | ForeignOriginError | None:
     # Every browser sends a Host; HTTP/1.0 does not need one.
-    host, origin = headers.get("host"), headers.get("origin")
+    host, origin = header_of(scope, b"host"), header_of(scope, b"origin")
     if host is not None and not _names_loopback(host):
         return ForeignHostError(host)
     if origin is not None and origin.partition("://")[2] != host:
@@ -42,6 +47,7 @@ def _refusal(headers: Headers) -> ForeignHostError | ForeignOriginError | None:
     return None
 
 
+@lru_cache(KEPT_HOSTS)
 def _names_loopback(host: str) -> bool:
     try:
         return is_loopback(urlsplit(f"//{host}").hostname or "")

@@ -8,18 +8,18 @@ from time import monotonic
 from typing import Final
 from uuid import uuid4
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
+from app.api.middleware.header import header_of
 from app.bounded_log import BoundedLog
 from app.network.protocol import ARRIVED, GONE
 from app.observability import get_logger
 from app.resources import Worker
 
-REQUEST_ID: Final = "X-Request-Id"
+REQUEST_ID: Final = b"x-request-id"
 MAX_REQUEST_ID: Final = 64  # chosen; UUIDs have 36 characters, trace ids of W3C 32
 # Status, in the log and the metrics alone, of a request whose caller left; as nginx has it.
 CALLER_GONE: Final = 499
@@ -73,7 +73,7 @@ class RequestContext:
                 timing = ", ".join(f"{name};dur={s * 1e3:.3f}" for name, s in stages.items())
                 headers = [
                     *message.get("headers", ()),
-                    (b"x-request-id", request_id.encode()),
+                    (REQUEST_ID, request_id.encode()),
                     (b"server-timing", timing.encode()),
                     *SECURITY_HEADERS,
                 ]
@@ -82,20 +82,21 @@ class RequestContext:
                 message["headers"] = headers
             await send(message)
 
-        with bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, complete)
-            except ClientDisconnect:
-                status = CALLER_GONE
-            except Exception as exc:
-                _log.exception(
-                    "unexpected error, a fault of this service: report it", route=_route(scope)
-                )
-                if has_begun:
-                    raise  # the server closes the connection: the caller sees that a part is lost
-                await self._render_error(Request(scope), exc)(scope, receive, complete)
-            finally:
-                self._observe(scope, status, monotonic() - started)
+        tokens = bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, complete)
+        except ClientDisconnect:
+            status = CALLER_GONE
+        except Exception as exc:
+            _log.exception(
+                "unexpected error, a fault of this service: report it", route=_route(scope)
+            )
+            if has_begun:
+                raise  # the server closes the connection: the caller sees that a part is lost
+            await self._render_error(Request(scope), exc)(scope, receive, complete)
+        finally:
+            self._observe(scope, status, monotonic() - started)
+            reset_contextvars(**tokens)
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         state = scope["state"]
@@ -123,7 +124,9 @@ def _route(scope: Scope) -> str:
 
 def _request_id(scope: Scope) -> str:
     # A caller's id goes into log lines and headers: anything but a plain word is replaced.
-    given = Headers(scope=scope).get(REQUEST_ID, "")
+    given = header_of(scope, REQUEST_ID)
+    if not given:
+        return uuid4().hex
     plain = given.replace("-", "").replace("_", "")
     if plain.isascii() and plain.isalnum() and len(given) <= MAX_REQUEST_ID:
         return given

@@ -52,11 +52,11 @@ class Wire(CustomerStore):
 
     is_cut = False
 
-    async def read(self, customer_id: str) -> CustomerState:
+    async def read(self, customer_id: str, *, within_s: float | None = None) -> CustomerState:
         if self.is_cut:
             doing = "reading a customer"
             raise StoreUnavailableError(doing, "the wire is cut")
-        return await super().read(customer_id)
+        return await super().read(customer_id, within_s=within_s)
 
 
 def may_be_shown(one: Sale, now_us: int, market: str | None) -> bool:

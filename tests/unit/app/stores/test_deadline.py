@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from app.recommend.deadline import within
+from app.stores.deadline import within
 
 
 async def test_work_that_ends_in_time_gives_its_result() -> None:

@@ -7,14 +7,14 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def within(seconds: float, work: Coroutine[None, None, T]) -> T:
+async def within(seconds: float | None, work: Coroutine[None, None, T]) -> T:
     """Await work, but no longer than it may take.
 
     Below Python 3.12 a cancellation that meets the end of a connection attempt is lost, and
     the work goes on until a timeout of its own: it is cancelled here, and not waited for.
 
     Args:
-        seconds: Longest wait.
+        seconds: Longest wait; None for any.
         work: What is awaited.
 
     Raises:
