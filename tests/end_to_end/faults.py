@@ -264,10 +264,16 @@ class Faults:
 
 
 def worker_pids(supervisor: int) -> list[int]:
-    """Return the processes below the supervisor that serve."""
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    return [
-        int(child)
-        for child in children
-        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
+    """Return the processes that serve: those below the one that they are forked from."""
+    servers = [pid for pid in children(supervisor) if b"forkserver" in _command(pid)]
+    return [worker for server in servers for worker in children(server)]
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process started and that live."""
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in files for child in file.read_text().split()]
+
+
+def _command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
