@@ -79,7 +79,7 @@ def _reads(asked: Dependant) -> bool:
 
 
 def _model(field: Any) -> type[BaseModel] | None:  # noqa: ANN401 - FastAPI hides its type
-    annotation = field.field_info.annotation
+    annotation: object = field.field_info.annotation
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
     return annotation if is_model else None
 

@@ -60,7 +60,8 @@ class Channel(asyncio.Protocol):
             future.set_exception(RedisConnectionError("the channel has ended"))
             return future
         self._asked.append((now_s, future))
-        self._transport.write(cast("bytes", hiredis.pack_command(command)))
+        packed: bytes = hiredis.pack_command(cast("Any", command))
+        self._transport.write(packed)
         return future
 
     def end(self) -> None:

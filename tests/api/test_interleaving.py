@@ -29,7 +29,7 @@ from models.slate.exploration import seed_from, uniforms
 from tests.api.conftest import N_OF_BUNDLE
 from tests.bundles import recalibrated, reversed_order
 from tests.plans import LAYER, terms
-from tests.round_trips import CountingConnection, counted
+from tests.round_trips import CountingConnection, counted, open_channel
 from tests.shop import client_of
 
 SHOWN = 5
@@ -152,6 +152,7 @@ async def test_a_shared_slate_asks_the_store_as_often_as_any_other(
 
     async with client_of(create_app(settings, Worker(), opener=opener)) as client:
         await interleave(client, shelf[1].name)
+        await open_channel(CustomerStore(counting))
         n_asked = dict[bool, set[int]]()
         for customer in CUSTOMERS:
             before = CountingConnection.n_sent

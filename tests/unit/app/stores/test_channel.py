@@ -1,5 +1,8 @@
 """The channel: replies of many commands on one connection, each to who asked."""
 
+# pyright: reportUnknownMemberType=false
+# redis-py annotates its clients' parts as unknown.
+
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

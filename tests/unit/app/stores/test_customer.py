@@ -14,7 +14,7 @@ from app.stores.keys import CHANGES, N_PARTITIONS, PICTURES, SALES, VERSION, Cus
 from app.stores.server import StoreServer
 from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, EventType, Refusal, accept
 from tests.contract.visit import append_at, event
-from tests.round_trips import CountingConnection, counted
+from tests.round_trips import CountingConnection, counted, open_channel
 
 NOW_US = 1_795_370_746_382_841
 EDGES_US = (-MAX_AGE_US, MAX_AHEAD_US, 0, -NOW_US)
@@ -30,12 +30,13 @@ async def counting(url: str, connection: Connection) -> AsyncGenerator[CustomerS
     """A store over one connection, which is counted."""
     assert connection
     counting = counted(url)
-    yield CustomerStore(counting)
+    customers = CustomerStore(counting)
+    await open_channel(customers)
+    yield customers
     await counting.close()
 
 
 async def test_a_read_is_one_round_trip(counting: CustomerStore) -> None:
-    await counting.read("c1")
     before = CountingConnection.n_sent
 
     await counting.read("c2")
