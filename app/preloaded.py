@@ -5,8 +5,8 @@ object that it looks at: what was imported is therefore left out of it.
 """
 
 import gc
+from importlib import import_module
 
-import app.workers  # noqa: F401 - imported for the workers that are forked from here
-
-gc.collect()
+_ = import_module("app.workers")
+_ = gc.collect()
 gc.freeze()

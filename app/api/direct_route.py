@@ -79,9 +79,10 @@ def _reads(asked: Dependant) -> bool:
 
 
 def _model(field: Any) -> type[BaseModel] | None:  # noqa: ANN401 - FastAPI hides its type
-    annotation: object = field.field_info.annotation
-    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
-    return annotation if is_model else None
+    annotation = cast("object", field.field_info.annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return None
 
 
 def read_query(request: Request, model: type[BaseModel]) -> BaseModel:

@@ -60,8 +60,7 @@ class Channel(asyncio.Protocol):
             future.set_exception(RedisConnectionError("the channel has ended"))
             return future
         self._asked.append((now_s, future))
-        packed: bytes = hiredis.pack_command(cast("Any", command))
-        self._transport.write(packed)
+        self._transport.write(cast("bytes", hiredis.pack_command(cast("Any", command))))
         return future
 
     def end(self) -> None:
