@@ -26,7 +26,7 @@ class Channel(asyncio.Protocol):
     Replies come in the order of the commands. A channel that ends fails what is under way.
     """
 
-    def __init__(self, client: Redis, connection: Any, *, timeout_s: float) -> None:  # noqa: ANN401
+    def __init__(self, client: Redis, connection: Any, *, timeout_s: float) -> None:  # noqa: ANN401 - of any pool
         """Take over a connection of a client's pool."""
         # redis-py has no other way to the transport.
         writer: asyncio.StreamWriter = connection._writer
@@ -73,7 +73,7 @@ class Channel(asyncio.Protocol):
         self._replies.feed(data)
         try:
             while (reply := self._replies.gets()) is not _NOTHING:
-                # Of RESP3: the server says something that nobody asked for.
+                # Of RESP3: what the server says unasked.
                 if not isinstance(reply, hiredis.PushNotification):
                     _, future = self._asked.popleft()
                     if not future.done():  # else who asked has given up

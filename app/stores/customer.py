@@ -19,6 +19,7 @@ from app.bounded_log import BoundedLog
 from app.errors import StoreUnavailableError
 from app.settings import STREAM_BYTES
 from app.stores.connection import Argument, Command, Connection, Script
+from app.stores.event_arguments import event_arguments
 from app.stores.keys import (
     COUNTED_PAIRS,
     COUNTED_TTL_S,
@@ -30,24 +31,18 @@ from app.stores.keys import (
     CustomerKeys,
     stream_limit,
 )
-from models.catalogue.event_counts import N_KINDS, RETENTION_HOURS
-from models.domain.customer import MEMBER_BYTES, WINDOW_EVENTS, Window, pack_member
+from models.catalogue.event_counts import RETENTION_HOURS
+from models.domain.customer import MEMBER_BYTES, WINDOW_EVENTS, Window
 from models.domain.event import (
-    KIND,
     KINDS,
     LAST_US,
     MAX_AGE_US,
     MAX_AHEAD_US,
-    NO_SALE,
-    REFUND,
     Event,
-    EventType,
     Refusal,
-    key,
-    to_us,
 )
 from models.domain.profile import HEAD_BYTES, Profile
-from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions, stamps_of
+from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions
 from models.domain.units import MS_PER_S, SECOND_US
 
 # Events of a customer that one call appends: no other client is served in between.
@@ -390,27 +385,3 @@ def _shown(scored: bytes) -> RecentImpressions:
 
 def _scored(scores: NDArray[np.int64], members: Sequence[bytes]) -> Iterator[Argument]:
     return chain.from_iterable(zip(scores.tolist(), members, strict=True))
-
-
-def event_arguments(event: Event) -> tuple[Argument, ...]:
-    """Return one event's arguments of ``append_events.lua``."""
-    # A time before 1970 does not fit into a member; at 0 it is refused as well, as too old.
-    at_us = max(to_us(event.at), 0)
-    event_key = key(event.event_id)
-    sale_key = NO_SALE if event.sale_id is None else key(event.sale_id)
-    kind = KIND[event.type]
-    # Of a refund the script fills in the age of the purchase.
-    field = sale_key.to_bytes(8, "big") + bytes([kind, 0, 0])
-    if kind >= N_KINDS and kind != REFUND:
-        field = b""
-    member, stamp = b"", ""
-    if event.type is EventType.IMPRESSION:
-        shown_at = stamps_of(np.array([at_us]), np.array([event.position or 0]))
-        stamp = str(shown_at.item())
-    else:
-        member = pack_member(
-            event_key, sale_key, at_us=at_us, event_type=event.type, quantity=event.quantity
-        )
-    # Sets keep integers of 64 bits packed, and know only signed ones.
-    signed = event_key - 2**64 if event_key >= 2**63 else event_key
-    return signed, at_us, field, member, stamp, event.model_dump_json(exclude_none=True)

@@ -17,6 +17,7 @@ MODULES = [
     "app/heartbeat.py",
     "app/main.py",
     "app/observability.py",
+    "app/preloaded.py",
     "app/resources.py",
     "app/settings.py",
     "app/shared_metrics.py",

@@ -71,12 +71,8 @@ class RequestContext:
                 status = int(message["status"])
                 stages = scope["state"].get("stages", {}) | {"total": monotonic() - started}
                 timing = ", ".join(f"{name};dur={s * 1e3:.3f}" for name, s in stages.items())
-                headers = [
-                    *message.get("headers", ()),
-                    (REQUEST_ID, request_id.encode()),
-                    (b"server-timing", timing.encode()),
-                    *SECURITY_HEADERS,
-                ]
+                own = ((REQUEST_ID, request_id.encode()), (b"server-timing", timing.encode()))
+                headers = [*message.get("headers", ()), *own, *SECURITY_HEADERS]
                 if self._worker.drain.started:
                     headers.append((b"connection", b"close"))  # the next is for another process
                 message["headers"] = headers
