@@ -1,7 +1,7 @@
 # The project's verbs. `make` alone lists them; CONTRIBUTING.md says when to use which.
 #
 # Everything is installed from requirements/, by hash, into $(VENV): no target needs more than
-# Python 3.11 with venv, make, and a package index. With a C compiler answers are faster.
+# Python 3.11 with venv, make, and a package index. Where there is no `cc`, a C compiler is, too.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -103,6 +103,7 @@ features: $(DEVELOPMENT) ## Write the table of docs/features.md from the code
 
 lock: $(VENV)/.bootstrap ## Write requirements/ anew from pyproject.toml; UPGRADE=--upgrade for newest
 	$(COMPILE) --group bootstrap --output-file requirements/bootstrap.txt
+	$(COMPILE) --group compiler --output-file requirements/compiler.txt
 	$(COMPILE) pyproject.toml --extra cpu --extra training --extra dev \
 		--output-file requirements/development.txt
 	$(COMPILE) pyproject.toml --extra cpu --extra training \
@@ -123,9 +124,8 @@ $(VENV)/.bootstrap: requirements/bootstrap.txt
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement $<
 	touch $@
 
-# Builds nothing twice. Without a C compiler it says so, and LightGBM is used: no stamp, so that the
-# kernel is built once there is one.
-kernel: $(VENV)/.bootstrap
+# Builds nothing twice: the library is named by the hash of its sources.
+kernel: $(VENV)/.bootstrap $(if $(shell command -v cc),,$(VENV)/.compiler)
 	$(BIN)/python -m models.kernel.library
 
 $(VENV)/.%: requirements/%.txt $(VENV)/.bootstrap

@@ -1,12 +1,10 @@
 """Fixtures and hooks of all tests: the rule on skips, the size of proofs, seeded randomness."""
 
-from contextlib import suppress
-
 import numpy as np
 import pytest
 from hypothesis import settings
 
-from models.kernel.library import BuildError, build
+from models.kernel.library import build
 
 pytest_plugins = ["pytester", "tests.proofs", "tests.skips", "tests.worlds"]
 
@@ -19,8 +17,7 @@ settings.load_profile("vitrine")
 
 def pytest_configure() -> None:
     """Build the kernel, as `make` does: services of the tests use it too."""
-    with suppress(BuildError):
-        build()
+    build()
 
 
 @pytest.fixture

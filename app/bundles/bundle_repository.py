@@ -8,7 +8,6 @@ from typing import Self
 from app.catalogue.model import Model
 from app.errors import BundleRefusedError, UnknownBundleError
 from app.observability import get_logger
-from models.kernel.library import kernel
 from models.neighbours.search import search_device
 from models.pictures.onnx import Provider
 from models.pictures.scene_labeller import SceneLabeller, SceneModelError
@@ -220,7 +219,6 @@ def _load(path: Path) -> Model:
         "bundle loaded and verified",
         bundle=scorer.bundle_id,
         neighbours_on=str(search_device()),
-        trees_by="kernel" if kernel() else "lightgbm",
     )
     return Model(scorer=scorer, labeller=labeller)
 

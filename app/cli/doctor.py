@@ -67,7 +67,7 @@ def examine(settings: Settings, store_url: str) -> list[Finding]:
     return [
         *asyncio.run(store_findings(store_url, settings)),
         *_bundle(settings),
-        trees_finding(is_compiled=kernel() is not None),
+        *_kernel(),
         search_finding(search_device(), built_for_gpu=is_built_for_gpu()),
         _keys(settings),
         _plan(settings),
@@ -120,16 +120,14 @@ def provider_finding(*, asked: Provider, got: Provider) -> Finding:
     return Finding("pictures", Verdict.WARNING, seen, NO_GPU)
 
 
-def trees_finding(*, is_compiled: bool) -> Finding:
-    """Check what evaluates the trees."""
-    return Finding.checked(
-        "trees",
-        "the compiled kernel evaluates them"
-        if is_compiled
-        else "LightGBM evaluates them, in ten times the time",
-        is_ok=is_compiled,
-        advice="install gcc, run `python -m models.kernel.library`, and restart the service",
-    )
+def _kernel() -> Iterator[Finding]:
+    try:
+        kernel()
+    except OSError as exc:
+        advice = "install gcc, or run `make kernel`, and restart the service"
+        yield Finding("kernel", Verdict.FAILURE, str(exc), advice)
+    else:
+        yield Finding("kernel", Verdict.OK, "built for this machine")
 
 
 def search_finding(got: Device, *, built_for_gpu: bool) -> Finding:

@@ -1,8 +1,9 @@
-"""Matching of refunds with purchases, and the interest that remains after refunds and dislikes.
+"""Matching of refunds with purchases.
 
 A refund takes pieces of the latest purchases of its sale by its customer before it: those with
 pieces left, the latest first. Without a quantity it takes the whole of one purchase.
-``append_events.lua`` applies the same rule when it receives a refund.
+``append_events.lua`` applies the same rule when it receives a refund, and ``history.c`` to the
+events of a window.
 """
 
 from collections import defaultdict
@@ -11,10 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.domain.customer import ALL_PIECES
-from models.domain.event import DISLIKE, KINDS, PURCHASE, REFUND, TOUCHES
+from models.domain.event import KINDS, PURCHASE, REFUND, TOUCHES
 
 SHOWS_INTEREST: Final = np.isin(np.arange(len(KINDS)), sorted(TOUCHES))
 """Whether events of each type code show interest in their sale, shape ``(n_kinds,)``."""
@@ -70,29 +70,3 @@ def refunds_in_order(
             purchases[group].left.append((index, quantities[index]))
         elif kind == REFUND:
             yield index, purchases[group].refund(quantities[index])
-
-
-def still_shows_interest(
-    sale_keys: NDArray[np.uint64],
-    kinds: NDArray[np.integer],
-    *,
-    quantities: NDArray[np.int64],
-) -> NDArray[np.bool_]:
-    """Return which events of one customer still show interest, shape ``(n,)``.
-
-    Views, clicks, carts, favourites and purchases do; not fully refunded purchases,
-    and no event with a sale before a dislike of it.
-
-    Args:
-        sale_keys: Sale of each event, in the order in which they happened, shape ``(n,)``.
-        kinds: Type codes, same shape.
-        quantities: Pieces of purchases and refunds, same shape.
-    """
-    shows = SHOWS_INTEREST.take(kinds)
-    if np.any(kinds == REFUND):
-        pieces: list[int] = quantities.tolist()
-        for _, changed in refunds_in_order(sale_keys.tolist(), kinds.tolist(), quantities=pieces):
-            shows[[index for index, left in changed if not left]] = False
-    for index in np.flatnonzero(kinds == DISLIKE):
-        shows[:index] &= sale_keys[:index] != sale_keys[index]
-    return shows

@@ -50,6 +50,8 @@ class AttributeFeatures:
         return self.sales.values([sale.attributes for sale in catalogue.sales])
 
     def _of_customers(self, batch: Batch) -> NDArray[np.float64]:
+        if not any(one.profile.attributes for one in batch.queries):
+            return np.full((1, 1, len(self.customers)), np.nan)
         return self.customers.values([one.profile.attributes for one in batch.queries])[:, None]
 
     def to_bytes(self) -> bytes:

@@ -49,11 +49,12 @@ def _last_list_values(
     batch: Batch, customer: int, caller_list: CallerCandidates
 ) -> NDArray[np.float64]:
     # Rank against the usual position, and overlap with the last list, shape (n_candidates, 2).
-    last = batch.last_lists
+    joined = batch.joined.customers[customer]
     ranks = np.append(caller_list.ranks, np.nan)[caller_list.places(batch.rows[customer])]
-    in_last = last.is_in[batch.impressions.place[customer].take(caller_list.rows)]
-    overlap = in_last.mean() if last.event[customer] >= 0 else np.nan
-    return np.stack([ranks - last.usual_position[customer], np.full(len(ranks), overlap)], axis=1)
+    in_last = joined["shown_rows"][joined["is_in_list"] > 0]
+    has_chosen = joined["choice"] >= 0
+    overlap = np.isin(caller_list.rows, in_last).mean() if has_chosen else np.nan
+    return np.stack([ranks - joined["usual_position"], np.full(len(ranks), overlap)], axis=1)
 
 
 def _list_values(

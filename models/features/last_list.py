@@ -1,12 +1,12 @@
-"""Features of the list that the customer last chose from, and of the positions of choices."""
+"""Features of the list that the customer last chose from, and of the positions of choices.
+
+The list is the impressions among which the customer last clicked, put into the cart, or bought.
+"""
 
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from models.features.feature import FeatureGroup, Scope
-from models.query.query import Batch
+from models.kernel.features import Family, Step
 
 _FEATURES: Final = {
     "last_list_in": "1 if it was in the list that the customer last chose from, else 0; unknown "
@@ -17,25 +17,6 @@ _FEATURES: Final = {
     "shown_position": "Position at which it was shown last",
 }
 
+_STEP: Final = Step(Family.LAST_LIST, len(_FEATURES))
 
-def _values(batch: Batch) -> NDArray[np.float64]:
-    # Shape (n_queries, n_sales, 5).
-    impressions, last, by_sale = batch.impressions, batch.last_lists, batch.by_sale
-    places = impressions.places(batch.rows)
-    is_in, positions = last.is_in[places], impressions.positions[places]
-    has_chosen = (last.event >= 0)[:, None]
-    choices = last.event.take(batch.history.customers.owners)
-    later = by_sale.event_places[np.arange(len(choices)) > choices]
-    since = np.bincount(later, minlength=len(by_sale.age_s))
-    return np.array(
-        [
-            np.where(has_chosen, is_in, np.nan),
-            np.where(is_in, positions - last.position[:, None], np.nan),
-            np.where(has_chosen, since.take(by_sale.places(batch.rows)), np.nan),
-            np.broadcast_to(last.usual_position[:, None], places.shape),
-            positions,
-        ]
-    ).transpose(1, 2, 0)
-
-
-LAST_LIST: Final = FeatureGroup(scope=Scope.LIST, features=_FEATURES, values=_values)
+LAST_LIST: Final = FeatureGroup.compiled(Scope.LIST, _FEATURES, step=lambda _: _STEP)

@@ -1,15 +1,16 @@
 """Feature schema: ordered columns, their hash, and the feature matrix of a query."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from itertools import accumulate
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.catalogue.catalogue import Catalogue
+from models.catalogue.catalogue_cache import cached
 from models.catalogue.event_counts import GRID_US, RETENTION_HOURS
 from models.domain.customer import WINDOW_EVENTS
 from models.features.attributes import NO_ATTRIBUTES, AttributeFeatures
@@ -20,9 +21,9 @@ from models.features.customer import CUSTOMER
 from models.features.feature import FeatureGroup, Scope, Values
 from models.features.last_list import LAST_LIST
 from models.features.sale import SALE
+from models.kernel.features import Step, Steps
 from models.neighbours.search import N_NEIGHBOURS
-from models.query.customer_history import EVIDENCE, HALF_LIVES_S, INTEREST
-from models.query.last_list import LIST_S
+from models.query.customer_history import EVIDENCE, HALF_LIVES_S, INTEREST, LIST_S
 from models.query.query import Batch, Query
 from models.recommenders.recommender import Recommender
 
@@ -36,6 +37,15 @@ GROUPS: Final[tuple[FeatureGroup, ...]] = (
     LISTED,
 )
 """Feature groups in column order; a shop's own columns and the scores of recommenders follow."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    # Columns of a group or recommender: first those of the kernel's step, then those of NumPy.
+    start: int
+    end: int
+    step: Callable[[Catalogue], Step | None] | None
+    values: Values | None
 
 
 @dataclass(frozen=True)
@@ -117,19 +127,26 @@ class FeatureSchema:
             Shape ``(n_queries, n_sales, n_features)``; see `assemble`.
         """
         matrix = np.empty((*batch.rows.shape, len(self.names)), dtype=np.float32)
-        for columns, values in self._blocks:
-            matrix[..., columns] = values(batch)
+        batch.joined.fill(matrix, self._steps(batch.catalogue), rows=batch.rows)
+        for part in self._parts:
+            if part.values is not None:
+                values = part.values(batch)
+                matrix[..., part.end - values.shape[-1] : part.end] = values
         return matrix
 
+    @cached
+    def _steps(self, catalogue: Catalogue) -> Steps:
+        steps = [(part.start, part.step(catalogue)) for part in self._parts if part.step]
+        return Steps([(start, step) for start, step in steps if step is not None])
+
     @cached_property
-    def _blocks(self) -> tuple[tuple[slice, Values], ...]:
-        parts: list[tuple[int, Values]] = [
-            (len(group.features), group.values) for group in self.groups
-        ]
-        parts += [(len(one.columns), one.batch_scores) for one in self.recommenders]
-        ends = list(accumulate(width for width, _ in parts))
-        starts = [0, *ends]
-        return tuple(
-            (slice(start, end), values)
-            for start, end, (_, values) in zip(starts, ends, parts, strict=False)
-        )
+    def _parts(self) -> tuple[_Part, ...]:
+        parts: list[_Part] = []
+        for group in self.groups:
+            start = parts[-1].end if parts else 0
+            values = group.values if group.step is None else None
+            parts.append(_Part(start, start + len(group.features), group.step, values))
+        for one in self.recommenders:
+            start = parts[-1].end
+            parts.append(_Part(start, start + len(one.columns), one.step, one.plain_scores))
+        return tuple(parts)

@@ -1,4 +1,4 @@
-"""The compiled kernel: a shared library beside this file, built from `forest.c` by a C compiler.
+"""The compiled kernel: a shared library beside this file, built from C by a compiler.
 
 ``python -m models.kernel.library`` builds it. Its name holds the hash of what it was built from and
 for, so that no other one is loaded. The standard library alone is imported: images build it first.
@@ -12,29 +12,38 @@ import subprocess
 import sys
 from functools import cache
 from hashlib import blake2b
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 ROWS_AT_ONCE: Final = 256
 """Rows of a block: their columns stay in the second-level cache (62 KB of 62 columns)."""
 
-SOURCE: Final = Path(__file__).with_name("forest.c")
+MAX_EVENTS: Final = 128
+"""Events of a window at most, and its impressions: as in ``models.domain``."""
+
+FOLDER: Final = Path(__file__).parent
+SOURCES: Final = tuple(
+    FOLDER / name
+    for name in ("customer.h", "history.c", "features.c", "forest.c", "logistic.c", "hash.c")
+)
 # Sums are rounded as written, on every processor: no fused multiply-add, no other order.
 FLAGS: Final = (
     *("-O3", "-std=c11", "-ffp-contract=off", "-fPIC", "-shared"),
-    f"-DROWS_AT_ONCE={ROWS_AT_ONCE}",
+    *(f"-DROWS_AT_ONCE={ROWS_AT_ONCE}", f"-DMAX_EVENTS={MAX_EVENTS}"),
 )
 
 
-class BuildError(Exception):
-    """The library cannot be built; LightGBM evaluates the trees."""
+class BuildError(OSError):
+    """The library cannot be built."""
 
 
 def library_path() -> Path:
-    """Return where the library of this source and machine is, built or not."""
+    """Return where the library of these sources and this machine is, built or not."""
     machine = (platform.system(), platform.machine())
-    content = SOURCE.read_bytes() + " ".join((*FLAGS, *machine)).encode()
-    return SOURCE.with_name(f"forest-{blake2b(content, digest_size=8).hexdigest()}.so")
+    content = b"".join(source.read_bytes() for source in SOURCES)
+    content += " ".join((*FLAGS, *machine)).encode()
+    return FOLDER / f"kernel-{blake2b(content, digest_size=8).hexdigest()}.so"
 
 
 def build() -> Path:
@@ -46,30 +55,47 @@ def build() -> Path:
     path = library_path()
     if path.exists():
         return path
-    compiler = shutil.which("cc")
-    if compiler is None:
-        msg = "no C compiler (`cc`) is installed"
-        raise BuildError(msg)
+    command = compiler()
     # Moved into place, so that no process loads a part of it, also where several build it.
     made = path.with_suffix(f".{os.getpid()}.new")
+    sources = [source for source in SOURCES if source.suffix == ".c"]
     try:
-        subprocess.run([compiler, *FLAGS, "-o", made, SOURCE], check=True)  # noqa: S603 - our own source
+        subprocess.run([*command, *FLAGS, "-o", made, *sources, "-lm"], check=True)  # noqa: S603 - our own source
         return made.replace(path)
     except (OSError, subprocess.CalledProcessError) as exc:
-        msg = f"{compiler} cannot compile {SOURCE.name} ({exc})"
+        msg = f"{' '.join(command)} cannot compile the kernel, which needs the headers of C: {exc}"
         raise BuildError(msg) from exc
 
 
+def compiler() -> list[str]:
+    """Return the command of the C compiler: ``cc``, or else that of the package ``ziglang``.
+
+    Raises:
+        BuildError: If neither is installed.
+    """
+    found = shutil.which("cc")
+    if found is not None:
+        return [found]
+    if find_spec("ziglang") is not None:
+        return [sys.executable, "-m", "ziglang", "cc"]
+    msg = (
+        "no C compiler is installed, which the kernel of scoring is built by: install gcc and the "
+        "headers of C (libc6-dev), or the package ziglang"
+    )
+    raise BuildError(msg)
+
+
 @cache
-def kernel() -> ctypes.CDLL | None:
-    """Return the library of this process; None if it is not built, or not for this machine."""
-    try:
-        return load(library_path())
-    except OSError:
-        return None
+def kernel() -> ctypes.PyDLL:
+    """Return the library of this process; build it if it is not there.
+
+    Raises:
+        BuildError: See `build`.
+    """
+    return load(build())
 
 
-def load(path: Path) -> ctypes.CDLL:
+def load(path: Path) -> ctypes.PyDLL:
     """Load a library and declare its functions.
 
     Raises:
@@ -77,14 +103,36 @@ def load(path: Path) -> ctypes.CDLL:
     """
     # It keeps the GIL: to get that back from a thread that computes takes up to 5 ms.
     library = ctypes.PyDLL(str(path))
-    pointer, count = ctypes.c_void_p, ctypes.c_int32
-    library.add_leaves.restype = None
+    pointer, count, long = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
     library.add_leaves.argtypes = [
         *(pointer, pointer, pointer),
         *(pointer, count, pointer, count),
-        *(pointer, ctypes.c_int64, count, pointer),
+        *(pointer, long, count, pointer),
         *(pointer, pointer),
     ]
+    library.sum_look_alikes.argtypes = [
+        *(pointer, pointer, pointer, long),
+        *(pointer, long, pointer),
+    ]
+    library.join.argtypes = [pointer, pointer, pointer, pointer, long]
+    library.compute.argtypes = [
+        *(pointer, pointer, pointer, long, long),
+        *(pointer, pointer, long, pointer, long),
+        *(pointer, long),
+    ]
+    library.compute_alone.argtypes = [
+        *(pointer, pointer, pointer, long),
+        *(pointer, pointer, long, pointer, long, pointer),
+    ]
+    library.hash.argtypes = [pointer, long, pointer]
+    real = ctypes.c_double
+    library.standardise.argtypes = [
+        *(pointer, pointer, long, long, real),
+        *(pointer, pointer, pointer),
+    ]
+    library.log_odds.argtypes = [pointer, long, pointer, long, long, real, pointer, pointer]
+    for name in ("add_leaves", "join", "sum_look_alikes", "standardise", "log_odds", "hash"):
+        getattr(library, name).restype = None
     return library
 
 
@@ -92,8 +140,4 @@ if __name__ == "__main__":
     try:
         build()
     except BuildError as exc:
-        sys.stderr.write(
-            f"{exc}: LightGBM will evaluate the trees, with the same results, in ten times the "
-            "time. Install gcc and the headers of C (libc6-dev), and run `python -m "
-            "models.kernel.library`.\n"
-        )
+        sys.exit(str(exc))

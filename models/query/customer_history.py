@@ -1,25 +1,20 @@
-"""Customer history: the events of windows, joined to the catalogue, with decayed interest.
+"""Customer history: the events of windows, joined to the catalogue, with decayed interest."""
 
-The events of several customers are stored one customer after the other (ragged rows); a single
-customer is the case of one row.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays.ragged import Ragged, flat_cells
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import N_KINDS
 from models.domain.customer import Window
-from models.domain.event import DISLIKE, KIND, KINDS, REFUND, WITHOUT_SALE, EventType
-from models.domain.recent_impressions import NOTHING_SHOWN
-from models.domain.refund_matching import SHOWS_INTEREST, still_shows_interest
-from models.domain.units import DAY_S, DAY_US, MINUTE_S, SECOND_US
+from models.domain.event import CART, CLICK, KINDS, PURCHASE, TOUCHES, WITHOUT_SALE, EventType
+from models.domain.profile import Profile
+from models.domain.units import DAY_S, MINUTE_S
+from models.kernel.features import N_KIND_CODES, RULES, Joined, Sales, address
+from models.kernel.library import MAX_EVENTS
 
 # Chosen, not measured; part of the schema hash. Other events show no interest in a sale.
 _INTEREST_BY_TYPE: Final = {
@@ -34,8 +29,6 @@ INTEREST: Final = np.array([_INTEREST_BY_TYPE.get(event_type, 0.0) for event_typ
 
 COUNTED_INTEREST: Final = INTEREST[:N_KINDS]
 """The same for the types that are counted by sale, shape ``(6,)``."""
-
-_IS_SEARCH: Final = np.array([event_type in WITHOUT_SALE for event_type in KINDS])
 
 # Chosen; part of the schema hash.
 _VISIT_HALF_LIFE_S: Final = 30 * MINUTE_S
@@ -57,224 +50,132 @@ EVIDENCE: Final = 0.5
 VISIT_GAP_S: Final = 30 * MINUTE_S
 """A longer gap between events ends a visit."""
 
-_HALF_LIVES_S: Final = np.array(HALF_LIVES_S)[:, None]
 # Chosen: a taste changes more slowly than interest in single sales.
 TASTE_MEMORY_S: Final = 60 * DAY_S
 """Half-life of evidence on a taste."""
 
-# Lasting first, unlike `HALF_LIVES_S`.
-_TASTE_HALF_LIVES_S: Final = np.array([[TASTE_MEMORY_S], [_VISIT_HALF_LIFE_S]])
+# Chosen: a page is scrolled within a minute, and hardly loaded again.
+LIST_S: Final = 60.0
+"""Impressions of one list lie at most so many seconds apart from that of the chosen sale."""
 
-_NEVER: Final = np.array([np.nan])
+_CHOICES: Final = frozenset({CLICK, CART, PURCHASE})
+"""Codes of the events that choose a sale from a list."""
+
+
+def _by_code(values: Iterable[float]) -> NDArray[np.float64]:
+    found = np.zeros(N_KIND_CODES)
+    found[: len(KINDS)] = list(values)
+    return found
+
+
+def _rules() -> NDArray[np.void]:
+    rules = np.zeros(1, dtype=RULES)
+    rules["interest"] = _by_code(INTEREST)
+    rules["shows_interest"] = _by_code(code in TOUCHES for code in range(len(KINDS)))
+    rules["is_search"] = _by_code(event_type in WITHOUT_SALE for event_type in KINDS)
+    rules["is_choice"] = _by_code(code in _CHOICES for code in range(len(KINDS)))
+    rules["half_lives_s"] = HALF_LIVES_S
+    # Lasting first, unlike `HALF_LIVES_S`.
+    rules["taste_half_lives_s"] = TASTE_MEMORY_S, _VISIT_HALF_LIFE_S
+    rules["evidence"], rules["visit_gap_s"], rules["list_s"] = EVIDENCE, VISIT_GAP_S, LIST_S
+    return rules
+
+
+_RULES: Final = _rules()
+_RULES_AT: Final = address(_RULES)
+
+
+def join(
+    windows: Sequence[Window],
+    profiles: Sequence[Profile],
+    *,
+    catalogues: Sequence[Catalogue],
+    now_us: Sequence[int],
+) -> Joined:
+    """Join windows to a catalogue, one of each argument a query.
+
+    The events are those that still show interest: no purchase that was fully refunded, and none
+    with a sale before a dislike of it; see `models.domain.refund_matching`. Times after ``now_us``
+    count as ``now_us``.
+
+    Args:
+        windows: The customers' windows.
+        profiles: Totals of events before them.
+        catalogues: With the same sales; neighbours and openings may differ.
+        now_us: Time of each query, microseconds since the epoch.
+
+    Raises:
+        ValueError: If a window has more than 128 events or impressions.
+    """
+    kept: list[object] = []
+    asked: list[tuple[int, ...]] = []
+    for window, profile, catalogue, now in zip(windows, profiles, catalogues, now_us, strict=True):
+        shown = window.shown
+        if max(len(window), len(shown)) > MAX_EVENTS:
+            msg = f"a window has {len(window)} events and {len(shown)} impressions of {MAX_EVENTS}"
+            raise ValueError(msg)
+        near = catalogue.neighbours
+        arrays = (
+            np.ascontiguousarray(window.members, dtype=np.uint64),
+            np.ascontiguousarray(shown.sale_keys, dtype=np.uint64),
+            np.ascontiguousarray(shown.stamps, dtype=np.int64),
+            *(catalogue.opens_us, near.rows, near.similarities),
+        )
+        kept.append(arrays)
+        members, keys, stamps, opens_us, near_rows, similarities = map(address, arrays)
+        counts = profile.counts
+        asked.append(
+            (
+                *(now, profile.first_us, counts[PURCHASE], sum(counts)),
+                *(members, len(window), keys, stamps, len(shown)),
+                *(opens_us, near_rows, similarities, near.rows.shape[1]),
+            )
+        )
+    return Joined.from_asked(_RULES_AT, _sales(catalogues[0]), asked=asked, kept=kept)
+
+
+def _sales(catalogue: Catalogue) -> Sales:
+    n_codes = 1 + len(catalogue.vocabulary.values)
+    return catalogue.cache.get_or_make(
+        "sales of the kernel", lambda: Sales(catalogue.keys, n_codes=n_codes)
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """Customer histories: the events of windows, joined to catalogue rows, as of each query.
-
-    The events are those that still show interest, without refunded purchases; see
-    `models.domain.refund_matching.still_shows_interest`.
+    """History of one customer: the events of their window, joined to catalogue rows.
 
     Attributes:
-        customers: Owner of each event.
-        rows: Catalogue row of each event, a customer's oldest first, shape ``(n,)``.
-        kinds: Type code of each event, shape ``(n,)``.
-        age_s: Seconds since each event, not negative, shape ``(n,)``.
-        days: UTC day of each event, days since the epoch, shape ``(n,)``.
-        interest: Interest of each event, decayed by each half-life, shape ``(2, n)``.
-        n_unknown: Events of each customer whose sale is not in the catalogue, shape
-            ``(n_customers,)``.
-        n_searches: Searches and opened e-mails in each window, same shape.
-        active_age_s: Seconds since each customer's last event of any type, NaN if none, same
-            shape.
-        dislikes: Catalogue rows that each customer dislikes.
+        customer: What was joined, of type `models.kernel.features.CUSTOMER`.
     """
 
-    customers: Ragged
-    rows: NDArray[np.int64]
-    kinds: NDArray[np.intp]
-    age_s: NDArray[np.float64]
-    days: NDArray[np.int64]
-    interest: NDArray[np.float64]
-    n_unknown: NDArray[np.int64]
-    n_searches: NDArray[np.int64]
-    active_age_s: NDArray[np.float64]
-    dislikes: tuple[Ragged, NDArray[np.int64]]
-
-    @classmethod
-    def from_windows(
-        cls, windows: Sequence[Window], catalogue: Catalogue, now_us: NDArray[np.int64]
-    ) -> Self:
-        """Join windows to a catalogue; times after a customer's ``now_us`` count as ``now_us``.
-
-        Args:
-            windows: One per customer.
-            catalogue: The known sales.
-            now_us: Time of each query, microseconds since the epoch, shape ``(n_customers,)``.
-        """
-        every = Ragged.from_lengths(list(map(len, windows)))
-        # One window of all events: the accessors of `Window` decode packed members of any number.
-        members = [window.members for window in windows]
-        joined = members[0] if len(members) == 1 else np.concatenate(members)
-        events = Window(joined, NOTHING_SHOWN)
-        rows = catalogue.rows_for(events.sale_keys)
-        shows = _still_shows_interest(every, events)
-        known = shows & (rows >= 0)
-        customers = every.select(known)
-        every_at_us = np.minimum(events.at_us, now_us.take(every.owners))
-        every_age_s = (now_us.take(every.owners) - every_at_us) / SECOND_US
-        kinds, age_s = events.kinds[known], every_age_s[known]
-        # Events are ordered by time: of repeated indices numpy keeps the last assignment.
-        active_age_s = np.full(every.n_rows, np.nan)
-        active_age_s[every.owners] = every_age_s
-        disliked = (events.kinds == DISLIKE) & (rows >= 0)
-        return cls(
-            customers=customers,
-            rows=rows[known],
-            kinds=kinds,
-            age_s=age_s,
-            days=every_at_us[known] // DAY_US,
-            interest=INTEREST[kinds] * np.exp2(-age_s / _HALF_LIVES_S),
-            n_unknown=every.select(shows).lengths - customers.lengths,
-            n_searches=every.select(_IS_SEARCH.take(events.kinds)).lengths,
-            active_age_s=active_age_s,
-            dislikes=(every.select(disliked), rows[disliked]),
-        )
+    customer: np.void
 
     def __len__(self) -> int:
         """Return the number of events whose sale is known."""
-        return len(self.rows)
+        return int(self.customer["n_events"])
 
-    @cached_property
-    def weight(self) -> NDArray[np.float64]:
-        """Denominator of profiles: `EVIDENCE` plus all interest, shape ``(2, n_customers)``."""
-        return EVIDENCE + self.customers.sums(self.interest)
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Catalogue row of each event, the oldest first, shape ``(n,)``."""
+        return self.customer["rows"][: len(self)]
 
-    def mean(self, vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Average the vectors of each customer's sales by interest, shrunk by `EVIDENCE`.
+    @property
+    def kinds(self) -> NDArray[np.int64]:
+        """Type code of each event, shape ``(n,)``."""
+        return self.customer["kinds"][: len(self)]
 
-        Args:
-            vectors: A vector of every sale of the catalogue, finite, shape ``(n_catalogue, n)``.
+    @property
+    def age_s(self) -> NDArray[np.float64]:
+        """Seconds since each event, not negative, shape ``(n,)``."""
+        return self.customer["age_s"][: len(self)]
 
-        Returns:
-            ``sum of interest * vector / weight`` by half-life, shape ``(2, n_customers, n)``.
-        """
-        summed = self.customers.weighted(self.interest, vectors, rows=self.rows)
-        return summed / self.weight[..., None]
+    @property
+    def days(self) -> NDArray[np.int64]:
+        """UTC day of each event, days since the epoch, shape ``(n,)``."""
+        return self.customer["days"][: len(self)]
 
-    def counts(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Count each customer's events under a mask ``(n,)``, shape ``(n_customers,)``."""
-        return np.bincount(self.customers.owners[chosen], minlength=self.customers.n_rows)
-
-    def disliked(self, rows: NDArray[np.int64], n_catalogue: int) -> NDArray[np.bool_]:
-        """Return whether each customer dislikes catalogue rows ``(n_customers, n)``, same shape."""
-        customers, disliked = self.dislikes
-        return np.isin(flat_cells(rows, n_catalogue), customers.cells(disliked, n_catalogue))
-
-    def newest_age_s(self, event_type: EventType | None = None) -> NDArray[np.float64]:
-        """Return the age of each customer's newest event, of one type if given; NaN if none.
-
-        Returns:
-            Seconds, shape ``(n_customers,)``.
-        """
-        newest = np.full(self.customers.n_rows, np.nan)
-        # Events are ordered by time: of repeated indices numpy keeps the last assignment.
-        if event_type is None:
-            newest[self.customers.owners] = self.age_s
-        else:
-            of_type = self.kinds == KIND[event_type]
-            newest[self.customers.owners[of_type]] = self.age_s[of_type]
-        return newest
-
-
-def _still_shows_interest(customers: Ragged, events: Window) -> NDArray[np.bool_]:
-    kinds = events.kinds
-    shows = SHOWS_INTEREST.take(kinds)
-    # Few customers have any: the others are decided by the types alone.
-    undoing = (kinds == REFUND) | (kinds == DISLIKE)
-    for customer in np.unique(customers.owners[undoing]):
-        own = np.flatnonzero(customers.owners == customer)
-        shows[own] = still_shows_interest(
-            events.sale_keys[own], kinds[own], quantities=events.quantities[own]
-        )
-    return shows
-
-
-@dataclass(frozen=True, eq=False)
-class HistoryBySale:
-    """Histories aggregated by sale.
-
-    The aggregate of a customer's sale is stored at the place of their last event with it, counted
-    from 1; place 0 is for sales without events.
-
-    Attributes:
-        place: Place of each sale of the catalogue, shape ``(n_customers, n_catalogue)``.
-        counts: Events by type code, shape ``(n + 1, n_kinds)``.
-        age_s: Seconds since the last event, NaN if never, shape ``(n + 1,)``.
-        interest: Decayed interest by half-life, shape ``(2, n + 1)``.
-        event_places: Place of the sale of each event, shape ``(n,)``.
-        is_newest: Whether each event is the newest with its sale, shape ``(n,)``.
-    """
-
-    place: NDArray[np.intp]
-    counts: NDArray[np.float64]
-    age_s: NDArray[np.float64]
-    interest: NDArray[np.float64]
-    event_places: NDArray[np.intp]
-    is_newest: NDArray[np.bool_]
-
-    @classmethod
-    def from_history(cls, history: History, n_catalogue: int) -> Self:
-        """Aggregate histories over the events with each sale."""
-        n, counted = len(history) + 1, np.arange(1, len(history) + 1)
-        # ``zeros`` maps pages lazily, which is cheap for a large catalogue.
-        place = np.zeros((history.customers.n_rows, n_catalogue), dtype=np.intp)
-        cells = history.customers.cells(history.rows, n_catalogue)
-        # Of repeated cells numpy keeps the last assignment, the newest event.
-        place.reshape(-1)[cells] = counted
-        places = place.take(cells)
-        interest = [
-            np.bincount(places, weights=decayed, minlength=n) for decayed in history.interest
-        ]
-        counts = np.bincount(places * len(KINDS) + history.kinds, minlength=n * len(KINDS))
-        return cls(
-            place=place,
-            counts=counts.reshape(n, -1).astype(np.float64),
-            age_s=np.concatenate([_NEVER, history.age_s]),
-            interest=np.array(interest, dtype=np.float64),
-            event_places=places,
-            is_newest=places == counted,
-        )
-
-    def places(self, rows: NDArray[np.int64]) -> NDArray[np.intp]:
-        """Return the places of catalogue rows ``(n_customers, ...)``, same shape."""
-        return self.place.take(flat_cells(rows, self.place.shape[1]))
-
-
-@dataclass(frozen=True, eq=False)
-class SaleInteractions:
-    """Interactions per customer and sale: the distinct sales of each history.
-
-    Attributes:
-        customers: Owner of each sale.
-        rows: Catalogue rows, a customer's ascending, shape ``(n,)``.
-        age_s: Seconds since the newest event with each, shape ``(n,)``.
-    """
-
-    customers: Ragged
-    rows: NDArray[np.int64]
-    age_s: NDArray[np.float64]
-
-    @cached_property
-    def weights(self) -> NDArray[np.float64]:
-        """Weight of each as evidence of a taste, lasting and of this visit, shape ``(2, n)``."""
-        return np.exp2(-self.age_s / _TASTE_HALF_LIVES_S)
-
-    @classmethod
-    def from_history(cls, history: History, by_sale: HistoryBySale) -> Self:
-        """Take each sale once, at its newest event."""
-        newest = np.flatnonzero(by_sale.is_newest)
-        order = newest[np.lexsort((history.rows[newest], history.customers.owners[newest]))]
-        owners = history.customers.owners[order]
-        customers = Ragged(owners, history.customers.n_rows)
-        return cls(customers, history.rows[order], history.age_s[order])
+    @property
+    def interest(self) -> NDArray[np.float64]:
+        """Interest of each event, decayed by each half-life, shape ``(2, n)``."""
+        return self.customer["interest"][:, : len(self)]

@@ -7,7 +7,6 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays.ragged import Ragged, flat_cells
 from models.catalogue.catalogue import Catalogue
 from models.domain.event import PURCHASE
 from models.domain.profile import Profile
@@ -44,7 +43,7 @@ class Purchases:
 
     @classmethod
     def from_histories(
-        cls, profiles: Sequence[Profile], history: History, catalogue: Catalogue
+        cls, profiles: Sequence[Profile], histories: Sequence[History], catalogue: Catalogue
     ) -> Self:
         """Join the purchases of profiles and windows.
 
@@ -53,18 +52,21 @@ class Purchases:
 
         Args:
             profiles: One a customer.
-            history: The windows of the same customers.
+            histories: Of the same customers.
             catalogue: The known sales.
         """
         n_sales = len(catalogue)
         totals = PurchaseHistory.unpack(b"".join(profile.bought for profile in profiles))
-        owners = Ragged.from_lengths([PurchaseHistory.n_packed(one.bought) for one in profiles])
+        n_packed = [PurchaseHistory.n_packed(one.bought) for one in profiles]
         rows = catalogue.rows_for(totals.sale_keys)
         known = rows >= 0
-        paid = history.kinds == PURCHASE
-        cells = history.customers.select(paid).cells(history.rows[paid], n_sales)
-        days = history.days[paid]
-        of_profiles = owners.select(known).cells(rows[known], n_sales)
+        paid = [one.kinds == PURCHASE for one in histories]
+        bought = [one.rows[chosen] for one, chosen in zip(histories, paid, strict=True)]
+        cells = np.concatenate(bought) + _first_cells(list(map(len, bought)), n_sales)
+        days = np.concatenate(
+            [one.days[chosen] for one, chosen in zip(histories, paid, strict=True)]
+        )
+        of_profiles = (rows + _first_cells(n_packed, n_sales))[known]
         n_known = len(of_profiles)
         # By cell, an entry of a profile (day 0) in front of the days of the window.
         keys = np.concatenate([of_profiles, cells]) << _DAY_BITS
@@ -95,6 +97,12 @@ class Purchases:
         """Return the entries of catalogue rows ``(n_customers, ...)``, -1 for never, same shape."""
         if not len(self.cells):
             return np.full(rows.shape, -1, dtype=np.intp)
-        cells = flat_cells(rows, self.n_sales)
+        starts = np.arange(len(rows)) * self.n_sales
+        cells = rows + starts.reshape(-1, *[1] * (rows.ndim - 1))
         found = np.minimum(self.cells.searchsorted(cells), len(self.cells) - 1)
         return np.where(self.cells[found] == cells, found, -1)
+
+
+def _first_cells(lengths: list[int], n_sales: int) -> NDArray[np.int64]:
+    # Of the customer of each value, where customer ``i`` has ``lengths[i]`` values.
+    return np.arange(len(lengths)).repeat(lengths) * n_sales

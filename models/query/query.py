@@ -14,10 +14,9 @@ from models.catalogue.eligible_sales import EligibleSales
 from models.domain.customer import Window
 from models.domain.event import IMPRESSION
 from models.domain.profile import Profile
+from models.kernel.features import Joined, Step, look_alike_counts
 from models.query.caller_candidates import CallerCandidates
-from models.query.customer_history import History, HistoryBySale, SaleInteractions
-from models.query.impressions import Impressions
-from models.query.last_list import LastLists
+from models.query.customer_history import History, join
 from models.query.purchases import Purchases
 
 T = TypeVar("T", bound=np.generic)
@@ -102,14 +101,15 @@ class Query:
         return shared.cache
 
     @cached_property
-    def history(self) -> History:
+    def joined(self) -> Joined:
         """The window joined to the catalogue."""
-        return History.from_windows([self.window], self.catalogue, np.array([self.context.now_us]))
+        now_us = [self.context.now_us]
+        return join([self.window], [self.profile], catalogues=[self.catalogue], now_us=now_us)
 
-    @cached_property
-    def by_sale(self) -> HistoryBySale:
-        """The history aggregated by sale."""
-        return HistoryBySale.from_history(self.history, len(self.catalogue))
+    @property
+    def history(self) -> History:
+        """The events of the window that are of known sales."""
+        return History(self.joined.customers[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,37 +119,28 @@ class CandidateCounts:
     Attributes:
         decayed: Events of each candidate, by half-life and type code, shape
             ``(n_half_lives, n_queries, n_sales, 6)``; see `models.catalogue.event_counts`.
-        neighbours: Catalogue rows of each candidate's neighbours, shape ``(n_queries, n_sales,
-            20)``.
-        similarities: Their similarities, same shape; see `models.neighbours.search.Neighbours`.
-        of_neighbours: Events of each neighbour, shape ``(n_queries, n_sales, 20, 6)``.
+        look_alikes: Events of each candidate's neighbours together, by type code, NaN without any,
+            shape ``(n_queries, n_sales, 6)``; see `models.kernel.features.look_alike_counts`.
     """
 
     decayed: NDArray[np.float64]
-    neighbours: NDArray[np.int64]
-    similarities: NDArray[np.float64]
-    of_neighbours: NDArray[np.float64]
+    look_alikes: NDArray[np.float64]
 
     @classmethod
     def from_query(cls, query: Query) -> Self:
         """Copy the counts of a query's candidates, as a replay updates its counts in place."""
-        catalogue, rows = query.catalogue, query.rows[None]
-        neighbours = catalogue.neighbours.rows.take(rows, axis=0)
-        return cls(
-            catalogue.counts.decayed.take(rows, axis=1),
-            neighbours,
-            catalogue.neighbours.similarities.take(rows, axis=0),
-            catalogue.counts.totals.take(neighbours, axis=0),
+        catalogue, rows, near = query.catalogue, query.rows, query.catalogue.neighbours
+        look_alikes = look_alike_counts(
+            catalogue.counts.totals, near.rows, similarities=near.similarities, rows=rows
         )
+        return cls(catalogue.counts.decayed.take(rows[None], axis=1), look_alikes[None])
 
     @classmethod
     def concatenate(cls, counted: Sequence[Self]) -> Self:
         """Join the counts of several queries."""
         return cls(
             np.concatenate([one.decayed for one in counted], axis=1),
-            np.concatenate([one.neighbours for one in counted]),
-            np.concatenate([one.similarities for one in counted]),
-            np.concatenate([one.of_neighbours for one in counted]),
+            np.concatenate([one.look_alikes for one in counted]),
         )
 
 
@@ -164,7 +155,7 @@ class Batch:
         opens_us: Their openings, same shape.
         now_us: Time of each query, shape ``(n_queries,)``.
         counts: Event counts of the candidates at these times.
-        history: The windows joined to the catalogue at these times.
+        joined: The windows joined to the catalogue at these times.
         cache: What is derived from catalogues and candidates, for any customer.
     """
 
@@ -173,7 +164,7 @@ class Batch:
     opens_us: NDArray[np.int64]
     now_us: NDArray[np.int64]
     counts: CandidateCounts
-    history: History
+    joined: Joined
     cache: CatalogueCache
 
     @classmethod
@@ -186,8 +177,11 @@ class Batch:
             opens_us=np.array([one.catalogue.opens_us[one.rows] for one in queries]),
             now_us=now_us,
             counts=CandidateCounts.concatenate(counts),
-            history=History.from_windows(
-                [one.window for one in queries], queries[0].catalogue, now_us
+            joined=join(
+                [one.window for one in queries],
+                [one.profile for one in queries],
+                catalogues=[one.catalogue for one in queries],
+                now_us=[one.context.now_us for one in queries],
             ),
             cache=CatalogueCache(),
         )
@@ -204,7 +198,7 @@ class Batch:
             ),
             now_us=np.array([query.context.now_us]),
             counts=cache.get_or_make("counts", lambda: CandidateCounts.from_query(query)),
-            history=query.history,
+            joined=query.joined,
             cache=cache,
         )
 
@@ -234,29 +228,17 @@ class Batch:
         found.flags.writeable = False  # shared through the cache
         return found
 
-    @cached_property
-    def impressions(self) -> Impressions:
-        """Recent impressions of the customers."""
-        shown = [one.window.shown for one in self.queries]
-        return Impressions.from_recent(shown, self.catalogue, self.now_us)
+    def compute(self, step: Step) -> NDArray[np.float64]:
+        """Compute columns by the kernel, shape ``(n_queries, n_sales, step.width)``."""
+        return self.joined.scores(step, rows=self.rows)
 
-    @cached_property
-    def last_lists(self) -> LastLists:
-        """The lists that the customers last chose from."""
-        return LastLists.from_history(self.history, self.impressions)
-
-    @cached_property
-    def by_sale(self) -> HistoryBySale:
-        """The histories aggregated by sale."""
-        return HistoryBySale.from_history(self.history, len(self.catalogue))
+    def history(self, place: int) -> History:
+        """Return the history of one of the queries."""
+        return History(self.joined.customers[place])
 
     @cached_property
     def purchases(self) -> Purchases:
         """The purchases of the customers, of profiles and windows."""
         profiles = [one.profile for one in self.queries]
-        return Purchases.from_histories(profiles, self.history, self.catalogue)
-
-    @cached_property
-    def interactions(self) -> SaleInteractions:
-        """The distinct sales of the histories."""
-        return SaleInteractions.from_history(self.history, self.by_sale)
+        histories = [History(one) for one in self.joined.customers]
+        return Purchases.from_histories(profiles, histories, self.catalogue)

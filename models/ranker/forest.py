@@ -5,16 +5,15 @@ its results are LightGBM's to the bit, so that `models.ranker.ranker` may use ei
 reads values up to 1e-35 from 0 as 0: beside a threshold in that range they may go the other way.
 """
 
-import ctypes
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.kernel.library import ROWS_AT_ONCE
+from models.kernel.library import ROWS_AT_ONCE, kernel
 
 # Chosen: it bounds the depth of a tree, and with that the stack of the walk.
 MAX_LEAVES: Final = 64
@@ -35,21 +34,6 @@ Values up to the threshold go left. Children from 0 are splits, others complemen
 """
 
 
-class Forest(Protocol):
-    """Boosted models over the same features."""
-
-    def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Sum the values of the leaves that rows end in.
-
-        Args:
-            matrix: Features, shape ``(n, n_features)``; NaN where unknown.
-
-        Returns:
-            Log-odds by model, shape ``(n_models, n)``; a row does not depend on the others.
-        """
-        ...
-
-
 @dataclass(frozen=True)
 class Tree:
     """A decision tree; its root is the first split, or the only leaf.
@@ -64,14 +48,13 @@ class Tree:
 
 
 @dataclass(frozen=True, eq=False)
-class CompiledForest:
-    """Forest that the kernel walks; see `Forest`.
+class Forest:
+    """Boosted models over the same features, whose trees the kernel walks.
 
     A tree divides the rows of a block at each split. Where all rows have the same value, as in the
     features of the customer, one comparison does.
 
     Attributes:
-        library: The kernel.
         splits: Inner nodes of all trees, of type `_SPLIT`, columns as indices into ``used``.
         leaves: Leaf values of all trees.
         roots: Root of each tree.
@@ -79,7 +62,6 @@ class CompiledForest:
         used: Features that any tree splits on, ascending.
     """
 
-    library: ctypes.CDLL
     splits: NDArray[np.void]
     leaves: NDArray[np.float64]
     roots: NDArray[np.int32]
@@ -87,7 +69,7 @@ class CompiledForest:
     used: NDArray[np.int32]
 
     @classmethod
-    def from_trees(cls, models: Sequence[Sequence[Tree]], library: ctypes.CDLL) -> Self:
+    def from_trees(cls, models: Sequence[Sequence[Tree]]) -> Self:
         """Lay out the trees of models for the kernel."""
         splits: list[Split] = []
         leaves: list[float] = []
@@ -102,7 +84,6 @@ class CompiledForest:
         table = np.array(splits, dtype=_SPLIT)
         used, table["column"] = np.unique(table["column"], return_inverse=True)
         return cls(
-            library=library,
             splits=table,
             leaves=np.array(leaves),
             roots=np.array(roots, dtype=np.int32),
@@ -111,7 +92,13 @@ class CompiledForest:
         )
 
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Sum the values of leaves; see `Forest.log_odds`.
+        """Sum the values of the leaves that rows end in.
+
+        Args:
+            matrix: Features, shape ``(n, n_features)``; NaN where unknown.
+
+        Returns:
+            Log-odds by model, shape ``(n_models, n)``; a row does not depend on the others.
 
         Raises:
             ValueError: If the matrix lacks a feature that a tree splits on.
@@ -124,7 +111,7 @@ class CompiledForest:
         sums = np.zeros((len(self.ends), n))
         columns = np.empty((len(self.used), ROWS_AT_ONCE), dtype=np.float32)
         is_shared = np.empty(len(self.used), dtype=np.uint8)
-        self.library.add_leaves(
+        kernel().add_leaves(
             *(self.splits.ctypes.data, self.leaves.ctypes.data, self.roots.ctypes.data),
             *(self.ends.ctypes.data, len(self.ends), self.used.ctypes.data, len(self.used)),
             *(features.ctypes.data, n, n_features, columns.ctypes.data),

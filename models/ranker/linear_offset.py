@@ -3,9 +3,8 @@
 The examination model: P(click at position k) = P(examined at k) · P(click | examined).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,6 @@ from numpy.typing import NDArray
 from models.arrays.array_file import Arrays
 from models.ranker.logistic import LogisticRanker
 from models.ranker.position_effect import PositionEffect
-
-# Bounds the float64 copy of a training matrix to 16,384 rows at a time; chosen, not measured.
-_ROWS_AT_ONCE: Final = 16_384
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +36,12 @@ class LinearOffset:
 
         A row's result does not depend on the other rows.
         """
-        return offset_log_odds([self], matrix)[0]
+        return self.regression.log_odds(matrix)
 
     def with_scale_of(self, other: Self) -> Self:
         """Share the other offset's scale object if both scales are equal.
 
-        `offset_log_odds` standardises once for each scale object.
+        `models.ranker.logistic.Regressions` standardises once for each scale object.
         """
         scale = other.regression.scale
         if not self.regression.scale.equals(scale):
@@ -78,21 +74,3 @@ class LinearOffset:
             raise ValueError(msg)
         position, device = columns.tolist()
         return cls(regression, (position, device), PositionEffect.from_arrays(arrays))
-
-
-def offset_log_odds(
-    offsets: Sequence[LinearOffset], matrix: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Return the log-odds of several offsets at position 1, shape ``(n_offsets, n)``.
-
-    Features are standardised once for each distinct scale object.
-    """
-    found = np.empty((len(offsets), len(matrix)))
-    for start in range(0, len(matrix), _ROWS_AT_ONCE):
-        part = slice(start, start + _ROWS_AT_ONCE)
-        scales = {offset.regression.scale for offset in offsets}
-        features = {scale: scale.standardised(matrix[part]) for scale in scales}
-        for one, offset in enumerate(offsets):
-            regression = offset.regression
-            found[one, part] = regression.line(features[regression.scale])
-    return found

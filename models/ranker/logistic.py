@@ -1,15 +1,27 @@
 """Logistic regression over standardised features: the baseline of the ranker, and its offset."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
+from models.kernel.features import address
+from models.kernel.library import kernel
 
 # Chosen: standardised values are clipped here, so that outliers have a bounded effect.
 _MAX_Z: Final = 8.0
+
+_SCALE: Final = np.dtype(
+    [("logarithmic", "u8"), ("n_logarithmic", "i8"), ("centres", "u8"), ("scales", "u8")]
+)
+# ``Line`` in ``logistic.c``.
+_LINE: Final = np.dtype(
+    [("scale", _SCALE), ("weights", "u8"), ("unknown_weights", "u8"), ("intercept", "f8")]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +56,36 @@ class Scale:
 
     def standardised(self, matrix: NDArray[np.float32]) -> Standardised:
         """Standardise features, shape ``(n, n_features)``."""
-        z = transformed(matrix, self.logarithmic)
-        z -= self.centres
-        z /= self.scales
-        np.clip(z, -_MAX_Z, _MAX_Z, out=z)
-        unknown = np.isnan(z)
-        np.putmask(z, unknown, 0.0)
-        return Standardised(z, unknown.astype(np.float64))
+        matrix = self.checked(matrix)
+        z, unknown = np.empty(matrix.shape), np.empty(matrix.shape)
+        record, work = np.zeros(1, dtype=_SCALE), np.empty(matrix.shape[1])
+        record[0] = self.packed
+        kernel().standardise(
+            *(address(record), address(matrix), *matrix.shape, _MAX_Z),
+            *map(address, (work, z, unknown)),
+        )
+        return Standardised(z, unknown)
+
+    @cached_property
+    def packed(self) -> tuple[int, int, int, int]:
+        """The scale as the kernel reads it, ``Scale`` in ``logistic.c``."""
+        columns = self._logarithmic_columns
+        return address(columns), len(columns), address(self.centres), address(self.scales)
+
+    @cached_property
+    def _logarithmic_columns(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.logarithmic > 0)
+
+    def checked(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a matrix as the kernel reads it.
+
+        Raises:
+            ValueError: If it has another number of features.
+        """
+        if matrix.shape[1] != len(self.centres):
+            msg = f"{matrix.shape[1]} features for a regression over {len(self.centres)}"
+            raise ValueError(msg)
+        return np.ascontiguousarray(matrix, dtype=np.float32)
 
     def equals(self, other: "Scale") -> bool:
         """Return whether another scale is the same in every feature."""
@@ -79,16 +114,11 @@ class LogisticRanker:
 
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return log-odds of features ``(n, n_features)``, shape ``(n,)``."""
-        return self.line(self.scale.standardised(matrix))
+        return self._alone.log_odds(matrix)[0]
 
-    def line(self, features: Standardised) -> NDArray[np.float64]:
-        """Return log-odds of features standardised by this model's scale, shape ``(n,)``."""
-        # einsum, not a matrix product: BLAS rounds a row differently in batches of other sizes.
-        return (
-            self.intercept
-            + np.einsum("ij,j->i", features.z, self.weights)
-            + np.einsum("ij,j->i", features.unknown, self.unknown_weights)
-        )
+    @cached_property
+    def _alone(self) -> "Regressions":
+        return Regressions([self])
 
     def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return each feature's additive term, the intercept last, ``(n, n_features + 1)``."""
@@ -136,22 +166,37 @@ class LogisticRanker:
         return cls(Scale(*columns[:3]), *columns[3:], intercept=float(intercept[0]))
 
 
-def transformed(
-    matrix: NDArray[np.float32], logarithmic: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Apply ``sign(x) log(1 + |x|)`` to the columns where ``logarithmic`` is 1.
+class Regressions:
+    """Regressions over the same features, evaluated in one pass.
 
-    Args:
-        matrix: Features, shape ``(n, n_features)``.
-        logarithmic: 1 for skewed features, else 0, shape ``(n_features,)``.
-
-    Returns:
-        A float64 copy of the same shape.
+    Those that share a scale object standardise once.
     """
-    values = matrix.astype(np.float64)
-    columns = np.flatnonzero(logarithmic > 0)
-    values[:, columns] = signed_logarithm(values[:, columns])
-    return values
+
+    def __init__(self, regressions: Sequence[LogisticRanker]) -> None:
+        """Pack at least one regression for the kernel."""
+        self._regressions = tuple(regressions)
+        self._record = np.zeros(len(regressions), dtype=_LINE)
+        for packed, one in zip(self._record, regressions, strict=True):
+            packed["scale"], packed["intercept"] = one.scale.packed, one.intercept
+            packed["weights"] = address(one.weights)
+            packed["unknown_weights"] = address(one.unknown_weights)
+
+    def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return log-odds of features ``(n, n_features)``, shape ``(n_regressions, n)``.
+
+        A row's result does not depend on the other rows.
+
+        Raises:
+            ValueError: If the matrix has another number of features.
+        """
+        matrix = self._regressions[0].scale.checked(matrix)
+        n, n_features = matrix.shape
+        found, work = np.empty((len(self._record), n)), np.empty(3 * n_features)
+        kernel().log_odds(
+            *(address(self._record), len(self._record), address(matrix), n, n_features),
+            *(_MAX_Z, address(work), address(found)),
+        )
+        return found
 
 
 def signed_logarithm(values: NDArray[np.float64]) -> NDArray[np.float64]:

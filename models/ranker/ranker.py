@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.context import POSITION
-from models.kernel.library import kernel
-from models.ranker.forest import CompiledForest, Forest, read_trees
+from models.ranker.forest import Forest, read_trees
 from models.ranker.linear_offset import LinearOffset
 from models.ranker.position_effect import PositionEffect
 
@@ -165,36 +164,13 @@ class LightGbmRanker:
         return self.offset.regression.contributions(matrix) + trees
 
 
-@dataclass(frozen=True, eq=False)
-class LightGbmForest:
-    """Forest that LightGBM walks, where the kernel is not built; see `Forest`.
-
-    Attributes:
-        boosters: The models.
-    """
-
-    boosters: Sequence[lightgbm.Booster]
-
-    def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Sum the values of leaves; see `Forest.log_odds`."""
-        if not len(matrix):
-            return np.empty((len(self.boosters), 0))
-        return np.array(
-            [one.predict(matrix, raw_score=True, num_threads=1) for one in self.boosters]
-        )
-
-
 def forest_of(boosters: Sequence[lightgbm.Booster]) -> Forest:
-    """Return the forest of models, compiled if the kernel is built.
+    """Return the trees of models in the form in which they are evaluated.
 
     Raises:
         ValueError: See `read_trees`.
     """
-    models = [list(read_trees(one.model_to_string())) for one in boosters]
-    library = kernel()
-    return (
-        LightGbmForest(boosters) if library is None else CompiledForest.from_trees(models, library)
-    )
+    return Forest.from_trees([list(read_trees(one.model_to_string())) for one in boosters])
 
 
 class CalibratedRanker(Protocol):

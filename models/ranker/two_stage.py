@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ranker.forest import Forest
-from models.ranker.linear_offset import LinearOffset, offset_log_odds
+from models.ranker.linear_offset import LinearOffset
+from models.ranker.logistic import Regressions
 from models.ranker.position_effect import PositionEffect
 from models.ranker.ranker import (
     Calibration,
@@ -68,8 +69,11 @@ class TwoStageRanker:
 
     def log_odds(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return log-odds of the product at position 1, uncalibrated, shape ``(n_sales,)``."""
-        offsets = offset_log_odds([self.opening.offset, self.buying.offset], matrix)
-        return product_log_odds(self.forest.log_odds(matrix) + offsets)
+        return product_log_odds(self.forest.log_odds(matrix) + self._offsets.log_odds(matrix))
+
+    @cached_property
+    def _offsets(self) -> Regressions:
+        return Regressions([self.opening.offset.regression, self.buying.offset.regression])
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return P(buys) of each row; see `models.ranker.ranker.Ranker`."""

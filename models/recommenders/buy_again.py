@@ -54,8 +54,8 @@ class BuyAgain(Recommender):
         "buy_again_sale": "Estimated purchases a day by all who bought it before",
     }
 
-    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by purchases, shape ``(n_queries, n_sales, 6)``; see `Recommender.batch_scores`."""
+    def plain_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score by purchases, shape ``(n_queries, n_sales, 6)``; see `Recommender.plain_scores`."""
         rates, intervals = (batch.gather(one) for one in self.columns_of(batch.catalogue))
         scores = np.full((*batch.rows.shape, len(self.columns)), np.nan)
         scores[..., 1] = 0.0

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
-from models.arrays.ragged import Ragged
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.catalogue_cache import cached
-from models.query.query import Batch
+from models.kernel.features import Family, Step
 from models.recommenders.content_encoder import Projection
 from models.recommenders.recommender import Recommender
 
@@ -44,34 +43,12 @@ class Collaborative(Recommender):
         "collaborative": "Dot product of ALS factors, the customer's folded in from the window",
     }
 
-    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by factors, shape ``(n_queries, n_sales, 1)``; see `Recommender.batch_scores`."""
-        seen = batch.interactions
-        if not len(self.gramian) or not len(seen.rows):
-            return np.full((*batch.rows.shape, 1), np.nan)
-        factors = self.factors(batch.catalogue)
-        customers = self.fold_in(seen.customers, factors, rows=seen.rows)
-        customers = seen.customers.blank_empty(customers)
-        # (n_queries, n_sales, n_factors) by (n_queries, n_factors).
-        return np.einsum("bij,bj->bi", batch.gather(factors), customers)[..., None]
-
-    def fold_in(
-        self, customers: Ragged, factors: NDArray[np.float64], *, rows: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Solve for the factors of customers.
-
-        Args:
-            customers: Owner of each interaction.
-            factors: Factors of every sale, shape ``(n_catalogue, n_factors)``.
-            rows: Catalogue row of each interaction, distinct per customer, shape ``(n,)``.
-
-        Returns:
-            Shape ``(n_customers, n_factors)``.
-        """
-        normal = self.gramian + self.confidence * customers.gramian(factors, rows)
-        wanted = (1 + self.confidence) * customers.total(factors, rows)
-        solved = np.linalg.solve(normal, wanted[..., None])
-        return np.asarray(solved[..., 0], dtype=np.float64)
+    def step(self, catalogue: Catalogue) -> Step:
+        """Return the step of the one column; see `Recommender.step`."""
+        n = len(self.gramian)
+        tables = self.factors(catalogue), np.ascontiguousarray(self.gramian)
+        numbers = (self.confidence,)
+        return Step(Family.COLLABORATIVE, 1, tables, (n,), numbers, n_work=n * (n + 1))
 
     @cached
     def factors(self, catalogue: Catalogue) -> NDArray[np.float64]:

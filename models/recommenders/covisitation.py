@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
-from models.query.customer_history import LASTING
-from models.query.query import Batch
+from models.catalogue.catalogue import Catalogue
+from models.kernel.features import Step
 from models.recommenders.item_similarity import ItemSimilarity
 from models.recommenders.recommender import Recommender
 
@@ -29,9 +29,9 @@ class Covisitation(Recommender):
         "covisitation": "Lasting interest in the 20 sales most co-visited with this one",
     }
 
-    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by co-visits, shape ``(n_queries, n_sales, 1)``; see `Recommender.batch_scores`."""
-        return self.companions.interest(batch, half_life=LASTING)[..., None]
+    def step(self, catalogue: Catalogue) -> Step:
+        """Return the step of the one column; see `Recommender.step`."""
+        return self.companions.step(catalogue)
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """Return the fitted arrays; see `Recommender.to_arrays`."""

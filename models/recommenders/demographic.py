@@ -67,8 +67,8 @@ class Demographic(Recommender):
         "demographic_own": "The same, beyond the taste of the average customer",
     }
 
-    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by attributes, ``(n_queries, n_sales, 2)``; see `Recommender.batch_scores`."""
+    def plain_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score by attributes, ``(n_queries, n_sales, 2)``; see `Recommender.plain_scores`."""
         described = [one.profile.attributes for one in batch.queries]
         if not self.weights.size or not any(described):
             return np.full((*batch.rows.shape, len(self.columns)), np.nan)

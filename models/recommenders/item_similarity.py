@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.catalogue_cache import cached
+from models.kernel.features import Family, Step
 from models.neighbours.search import Neighbours
-from models.query.query import Batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,23 +27,14 @@ class ItemSimilarity:
     companions: NDArray[np.uint64]
     strengths: NDArray[np.float64]
 
-    def interest(self, batch: Batch, *, half_life: int) -> NDArray[np.float64]:
-        """Sum the customer's interest in the companions of every candidate.
+    def step(self, catalogue: Catalogue) -> Step:
+        """Return the step that sums the customer's interest in the companions of candidates.
 
-        Args:
-            batch: The queries.
-            half_life: Index of `models.query.customer_history.HALF_LIVES_S`.
-
-        Returns:
-            ``sum over companions of strength * interest / (EVIDENCE + all interest)``, NaN
-            for sales without companions, shape ``(n_queries, n_sales)``.
+        One column: ``sum over companions of strength * lasting interest / (EVIDENCE + all lasting
+        interest)``, NaN for sales without companions.
         """
-        by_sale, every = batch.by_sale, self.neighbours(batch.catalogue)
-        near, strengths = batch.gather(every.rows), batch.gather(every.similarities)
-        interest = by_sale.interest[half_life].take(by_sale.places(near))
-        summed = np.einsum("bij,bij->bi", interest, strengths)
-        known = batch.cache.get_or_make((self, "known"), lambda: (strengths > 0).any(axis=-1))
-        return np.where(known, summed / batch.history.weight[half_life][:, None], np.nan)
+        near = self.neighbours(catalogue)
+        return Step(Family.COVISITATION, 1, (near.rows, near.similarities), (near.rows.shape[1],))
 
     @cached
     def neighbours(self, catalogue: Catalogue) -> Neighbours:

@@ -7,11 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
+from models.catalogue.catalogue import Catalogue
+from models.kernel.features import Step
 from models.query.query import Batch, Query
 
 
 class Recommender(Protocol):
     """Recommender: scores candidate sales; fitted in ``training``, stored in a bundle as arrays.
+
+    What depends on the customer is computed by the kernel, for all recommenders in one call
+    (`step`); what customers share is computed by NumPy and kept (`plain_scores`).
 
     Attributes:
         name: Name in bundles, variants and reports.
@@ -22,13 +27,24 @@ class Recommender(Protocol):
     name: ClassVar[str]
     columns: ClassVar[Mapping[str, str]]
 
+    def step(self, catalogue: Catalogue, /) -> Step | None:
+        """Return the step by which the kernel computes the first columns; None if it cannot."""
+        del catalogue
+        return None
+
+    def plain_scores(self, batch: Batch, /) -> NDArray[np.float64]:
+        """Compute the other columns by NumPy, shape ``(n_queries, n_sales, n_others)``."""
+        return np.empty((*batch.rows.shape, 0))
+
     def batch_scores(self, batch: Batch, /) -> NDArray[np.float64]:
         """Score the candidates of queries, shape ``(n_queries, n_sales, n_columns)``.
 
         A row's bits depend on its query and sale only, not on other candidates or queries: that
         is what makes offline and online scores equal. NaN: unknown.
         """
-        ...
+        step = self.step(batch.catalogue)
+        plain = self.plain_scores(batch)
+        return plain if step is None else np.concatenate([batch.compute(step), plain], axis=-1)
 
     def scores(self, query: Query) -> NDArray[np.float64]:
         """Score the candidates of one query, shape ``(n_sales, n_columns)``."""

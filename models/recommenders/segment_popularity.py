@@ -246,8 +246,8 @@ class SegmentPopularity(Recommender):
         "audience_own_buys": "The same of the customer's purchases per opened sale",
     }
 
-    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by group, shape ``(n_queries, n_sales, 10)``; see `Recommender.batch_scores`."""
+    def plain_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score by group, shape ``(n_queries, n_sales, 10)``; see `Recommender.plain_scores`."""
         groups = tuple(map(self._groups, batch.queries))
         shared = batch.cache.get_or_make((self, groups), lambda: self._shared(batch, groups))
         scores = np.empty((*batch.rows.shape, len(self.columns)))

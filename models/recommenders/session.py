@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
-from models.arrays.ragged import Ragged
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.catalogue_cache import cached
-from models.query.customer_history import VISIT_GAP_S
-from models.query.query import Batch
+from models.kernel.features import Family, Step
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.recommender import Recommender
 
@@ -47,15 +45,14 @@ class Session(Recommender):
         "session": "Agreement with the predicted next sale of this visit",
     }
 
-    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by the visit, shape ``(n_queries, n_sales, 1)``; see `Recommender.batch_scores`."""
-        visits, visit = current_visits(batch)
-        if not len(visit) or not self.axes.shape[1]:
-            return np.full((*batch.rows.shape, 1), np.nan)
-        coordinates = self.coordinates(batch.catalogue)
-        steps = np.einsum("bi,ij->bj", describe_visits(visits, coordinates, rows=visit), self.steps)
-        expected = visits.blank_empty(steps)
-        return np.einsum("bij,bj->bi", batch.gather(coordinates), expected)[..., None]
+    def step(self, catalogue: Catalogue) -> Step:
+        """Return the step of the one column; see `Recommender.step`.
+
+        A visit goes on until half an hour without an event; direct repetitions of a sale are one.
+        """
+        n = self.axes.shape[1]
+        tables = self.coordinates(catalogue), np.ascontiguousarray(self.steps)
+        return Step(Family.SESSION, 1, tables, (n,), n_work=(N_LAST + 2) * n)
 
     @cached
     def coordinates(self, catalogue: Catalogue) -> NDArray[np.float64]:
@@ -81,43 +78,3 @@ class Session(Recommender):
             msg = f"steps of shape {steps.shape} in a space of {axes.shape[1]} dimensions"
             raise ValueError(msg)
         return cls(collaborative, centre, axes, steps)
-
-
-def current_visits(batch: Batch) -> tuple[Ragged, NDArray[np.int64]]:
-    """Return the sales of each customer's current visit, in order, without direct repetitions.
-
-    Returns:
-        Owner of each sale, and the catalogue rows, a visit's latest last, shape ``(n,)``; none
-        for a customer whose last visit has ended.
-    """
-    history = batch.history
-    owners, rows, gaps = history.customers.owners, history.rows, history.age_s.copy()
-    follows = owners[1:] == owners[:-1]
-    # Seconds from each event to the next of its customer, or to now.
-    gaps[:-1] -= np.where(follows, history.age_s[1:], 0.0)
-    ends = np.flatnonzero(gaps > VISIT_GAP_S)
-    first = np.zeros(len(batch), dtype=np.intp)
-    first[owners[ends]] = ends + 1
-    kept = np.arange(len(owners)) >= first[owners]
-    kept[:-1] &= ~(follows & (rows[1:] == rows[:-1]))
-    return history.customers.select(kept), rows[kept]
-
-
-def describe_visits(
-    visits: Ragged, coordinates: NDArray[np.float64], *, rows: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Describe visits by their last three sales, 0 where there are fewer, and the mean of all.
-
-    Args:
-        visits: Owner of each sale.
-        coordinates: Coordinates of every sale, shape ``(n_catalogue, n_axes)``.
-        rows: Sales of the visits, a visit's latest last, shape ``(n,)``.
-
-    Returns:
-        Shape ``(n_visits, 4 * n_axes)``; 0 for a visit without sales.
-    """
-    last = np.zeros((visits.n_rows, N_LAST + 1, coordinates.shape[1]))
-    latest = visits.vectors(coordinates, rows)[:, ::-1][:, :N_LAST]
-    last[:, : latest.shape[1]] = latest
-    last[:, N_LAST] = visits.total(coordinates, rows) / np.maximum(visits.lengths, 1)[:, None]
-    return last.reshape(visits.n_rows, -1)

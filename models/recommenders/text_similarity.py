@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
 from models.domain.sale import Sale
-from models.query.query import Batch
+from models.kernel.features import Family, Step
 from models.recommenders.recommender import Recommender
 from models.recommenders.text_embedding import TextSpace
 
@@ -57,28 +57,14 @@ class TextSimilarity(Recommender):
         """Number of axes."""
         return self.axes.shape[1]
 
-    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by texts, shape ``(n_queries, n_sales, 2)``; see `Recommender.batch_scores`."""
-        if not self.n_axes:
-            return np.full((*batch.rows.shape, len(self.columns)), np.nan)
-        catalogue = batch.catalogue
+    def step(self, catalogue: Catalogue) -> Step:
+        """Return the step of both columns; see `Recommender.step`."""
         places = catalogue.cache.get_or_make(
             (self, "places"), lambda: self._table.places(catalogue)
         )
-        seen = batch.interactions
-        customers, rows, weights = seen.customers, seen.rows, seen.weights
-        has_text = ~np.isnan(places[rows, 0])
-        if not has_text.all():
-            customers, rows, weights = (
-                customers.select(has_text),
-                rows[has_text],
-                weights.compress(has_text, axis=1),
-            )
-        n = customers.sums(weights)[..., None]
-        away = customers.weighted(weights, places, rows=rows) - n * self.mean
-        # Lasting and in this visit, shape (2, n_queries, n_axes).
-        preferences = self.mean + away * self.spread / (1 + self.spread * n)
-        return np.einsum("bij,hbj->bih", batch.gather(places), preferences)
+        tables = places, self.mean, self.spread
+        n = self.n_axes
+        return Step(Family.TEXT, len(self.columns), tables, (n,), n_work=3 * n)
 
     @cached_property
     def _table(self) -> "_Table":

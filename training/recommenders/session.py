@@ -38,7 +38,7 @@ def fit_session(interactions: Interactions, collaborative: Collaborative) -> Ses
 def visit_steps(
     interactions: Interactions, coordinates: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Describe the visit before every step as `models.recommenders.session.describe_visits` does.
+    """Describe the visit before every step, as the kernel does a query's (``features.c``).
 
     Args:
         interactions: The events.

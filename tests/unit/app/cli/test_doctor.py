@@ -20,7 +20,6 @@ from app.cli.doctor import (
     exploration_finding,
     provider_finding,
     search_finding,
-    trees_finding,
 )
 from app.cli.finding import Finding, Verdict
 from app.cli.store_checks import rights_finding, skew_finding, version_finding
@@ -71,7 +70,7 @@ def test_a_machine_that_can_serve_has_no_failure(
     assert Verdict.FAILURE not in worse(found).values(), found
     subjects = {one.subject.split()[0] for one in found}
     assert subjects == {
-        *{"store", "clock", "bundle", "pictures", "trees", "search"},
+        *{"store", "clock", "bundle", "pictures", "kernel", "search"},
         *{"keys", "plan", "exploration", "network", "disk"},
     }
 
@@ -372,13 +371,6 @@ def test_a_gpu_that_was_asked_for_and_not_got_is_a_warning() -> None:
     assert {pictures.verdict, search.verdict} == {Verdict.WARNING}
     assert "nvidia-smi" in pictures.advice
     assert "nvidia-smi" in search.advice
-
-
-def test_trees_without_the_compiled_kernel_are_a_warning() -> None:
-    slow, fast = trees_finding(is_compiled=False), trees_finding(is_compiled=True)
-
-    assert (slow.verdict, fast.verdict) == (Verdict.WARNING, Verdict.OK)
-    assert "python -m models.kernel.library" in slow.advice
 
 
 def test_a_machine_without_a_gpu_is_no_fault() -> None:

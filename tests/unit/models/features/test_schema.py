@@ -9,7 +9,6 @@ import pytest
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
-from models.catalogue.catalogue import Catalogue
 from models.domain.profile import Profile
 from models.features import schema
 from models.features.feature import Scope
@@ -38,7 +37,7 @@ class RowNumber(Recommender):
     name: ClassVar[str] = "row_number"
     columns: ClassVar[Mapping[str, str]] = {"row_number": "Row in the catalogue"}
 
-    def batch_scores(self, batch: Batch) -> NDArray[np.float64]:
+    def plain_scores(self, batch: Batch) -> NDArray[np.float64]:
         return batch.rows[..., None].astype(np.float64)
 
     def to_arrays(self) -> Mapping[str, NDArray[np.float64]]:
@@ -208,21 +207,3 @@ def test_a_recommender_made_by_hand_is_a_feature(rng: np.random.Generator) -> No
 
     assert own.assemble(query(crowd(4, rng)))[:, -1].tolist() == [0.0, 1.0, 2.0, 3.0]
     assert own.names[-1] == "row_number"
-
-
-def test_a_query_joins_its_events_and_what_was_shown_to_the_catalogue_once(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A guard of the time a request takes, by its work: every group shares one join."""
-    asked = question(10, rng)
-    rows_for = Catalogue.rows_for
-    sizes: list[int] = []
-
-    def counted(of: Catalogue, sale_keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-        sizes.append(len(sale_keys))
-        return rows_for(of, sale_keys)
-
-    monkeypatch.setattr(Catalogue, "rows_for", counted)
-    SCHEMA.assemble(asked)
-
-    assert sizes == [len(asked.window), len(asked.window.shown)]

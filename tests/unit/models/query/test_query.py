@@ -1,13 +1,17 @@
 """A window joined to a catalogue: ages, interest and what is known of each sale."""
 
-import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from models.domain.event import KIND, EventType
-from models.query.customer_history import HALF_LIVES_S, LASTING, VISIT, History
-from tests.builders import NOW_US, browse, catalogue, crowd, query, row, rows, sale, window
+from models.domain.customer import ALL_PIECES, Window, pack_member
+from models.domain.event import KIND, EventType, key
+from models.domain.recent_impressions import NOTHING_SHOWN
+from models.query.customer_history import HALF_LIVES_S, LASTING, VISIT
+from models.query.query import Context
+from models.recommenders.content_profile import ContentProfile
+from tests.builders import NOW_US, catalogue, query, row, rows, sale
 
 VIEW, CLICK, CART, PURCHASE = (
     EventType.VIEW,
@@ -39,11 +43,10 @@ def test_an_event_from_the_future_happens_now() -> None:
 
 
 def test_one_millisecond_of_now_changes_the_interest() -> None:
-    seen = window((VIEW, "a", 600.0))
+    asked = query(SHOP, (VIEW, "a", 600.0))
 
     sooner, later = (
-        History.from_windows([seen], SHOP, np.array([NOW_US + shift])).interest
-        for shift in (0, 1_000)
+        replace(asked, context=Context(NOW_US + shift)).history.interest for shift in (0, 1_000)
     )
 
     assert np.all(later < sooner)
@@ -52,7 +55,7 @@ def test_one_millisecond_of_now_changes_the_interest() -> None:
 def test_events_of_unknown_sales_are_counted_and_left_out() -> None:
     history = query(SHOP, (VIEW, "a", 1.0), (VIEW, "x", 2.0), (CART, "y", 3.0)).history
 
-    assert (history.n_unknown.tolist(), len(history)) == ([2], 1)
+    assert (history.customer["n_unknown"], len(history)) == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -69,43 +72,53 @@ def test_interest_halves_with_each_half_life(event_type: EventType, interest: fl
 def test_a_taste_is_divided_by_evidence_and_all_interest() -> None:
     history = query(SHOP, (VIEW, "a", 0.0), (CART, "b", 1_800.0)).history
 
-    assert history.weight[VISIT] == 0.5 + 1.0 + 1.0
-    assert query(SHOP).history.weight.tolist() == [[0.5], [0.5]]
+    assert history.customer["weight"][VISIT] == 0.5 + 1.0 + 1.0
+    assert query(SHOP).history.customer["weight"].tolist() == [0.5, 0.5]
 
 
-def test_the_newest_event_of_a_type_is_found() -> None:
-    history = query(SHOP, (CART, "a", 30.0), (CART, "b", 20.0), (VIEW, "a", 10.0)).history
+def test_more_events_than_a_window_holds_are_refused() -> None:
+    """The kernel has room for as many as a window holds."""
+    members = np.ones((129, 3), dtype=np.uint64)
+    asked = replace(query(SHOP), window=Window(members, NOTHING_SHOWN))
 
-    assert (*history.newest_age_s(), *history.newest_age_s(CART)) == (10.0, 20.0)
-    assert np.isnan(history.newest_age_s(PURCHASE)).all()
-    assert np.isnan(query(SHOP).history.newest_age_s()).all()
-
-
-def test_what_is_known_of_a_sale_is_summed_over_its_events() -> None:
-    by_sale = query(
-        SHOP, (VIEW, "a", 1_800.0), (CLICK, "b", 100.0), (VIEW, "a", 0.0), (CART, "a", 3_600.0)
-    ).by_sale
-    a, b, c = by_sale.place[0, rows(SHOP, "a", "b", "c")]
-
-    assert by_sale.counts[a].tolist() == [0.0, 2.0, 0.0, 1.0, *[0.0] * 6]
-    assert by_sale.counts[b].tolist() == [0.0, 0.0, 1.0, *[0.0] * 7]
-    assert (by_sale.age_s[a], by_sale.age_s[b]) == (0.0, 100.0)
-    assert by_sale.interest[VISIT, a] == 1.0 + 0.5 + 2.0 / 4
-    assert (c, math.isnan(by_sale.age_s[c])) == (0, True)
-    assert not by_sale.counts[c].any()
-    assert not by_sale.interest[:, c].any()
+    with pytest.raises(ValueError, match="a window has 129 events and 0 impressions of 128"):
+        len(asked.history)
 
 
-def test_sums_by_sale_are_those_of_a_plain_loop(rng: np.random.Generator) -> None:
-    of = crowd(12, rng)
-    asked = query(of, *(seen := browse(100, 12, rng=rng)))
+@pytest.mark.parametrize("rows", [[3], [-1], [0, 2**40]])
+def test_candidates_beyond_the_catalogue_are_refused(rows: list[int]) -> None:
+    """The kernel would read memory that is not the catalogue's."""
+    with pytest.raises(ValueError, match="candidates beyond the 3 sales of the catalogue"):
+        query(SHOP).joined.scores(ContentProfile().step(SHOP), rows=np.array([rows]))
 
-    events = [one for one in seen if one[0] is not EventType.IMPRESSION]
-    for sale_id in {sale_id for _, sale_id, _ in events if of.row_for(sale_id) is not None}:
-        place = asked.by_sale.place[0, row(of, sale_id)]
-        own = [(kind, age_s) for kind, of_sale, age_s in events if of_sale == sale_id]
-        weights = {VIEW: 1.0, CLICK: 1.0, CART: 2.0, PURCHASE: 3.0}
-        lasting = sum(weights[kind] * 2 ** (-age_s / HALF_LIVES_S[LASTING]) for kind, age_s in own)
-        assert asked.by_sale.age_s[place] == pytest.approx(min(age for _, age in own), abs=1e-6)
-        assert asked.by_sale.interest[LASTING, place] == pytest.approx(lasting)
-        assert asked.by_sale.counts[place].sum() == len(own)
+
+def test_candidates_of_other_queries_are_refused() -> None:
+    with pytest.raises(ValueError, match="candidates of 2 queries for 1 customers"):
+        query(SHOP).joined.scores(ContentProfile().step(SHOP), rows=np.array([[0], [1]]))
+
+
+def test_what_still_shows_interest() -> None:
+    """Sales a, b and c; quantities of purchases and refunds, 0 for the whole of one."""
+    events = [
+        (VIEW, "a", 0, True),
+        (PURCHASE, "a", 2, True),  # one piece of it is left
+        (PURCHASE, "b", 1, False),  # given back
+        (EventType.REFUND, "a", 1, False),
+        (EventType.REFUND, "b", ALL_PIECES, False),
+        (CLICK, "c", 0, False),  # disliked later
+        (CART, "c", 0, False),
+        (EventType.DISLIKE, "c", 0, False),
+        (EventType.FAVOURITE, "c", 0, True),  # thought better of
+        (EventType.SEARCH, "b", 0, False),
+        (EventType.EMAIL_OPEN, "a", 0, False),
+    ]
+    members = [
+        pack_member(n << 16, key(name), at_us=NOW_US + n, event_type=kind, quantity=quantity)
+        for n, (kind, name, quantity, _) in enumerate(events)
+    ]
+    asked = replace(query(SHOP, context=Context(NOW_US + 99)), window=Window.from_members(members))
+
+    kept = [(KIND[kind], row(SHOP, name)) for kind, name, _, shows in events if shows]
+    history = asked.history
+    assert list(zip(history.kinds.tolist(), history.rows.tolist(), strict=True)) == kept
+    assert (history.customer["n_searches"], history.customer["n_unknown"]) == (2, 0)

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.kernel.library import build, load
-from models.ranker.forest import CompiledForest, read_trees
-from models.ranker.ranker import LightGbmForest
+from models.ranker.forest import Forest, read_trees
 from tests.builders import flat_offset
 from training.configuration import TreeConfig
 from training.ranker.fit_trees import fit_trees
@@ -39,9 +37,8 @@ end of trees
 """
 
 
-def compiled(*texts: str) -> CompiledForest:
-    """The kernel's forest, which is compiled by the first test."""
-    return CompiledForest.from_trees([list(read_trees(text)) for text in texts], load(build()))
+def compiled(*texts: str) -> Forest:
+    return Forest.from_trees([list(read_trees(text)) for text in texts])
 
 
 def matrix(n: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -158,18 +155,6 @@ def test_a_matrix_without_a_feature_of_the_trees_is_refused() -> None:
     """The kernel would read memory that is not the matrix's."""
     with pytest.raises(ValueError, match="1 features, but a tree splits on feature 1"):
         compiled(BY_HAND).log_odds(np.zeros((3, 1), dtype=np.float32))
-
-
-def test_without_the_kernel_lightgbm_has_the_same_sums() -> None:
-    models = [booster(15, 1), booster(4, 2)]
-    values = matrix(300, np.random.default_rng(6))
-
-    sums = LightGbmForest(models).log_odds(values)
-
-    assert (
-        sums.tolist() == compiled(*(m.model_to_string() for m in models)).log_odds(values).tolist()
-    )
-    assert LightGbmForest(models).log_odds(values[:0]).shape == (2, 0)
 
 
 @pytest.mark.parametrize(

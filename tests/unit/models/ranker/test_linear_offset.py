@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.arrays.array_file import Arrays
-from models.ranker.linear_offset import LinearOffset, offset_log_odds
+from models.ranker.linear_offset import LinearOffset
+from models.ranker.logistic import Regressions
 from models.ranker.position_effect import PositionEffect
 from tests.builders import SCHEMA, flat_offset, offset
 
@@ -48,7 +49,9 @@ def test_margins_together_are_those_alone_whether_or_not_their_scale_is_one() ->
     other = replace(BY_HAND, regression=replace(BY_HAND.regression, scale=wide, intercept=0.0))
     read = LinearOffset.from_bytes(BY_HAND.to_bytes(), n_features=3)
 
-    assert offset_log_odds([BY_HAND, read, other], ROWS).tolist() == [
+    together = Regressions([one.regression for one in (BY_HAND, read, other)])
+
+    assert together.log_odds(ROWS).tolist() == [
         [0.0, 0.0, -2.0, -1.0],
         [0.0, 0.0, -2.0, -1.0],
         [0.25, 0.25, -0.25, 0.0],

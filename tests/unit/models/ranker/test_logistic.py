@@ -4,9 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
-from models.ranker.logistic import LogisticRanker, Scale
+from models.ranker.logistic import LogisticRanker, Scale, signed_logarithm
 
 NAN = float("nan")
 BY_HAND = LogisticRanker(
@@ -56,3 +60,31 @@ def test_contributions_sum_to_the_log_odds_and_the_intercept_comes_last() -> Non
 
     assert added[0].tolist() == pytest.approx([0.5, 4.0, -2.0])
     assert added.sum(axis=1) == pytest.approx(BY_HAND.log_odds(matrix))
+
+
+@given(
+    matrix=arrays(
+        np.float32, st.tuples(st.integers(0, 5), st.just(7)), elements=st.floats(width=32)
+    )
+)
+def test_log_odds_are_those_of_a_plain_computation(matrix: NDArray[np.float32]) -> None:
+    """Of any number: NaN, infinite, tiny, and repeated from row to row."""
+    rng = np.random.default_rng(1)
+    skewed = rng.integers(2, size=7).astype(np.float64)
+    scale = Scale(skewed, rng.normal(size=7), rng.exponential(size=7))
+    ranker = LogisticRanker(scale, rng.normal(size=7), rng.normal(size=7), 0.5)
+    matrix = matrix.repeat(2, axis=0)
+
+    exact = matrix.astype(np.float64)
+    taken = np.where(scale.logarithmic > 0, signed_logarithm(exact), exact)
+    z = np.clip((taken - scale.centres) / scale.scales, -8, 8)
+    expected = 0.5 + np.nan_to_num(z) @ ranker.weights + np.isnan(z) @ ranker.unknown_weights
+    np.testing.assert_allclose(ranker.log_odds(matrix), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        ranker.contributions(matrix).sum(axis=1), expected, rtol=1e-12, atol=1e-12
+    )
+
+
+def test_another_number_of_features_is_refused() -> None:
+    with pytest.raises(ValueError, match="3 features for a regression over 2"):
+        BY_HAND.log_odds(np.zeros((1, 3), dtype=np.float32))

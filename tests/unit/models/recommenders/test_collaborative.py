@@ -7,7 +7,6 @@ import pytest
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
-from models.arrays.ragged import Ragged
 from models.domain.event import EventType, key
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.content_encoder import Projection
@@ -48,22 +47,25 @@ def test_a_sale_with_factors_of_its_own_counts_with_them_and_once() -> None:
 
 def test_factors_are_the_solution_of_least_squares(rng: np.random.Generator) -> None:
     """The closed form is where the gradient of the fit's own loss vanishes."""
-    sales, touched = rng.normal(size=(30, 5)), np.array([3, 4, 20])
+    shop = crowd(30, rng)
+    sales = rng.normal(size=(30, 5))
     fitted = Collaborative(
-        projection=Projection(ENCODER, np.empty((8, 5))),
-        keys=np.empty(0, dtype=np.uint64),
-        residuals=np.empty((0, 5)),
+        projection=Projection(ENCODER, np.zeros((8, 5))),
+        keys=shop.keys,
+        residuals=sales,
         gramian=sales.T @ sales + 0.7 * np.eye(5),
         confidence=4.0,
     )
+    touched = [3, 4, 20]
+    names = [shop.sales[row].sale_id for row in touched]
 
-    (found,) = fitted.fold_in(Ragged.from_lengths([3]), sales, rows=touched)
+    found = fitted.scores(query(shop, *((CLICK, name, 60.0) for name in names)))[:, 0]
 
     wanted, weights = np.isin(np.arange(30), touched).astype(float), np.ones(30)
     weights[touched] = 5.0
     rows = np.vstack([sales * np.sqrt(weights)[:, None], np.sqrt(0.7) * np.eye(5)])
     ends = np.concatenate([wanted * np.sqrt(weights), np.zeros(5)])
-    np.testing.assert_allclose(found, np.linalg.lstsq(rows, ends)[0])
+    np.testing.assert_allclose(found, sales @ np.linalg.lstsq(rows, ends)[0])
 
 
 def test_without_events_or_without_factors_nothing_is_known() -> None:

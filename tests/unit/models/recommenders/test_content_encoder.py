@@ -7,11 +7,9 @@ import pytest
 
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import build_catalogue
-from models.domain.event import EventType
 from models.pictures.topics import Topics
-from models.query.query import Batch
 from models.recommenders.content_encoder import Encoder, Projection
-from tests.builders import catalogue, picture, query, row, sale
+from tests.builders import catalogue, picture, row, sale
 
 SHOP = catalogue(
     sale("slope", category="ski", price=99.0, original_price=198.0),
@@ -69,20 +67,6 @@ def test_a_sale_is_placed_bit_for_bit_the_same_among_other_sales(
     (placed,) = projection.project(alone)
 
     assert placed.tobytes() == projection.project(SHOP)[row(SHOP, "sea")].tobytes()
-
-
-def test_a_window_names_each_touched_sale_once_with_its_newest_age() -> None:
-    asked = query(
-        SHOP,
-        (EventType.VIEW, "slope", 60.0),
-        (EventType.VIEW, "sea", 30.0),
-        (EventType.CART, "slope", 5.0),
-    )
-
-    seen = Batch.from_query(asked).interactions
-    ages = dict(zip(seen.rows.tolist(), seen.age_s.tolist(), strict=True))
-
-    assert ages == {row(SHOP, "slope"): 5.0, row(SHOP, "sea"): 30.0}
 
 
 def test_numbers_flags_and_texts_of_attributes_are_encoded_and_unseen_ones_are_the_centre() -> None:

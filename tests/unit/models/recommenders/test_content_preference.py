@@ -165,7 +165,7 @@ def test_customers_together_are_answered_to_the_bit_as_alone(
 
 
 def test_without_dimensions_nothing_is_known() -> None:
-    blind = ContentPreference(Projection(ENCODER, np.empty((4, 0))), np.empty(0), np.empty(0), 0.0)
+    blind = ContentPreference(Projection(ENCODER, np.empty((8, 0))), np.empty(0), np.empty(0), 0.0)
 
     assert all(map(math.isnan, column("taste", (CLICK, "slope", 0.0), taste=blind)))
 

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 from models.domain.event import EventType, key
-from models.query.customer_history import LASTING, VISIT
-from models.query.query import Batch
 from models.recommenders.covisitation import Covisitation
 from models.recommenders.item_similarity import ItemSimilarity
 from tests.builders import Seen, catalogue, query, sale
@@ -34,9 +32,8 @@ def companions(**strengths: dict[str, float]) -> ItemSimilarity:
 TOGETHER = companions(piste={"slope": 0.5, "gone": 0.25}, sea={"piste": 0.1}, gone={"sea": 9.0})
 
 
-def interest(*events: Seen, half_life: int = LASTING) -> list[float]:
-    asked = query(SHOP, *events, candidates=NAMES)
-    return TOGETHER.interest(Batch.from_query(asked), half_life=half_life)[0].tolist()
+def interest(*events: Seen) -> list[float]:
+    return Covisitation(TOGETHER).scores(query(SHOP, *events, candidates=NAMES))[:, 0].tolist()
 
 
 def test_interest_in_companions_is_summed_by_strength() -> None:
@@ -46,8 +43,8 @@ def test_interest_in_companions_is_summed_by_strength() -> None:
     assert [piste, sea] == pytest.approx([0.5 / 2.5, 0.1 / 2.5])
 
 
-def test_interest_of_a_visit_fades_by_half_in_half_an_hour() -> None:
-    _, piste, sea = interest((CLICK, "slope", 1_800.0), half_life=VISIT)
+def test_interest_fades_by_half_in_two_weeks() -> None:
+    _, piste, sea = interest((CLICK, "slope", 14 * 86_400.0))
 
     assert [piste, sea] == pytest.approx([0.5 * 0.5 / (0.5 + 0.5), 0.0])
 
@@ -57,7 +54,7 @@ def test_companions_are_found_in_other_catalogues() -> None:
     other = catalogue(sale("new"), sale("sea"), sale("piste"))
 
     asked = query(other, (CLICK, "piste", 0.0), candidates=["new", "sea", "piste"])
-    (found,) = TOGETHER.interest(Batch.from_query(asked), half_life=LASTING)
+    found = Covisitation(TOGETHER).scores(asked)[:, 0]
 
     assert found.tolist() == pytest.approx([math.nan, 0.1 / 1.5, math.nan], nan_ok=True)
 

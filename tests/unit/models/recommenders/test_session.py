@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 
 from models.arrays.array_file import Arrays
-from models.arrays.ragged import Ragged
 from models.domain.event import EventType
-from models.query.query import Batch
 from models.recommenders.collaborative import Collaborative
-from models.recommenders.session import Session, current_visits, describe_visits
-from tests.builders import Seen, catalogue, query, row, sale
+from models.recommenders.session import Session
+from tests.builders import Seen, catalogue, query, sale
 from tests.unit.models.recommenders.test_content_preference import PLACES
 
 CLICK, VIEW = EventType.CLICK, EventType.VIEW
@@ -47,33 +45,31 @@ def test_the_last_sales_count_by_their_order_and_all_by_their_mean() -> None:
     assert found == pytest.approx([expected, expected, -expected])
 
 
-def test_a_visit_is_described_by_its_last_three_places() -> None:
-    places = np.array([[8.0], [4.0], [2.0], [1.0]])
+def test_a_visit_is_described_by_its_last_three_sales_and_the_mean_of_all() -> None:
+    """Sea, piste, sea, slope: 0.5 · 1 + 0.25 · -1 + 0.125 · 1 + 1 · 0."""
+    found = scores(
+        *((CLICK, name, 9.0 - n) for n, name in enumerate(("sea", "piste", "sea", "slope")))
+    )
 
-    found = describe_visits(Ragged.from_lengths([4, 1, 0]), places, rows=np.array([0, 1, 2, 3, 3]))
-
-    assert found.tolist() == [[1.0, 2.0, 4.0, 15.0 / 4.0], [1.0, 0.0, 0.0, 1.0], [0.0] * 4]
+    expected = 0.5 - 0.25 + 0.125
+    assert found == pytest.approx([expected, expected, -expected])
 
 
 @pytest.mark.parametrize(
     ("events", "expected"),
     [
-        ([], []),
-        ([(CLICK, "sea", 1_801.0)], []),
-        ([(CLICK, "sea", 1_800.0)], ["sea"]),
-        ([(CLICK, "sea", 3_600.0), (CLICK, "slope", 1_800.0)], ["sea", "slope"]),
-        ([(CLICK, "sea", 3_601.0), (CLICK, "slope", 1_800.0)], ["slope"]),
+        ([], math.nan),
+        ([(CLICK, "sea", 1_801.0)], math.nan),
+        ([(CLICK, "sea", 1_800.0)], -0.5 - 1.0),
+        ([(CLICK, "sea", 3_600.0), (CLICK, "slope", 1_800.0)], 0.5 - 0.25),
+        ([(CLICK, "sea", 3_601.0), (CLICK, "slope", 1_800.0)], 0.5 + 1.0),
         ([(VIEW, "sea", 9.0), (CLICK, "sea", 8.0), (CLICK, "slope", 7.0), (CLICK, "sea", 6.0)],
-         ["sea", "slope", "sea"]),
+         -0.5 + 0.25 - 0.125 - 1 / 3),
     ],
 )  # fmt: skip
-def test_a_visit_is_what_no_half_hour_of_silence_parts(
-    events: list[Seen], expected: list[str]
-) -> None:
-    visits, rows = current_visits(Batch.from_query(query(SHOP, *events)))
-
-    assert visits.lengths.tolist() == [len(expected)]
-    assert rows.tolist() == [row(SHOP, name) for name in expected]
+def test_a_visit_is_what_no_half_hour_of_silence_parts(events: list[Seen], expected: float) -> None:
+    """Direct repetitions of a sale are one."""
+    assert scores(*events)[0] == pytest.approx(expected, nan_ok=True)
 
 
 def test_without_a_visit_nothing_is_known() -> None:

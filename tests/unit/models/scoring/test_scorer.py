@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 from models.domain.event import KIND, EventType
@@ -33,7 +34,6 @@ from models.scoring.scorer import (
     TOPICS_FILE,
     Scorer,
     Scores,
-    feature_hash,
     recommender_file,
 )
 from tests.builders import (
@@ -376,11 +376,14 @@ def test_no_candidates_have_no_scores() -> None:
 def test_the_hash_of_features_is_that_of_their_bits() -> None:
     matrix = np.array([[0.0, 1.0]], dtype=np.float32)
 
-    assert feature_hash(matrix) == feature_hash(matrix.copy())
-    assert feature_hash(matrix) != feature_hash(-matrix)
-    assert feature_hash(matrix) != feature_hash(np.nextafter(matrix, np.float32(2.0)))
-    nothing = np.empty(0)
-    assert len(Scores(nothing, nothing, matrix, nothing, nothing, nothing).feature_hash) == 32
+    def hashed(features: NDArray[np.float32]) -> str:
+        nothing = np.empty(0)
+        return Scores(nothing, nothing, features, nothing, nothing, nothing).feature_hash
+
+    assert len(hashed(matrix)) == 32
+    assert hashed(matrix) == hashed(matrix.copy())
+    assert hashed(matrix) != hashed(-matrix)
+    assert hashed(matrix) != hashed(np.nextafter(matrix, np.float32(2.0)))
 
 
 def test_positions_are_examined_as_on_the_device_of_the_request() -> None:

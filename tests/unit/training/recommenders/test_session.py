@@ -1,15 +1,17 @@
 """Steps with a known answer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models.domain.event import EventType
-from models.query.query import Batch
 from models.recommenders.collaborative import Collaborative
-from models.recommenders.session import Session, current_visits, describe_visits
+from models.recommenders.content_encoder import Projection
+from models.recommenders.session import Session
 from tests.builders import query as ask
 from tests.logs import HOUR, MINUTE, Row, catalogue, event_table, sale
-from tests.unit.models.recommenders.test_content_preference import PLACES
+from tests.unit.models.recommenders.test_content_preference import ENCODER, PLACES
 from training.recommenders.interactions import Interactions
 from training.recommenders.session import fit_session, visit_steps
 
@@ -64,16 +66,25 @@ def test_a_visit_is_described_as_when_serving(rng: np.random.Generator) -> None:
         Interactions.from_events(event_table(log), SHOP), places
     )
 
-    expected: list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]] = []
+    factors = replace(
+        FACTORS,
+        projection=Projection(ENCODER, np.zeros((8, 3))),
+        keys=SHOP.keys,
+        residuals=places,
+        gramian=np.eye(3),
+    )
+    session = Session(factors, np.zeros(3), np.eye(3), steps=rng.normal(size=(12, 3)))
+    served: list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]] = []
     targets: list[int | None] = []
     for place in range(1, len(log)):
         now = log[place].at
         seen = [(EventType.CLICK, one.sale, (now - one.at) / 1e6) for one in log[:place]]
-        visits, visit = current_visits(Batch.from_query(ask(SHOP, *seen)))
-        if len(visit) and visit[-1] != SHOP.row_for(log[place].sale):
-            expected.append(describe_visits(visits, places, rows=visit)[0])
+        scores = session.scores(ask(SHOP, *seen))[:, 0]
+        if not np.isnan(scores).any() and log[place].sale != log[place - 1].sale:
+            served.append(scores)
             targets.append(SHOP.row_for(log[place].sale))
-    np.testing.assert_allclose(described_here, np.array(expected))
+    expected = described_here @ session.steps @ places.T
+    np.testing.assert_allclose(served, expected, rtol=1e-9, atol=1e-12)
     assert next_rows.tolist() == targets
 
 
