@@ -47,10 +47,8 @@ def percentiles(ask: Callable[[], T], answer: Callable[[T], object]) -> Figures:
 
 
 def joined(query: Query) -> Batch:
-    """The query, with all that its readers share computed."""
-    batch = Batch.from_query(query)
-    assert len(batch.history.weight) == len(batch.by_sale.interest)
-    return batch
+    """The query, with its window joined."""
+    return Batch.from_query(query)
 
 
 @pytest.mark.parametrize("n_sales", [10, 300])

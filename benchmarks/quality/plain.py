@@ -1,5 +1,7 @@
 """Seventeen plain features of a list, for the plain LambdaRank."""
 
+import math
+from collections import Counter
 from typing import Final
 
 import numpy as np
@@ -42,15 +44,17 @@ def plain_features(
     totals = query.catalogue.counts.totals[query.rows]
     shown, bought = totals[:, IMPRESSION], totals[:, PURCHASE]
     rate = (bought + 1) / (shown + 10)
-    place = query.by_sale.place[0, query.rows]
-    age_s = query.by_sale.age_s[place]
+    history, candidates = query.history, query.rows.tolist()
+    touches = history.rows.tolist()  # the oldest first
+    newest, n_touches = dict(zip(touches, history.age_s.tolist(), strict=True)), Counter(touches)
+    age_s = np.array([newest.get(row, math.nan) for row in candidates])
     last = np.zeros(len(age_s), dtype=np.bool_)
     steps = np.full(len(age_s), np.nan)
     if not np.isnan(age_s).all():
         last[np.nanargmin(age_s)] = True
         steps = positions - positions[last]
     n, touched = len(query.rows), ~np.isnan(age_s)
-    events_age_s = query.history.age_s
+    events_age_s = history.age_s
     latest = float(events_age_s.min()) if len(events_age_s) else float("nan")
     mean = np.nanmean(prices) if not np.isnan(prices).all() else np.nan
     columns = (
@@ -63,7 +67,7 @@ def plain_features(
         bought,
         rate,
         np.argsort(np.argsort(-rate)),
-        query.by_sale.counts[place].sum(axis=1),
+        np.array([n_touches[row] for row in candidates]),
         age_s,
         last,
         touched,
