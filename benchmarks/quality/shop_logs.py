@@ -83,26 +83,25 @@ class ShopLog:
 def tickets(n_learned: int, rng: np.random.Generator) -> ShopLog:
     """Concerts, of which a customer views some of their genre and city, and buys few."""
     log, moment, opening = ShopLog(n_learned), _START, _START - timedelta(days=30)
-    genre = rng.integers(len(_GENRES), size=400)
-    city = rng.integers(len(_CITIES), size=400)
+    genre = [_GENRES[int(one)] for one in rng.integers(len(_GENRES), size=400)]
+    city = [_CITIES[int(one)] for one in rng.integers(len(_CITIES), size=400)]
     activity = rng.exponential(size=400) + 0.1
-    log.customers = [{"customer_id": f"c{n}", "city": _CITIES[city[n]]} for n in range(400)]
+    log.customers = [{"customer_id": f"c{n}", "city": city[n]} for n in range(400)]
     while not log.is_complete:
         moment += timedelta(days=float(rng.exponential(1 / 30)))
         while opening <= moment:
             log.sales.append(_concert(len(log.sales), opening, rng))
             opening += timedelta(days=float(rng.exponential(0.6)))
         who, offered = int(rng.choice(400, p=activity / activity.sum())), log.open_at(moment)
-        fits = [
-            (one["category"] == _GENRES[genre[who]], one["city"] == _CITIES[city[who]])
-            for one in offered
-        ]
+        fits = [(one["category"] == genre[who], one["city"] == city[who]) for one in offered]
         liking = [
             1.8 * by_genre + 1.2 * by_city + one["hidden"] - 0.3 * math.log(one["price"])
             for one, (by_genre, by_city) in zip(offered, fits, strict=True)
         ]
         n_viewed = min(int(rng.integers(1, 5)), len(offered))
-        for chosen in rng.choice(len(offered), n_viewed, replace=False, p=_softmax(liking)):
+        for chosen in map(
+            int, rng.choice(len(offered), n_viewed, replace=False, p=_softmax(liking))
+        ):
             sale_id = offered[chosen]["sale_id"]
             log.add("view", moment, f"c{who}", sale_id)
             moment += timedelta(minutes=float(rng.uniform(1, 5)))
@@ -116,8 +115,8 @@ def _concert(number: int, opening: datetime, rng: np.random.Generator) -> Row:
     return {
         "sale_id": f"k{number}",
         "title": f"{_GENRES[number % 6]} night {rng.integers(9)}",
-        "category": _GENRES[rng.integers(len(_GENRES))],
-        "city": _CITIES[rng.integers(len(_CITIES))],
+        "category": _GENRES[int(rng.integers(len(_GENRES)))],
+        "city": _CITIES[int(rng.integers(len(_CITIES)))],
         "price": round(float(rng.lognormal(3.6, 0.5)), 2),
         "opens_at": opening,
         "closes_at": opening + timedelta(days=float(rng.uniform(15, 45))),
@@ -132,7 +131,7 @@ def grocer(n_learned: int, rng: np.random.Generator) -> ShopLog:
     share /= share.sum()
     favourites = [rng.choice(n_articles, 8, replace=False, p=share) for _ in range(n_customers)]
     interval = rng.uniform(3, 9, n_customers)
-    due = [_START + timedelta(days=float(rng.uniform(0, days))) for days in interval]
+    due = [_START + timedelta(days=float(rng.uniform(0, float(days)))) for days in interval]
     log.sales = [
         {
             "sale_id": f"a{number}",
@@ -166,7 +165,7 @@ def outlet(n_learned: int, rng: np.random.Generator) -> ShopLog:
             opening += timedelta(days=float(rng.exponential(0.2)))
         offered, who = log.open_at(moment), f"v{int(rng.pareto(1.2) * 20)}"
         n_lists += 1
-        for position, chosen in enumerate(rng.permutation(len(offered))[:12], start=1):
+        for position, chosen in enumerate(map(int, rng.permutation(len(offered))[:12]), start=1):
             sale_id, columns = offered[chosen]["sale_id"], {"exposure_id": f"x{n_lists}"}
             log.add("impression", moment, who, sale_id, position=position, **columns)
             appeal = 1 / (1 + math.exp(1.5 - offered[chosen]["hidden"])) / math.sqrt(position)

@@ -137,7 +137,7 @@ def shops_of(
 
 def pooled(shops: list[dict[str, float]]) -> dict[str, tuple[float, float, float]]:
     """Return by scorer the mean over shops, and its paired difference to meta with half a width."""
-    names = set.intersection(*(set(one) for one in shops))
+    names = {name for name in shops[0] if all(name in one for one in shops)}
     found = dict[str, tuple[float, float, float]]()
     for name in names:
         own = np.array([one[name] for one in shops])
