@@ -22,6 +22,7 @@ from app.cli.erasures import apply_erasures_command
 from app.cli.export_events import export_events_command
 from app.cli.keys import keys_commands
 from app.cli.load import load_command, load_profiles_command
+from app.cli.load_lists import load_lists_command
 from app.cli.plan import plan_commands
 from app.cli.promotion import promotion_commands
 from app.cli.replay import replay_command
@@ -131,6 +132,7 @@ def openapi() -> None:
 
 commands.command("load")(load_command)
 commands.command("load-profiles")(load_profiles_command)
+commands.command("load-lists")(load_lists_command)
 commands.command("export-events")(export_events_command)
 commands.command("apply-erasures")(apply_erasures_command)
 commands.command("activate")(activate_command)

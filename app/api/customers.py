@@ -54,6 +54,7 @@ _KNOWN: Final[JsonDict] = {
     "events": [_EVENT],
     "shown": [_SHOWN],
     "profile": _PROFILE,
+    "listed": ["s-31", "s-12"],
     "remembered": 3,
     "expires_at": "2027-12-27T18:04:05Z",
 }
@@ -125,6 +126,10 @@ class CustomerAnswer(BaseModel):
         description="Sales that the customer was shown last, the latest at the end; at most 128."
     )
     profile: KnownProfile | None = Field(description="Null before the first nightly profile.")
+    listed: list[str | None] = Field(
+        description="The list of the last night, by rank; null for a sale that the catalogue does "
+        "not know."
+    )
     remembered: int = Field(
         ge=0, description="Events of the last days, remembered by key alone to count none twice."
     )
@@ -190,6 +195,7 @@ async def get_customer(customer_id: CustomerId, resources: ResourcesDep) -> Cust
             bought=list(_bought(profile, served)),
             attributes=dict(profile.attributes),
         ),
+        listed=[sale_id for sale_id, _ in _sales(known.listed.sale_keys, served)],
         remembered=known.n_remembered,
         expires_at=None if expires_us is None else from_us(expires_us),
     )

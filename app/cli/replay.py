@@ -32,6 +32,7 @@ from app.stores.exposure import unpacked
 from app.stores.keys import exposures_stream
 from app.stores.stream import Cursors, Streams
 from models.domain.customer import Window
+from models.domain.customer_list import CustomerList
 from models.domain.errors import UserError
 from models.domain.profile import Profile
 from models.experiments.exposure import read_exposures
@@ -235,13 +236,16 @@ def _asked(recorded: ExposureRecord, served: CatalogueVersion | None) -> Ranking
         market=recorded.market, device=recorded.device, limit=recorded.limit, choice=recorded.choice
     )
     state = CustomerState(
-        recorded.now_us, Window.unpack(recorded.window), Profile.unpack(recorded.profile)
+        recorded.now_us,
+        Window.unpack(recorded.window),
+        Profile.unpack(recorded.profile),
+        CustomerList.from_sales(recorded.now_us, recorded.listed),
     )
     level = None if recorded.degraded is None else DegradationLevel(recorded.degraded)
-    # The level as it was known before anything was ranked: `rank` finds these two by itself.
+    # The level as it was known before anything was ranked: `rank` finds these three by itself.
     if level is DegradationLevel.EMPTY:
         level = DegradationLevel.SNAPSHOT
-    elif level is DegradationLevel.POPULARITY:
+    elif level in {DegradationLevel.LIST, DegradationLevel.POPULARITY}:
         level = None
     return RankingRequest(
         request,

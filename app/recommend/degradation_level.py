@@ -20,9 +20,11 @@ class DegradationLevel(StrEnum):
     REMEMBERED = "remembered"
     """The store lost sales, or holds older states of them, or was last read more than a second ago:
     ranked from the last ones known here."""
+    LIST = "list"
+    """There is no model, or no time for it, or it failed: the customer's list of the last night,
+    of what is still open, then what is visited and bought most."""
     POPULARITY = "popularity"
-    """There is no model, or no time for it, or it failed: ranked by what is visited and bought
-    most."""
+    """The same, of a customer without a list: ranked by what is visited and bought most."""
     SNAPSHOT = "snapshot"
     """The store has not confirmed the catalogue within the last minute, or since this process was
     paused or started: the last known open sales, by popularity."""
@@ -128,7 +130,8 @@ COUNTS_NOT_READ: Final = Cause(
     "`/health/full` names the reason (`counts`)",
 )
 
-# The other causes that are known before anything is ranked; of `POPULARITY` and `EMPTY` none is.
+# The other causes that are known before anything is ranked; of `LIST`, `POPULARITY` and `EMPTY`
+# none is.
 CAUSES: Final[Mapping[DegradationLevel, Cause]] = {
     cause.level: cause
     for cause in (

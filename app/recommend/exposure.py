@@ -54,6 +54,7 @@ def exposure_record(
         interleaving=ranking.interleaving,
         versions=versions,
         exploration_cost=ranking.exploration_cost,
+        listed=ranking.listed,
     )
 
 

@@ -1,4 +1,4 @@
-"""Slate ranking of one answer: by the model, or by popularity if the model cannot answer."""
+"""Slate ranking of one answer: by the model, or without it by the customer's list or popularity."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -61,6 +61,7 @@ class Ranking:
         exploration_cost: Outcomes that exploration is expected to lose; None where it changed
             nothing.
         interleaving: The second policy and the team of each place; None for a slate of one policy.
+        listed: The customer's list as far as it could be shown; empty where it was not used.
     """
 
     slate: tuple[ShownItem, ...]
@@ -68,6 +69,7 @@ class Ranking:
     cause: Cause | None
     exploration_cost: float | None = None
     interleaving: InterleavedRecord | None = None
+    listed: tuple[str, ...] = ()
 
     @property
     def degraded(self) -> DegradationLevel | None:
@@ -120,11 +122,11 @@ class SlateRanker:
             is_lost = asked.cause is CAUSES[DegradationLevel.REMEMBERED]
             return NOTHING_LEFT if is_lost else NOTHING
         if scorer is None:
-            return _by_popularity(asked, query, NO_MODEL)
+            return _without_model(asked, query, NO_MODEL)
         started, policy = self.clock(), order_of(asked)
         scores = self._scores(self.latency, scorer, query, policy, within_s=within_s)
         if not isinstance(scores, Scores):
-            return _by_popularity(asked, query, scores)
+            return _without_model(asked, query, scores)
         if self.drift is not None and asked.cause is None and asked.request.choice.sale_ids is None:
             # Training saw known customers and all that was open: others do not compare.
             self.drift.compare(scorer, scores)
@@ -230,17 +232,36 @@ def query_of(asked: RankingRequest, served: CatalogueVersion) -> Query:
     )
 
 
-def _by_popularity(asked: RankingRequest, query: Query, cause: Cause) -> Ranking:
-    limit = asked.request.limit
+def _without_model(asked: RankingRequest, query: Query, cause: Cause) -> Ranking:
+    limit, listed = asked.request.limit, _listed(asked, query)
     if asked.request.choice.is_ordered:
         picks = np.arange(min(limit, len(query.rows)))
     else:
         decayed = query.catalogue.counts.decayed[:, query.rows]
-        picks = best(event_volume(decayed), limit)
+        popular = best(event_volume(decayed), len(query.rows))
+        picks = np.concatenate([listed, popular[~np.isin(popular, listed)]])[:limit]
     items = _items(query, Slate.certain(picks), [None] * len(picks))
+    rows: list[int] = query.rows[listed].tolist()
+    names = tuple([query.catalogue.sales[row].sale_id for row in rows])
     if asked.cause is not None and asked.cause.level in OF_CATALOGUE:
-        return Ranking(items, "", asked.cause)
-    return Ranking(items, "", cause)
+        return Ranking(items, "", asked.cause, listed=names)
+    level = DegradationLevel.LIST if names else cause.level
+    return Ranking(items, "", replace(cause, level=level), listed=names)
+
+
+def _listed(asked: RankingRequest, query: Query) -> NDArray[np.intp]:
+    """Return the candidates of the customer's list, in its order; none where another order is due.
+
+    A stale catalogue is ordered by popularity, and a caller's list as the caller ordered it.
+    """
+    is_stale = asked.cause is CAUSES[DegradationLevel.SNAPSHOT]
+    if is_stale or asked.request.choice.is_ordered or not len(asked.state.listed):
+        return np.empty(0, dtype=np.intp)
+    rows = query.catalogue.rows_for(asked.state.listed.sale_keys)
+    order = np.argsort(query.rows, kind="stable")
+    places = np.minimum(np.searchsorted(query.rows, rows, sorter=order), len(order) - 1)
+    found = order[places]
+    return found[query.rows[found] == rows]
 
 
 def _with_model(

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
 -- Erases a customer as of an earlier moment, in a store that was restored from before the erasure.
 --
--- KEYS  window, shown, profile, recent, tombstones' prefix, erasures
+-- KEYS  window, shown, profile, recent, tombstones' prefix, erasures, list
 -- ARGV  1 a secret, for a partition that has none, 2 TTL of a tombstone in s, 3 customer id,
 --       4 when the customer was erased in µs
 -- Returns the number of erased events of the window, of sales shown and of profiles.
-local window, shown, profile, recent, erased, erasures = unpack(KEYS)
+local window, shown, profile, recent, erased, erasures, listed = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local until_us = math.min(tonumber(ARGV[4]), now)
@@ -24,6 +24,9 @@ local is_profile = type(packed) == 'string' and #packed >= 8
 if packed and not (is_profile and struct.unpack('>i8', packed) > until_us) then
   n_profiles = redis.call('DEL', profile)
 end
+
+-- A list may come from events of before.
+redis.call('DEL', listed)
 
 -- A set holds the keys of a day. That of the erasure's day may hold those of later events, which must
 -- not count twice: it goes unless the customer has any.

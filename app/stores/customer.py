@@ -19,25 +19,18 @@ from app.bounded_log import BoundedLog
 from app.errors import StoreUnavailableError
 from app.settings import STREAM_BYTES
 from app.stores.connection import Argument, Command, Connection, Script
-from app.stores.event_arguments import event_arguments
+from app.stores.event_arguments import append_keys, append_limits, event_arguments
 from app.stores.keys import (
-    COUNTED_PAIRS,
-    COUNTED_TTL_S,
     CUSTOMER_TTL_S,
-    HOUR_TTL_S,
-    MINUTE_TTL_S,
     RECENT_TTL_S,
     TOMBSTONE_TTL_S,
     CustomerKeys,
-    stream_limit,
 )
-from models.catalogue.event_counts import RETENTION_HOURS
 from models.domain.customer import MEMBER_BYTES, WINDOW_EVENTS, Window
+from models.domain.customer_list import CustomerList
 from models.domain.event import (
     KINDS,
     LAST_US,
-    MAX_AGE_US,
-    MAX_AHEAD_US,
     Event,
     Refusal,
 )
@@ -67,21 +60,23 @@ APPLY_ERASURE: Final = Script.named("apply_erasure", after=["tombstone", "recent
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CustomerState:
-    """State of a customer: clock, window and profile, read in one round trip.
+    """State of a customer: clock, window, profile and list, read in one round trip.
 
     Attributes:
         now_us: The store's clock in the same round trip, microseconds since the epoch:
             an acknowledged event is never later than it.
         window: The latest events, and the sales shown last; empty for an unknown customer.
         profile: Totals of older events; empty for an unknown customer.
+        listed: The list of the last night, for answers without a model; empty without one.
     """
 
     now_us: int
     window: Window
     profile: Profile
+    listed: CustomerList = field(default_factory=CustomerList.empty)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class KnownCustomer(CustomerState):
     """All that is stored of a customer.
 
@@ -200,15 +195,15 @@ class CustomerStore:
         keys = CustomerKeys.for_customer(customer_id)
         reply = await self._connection.ask(
             READ_CUSTOMER,
-            [keys.window, keys.shown, keys.profile],
+            [keys.window, keys.shown, keys.profile, keys.listed],
             doing="reading a customer",
             within_s=within_s,
         )
-        now_us, events, shown, profile, n_damaged = cast(
-            "tuple[int, bytes, bytes, bytes, int]", reply
+        now_us, events, shown, profile, n_damaged, listed = cast(
+            "tuple[int, bytes, bytes, bytes, int, bytes]", reply
         )
         window, total = self._readable(events, shown, profile, n_damaged=n_damaged)
-        return CustomerState(now_us, window, total)
+        return CustomerState(now_us, window, total, self._readable_list(listed))
 
     async def append(self, events: Sequence[Event]) -> list[EventOutcome]:
         """Accept or refuse each event, atomically per event, in the order given.
@@ -257,16 +252,17 @@ class CustomerStore:
     async def describe(self, customer_id: str) -> KnownCustomer:
         """Return all that is stored of a customer; an unknown one is empty."""
         keys = CustomerKeys.for_customer(customer_id)
-        names = [keys.window, keys.shown, keys.profile, keys.recent]
+        names = [keys.window, keys.shown, keys.profile, keys.recent, keys.listed]
         reply = await self._connection.run(DESCRIBE_CUSTOMER, names, doing="reading a customer")
-        now_us, events, shown, profile, n_damaged, expires_ms, n_remembered = cast(
-            "tuple[int, bytes, bytes, bytes, int, int, int]", reply
+        now_us, events, shown, profile, n_damaged, expires_ms, n_remembered, listed = cast(
+            "tuple[int, bytes, bytes, bytes, int, int, int, bytes]", reply
         )
         window, total = self._readable(events, shown, profile, n_damaged=n_damaged)
         return KnownCustomer(
             now_us=now_us,
             window=window,
             profile=total,
+            listed=self._readable_list(listed),
             n_remembered=n_remembered,
             expires_us=expires_ms * (SECOND_US // MS_PER_S) if expires_ms > 0 else None,
         )
@@ -278,7 +274,15 @@ class CustomerStore:
         later ones start a new customer. To repeat it is safe.
         """
         keys = CustomerKeys.for_customer(customer_id)
-        names = [keys.window, keys.shown, keys.profile, keys.recent, keys.erased, keys.erasures]
+        names = [
+            keys.window,
+            keys.shown,
+            keys.profile,
+            keys.recent,
+            keys.erased,
+            keys.erasures,
+            keys.listed,
+        ]
         # The secret counts only if the partition has none: scripts cannot make random bytes.
         arguments = (token_hex(), TOMBSTONE_TTL_S, customer_id)
         reply = await self._connection.run(
@@ -298,7 +302,7 @@ class CustomerStore:
         calls: list[Command] = []
         for customer_id, erased_us in erasures:
             of = CustomerKeys.for_customer(customer_id)
-            names = [of.window, of.shown, of.profile, of.recent, of.erased, of.erasures]
+            names = [of.window, of.shown, of.profile, of.recent, of.erased, of.erasures, of.listed]
             arguments = (token_hex(), TOMBSTONE_TTL_S, customer_id, erased_us)
             calls.append(APPLY_ERASURE.by_sha(names, *arguments))
         replies = await self._connection.run_many(APPLY_ERASURE, calls, doing="applying erasures")
@@ -338,6 +342,14 @@ class CustomerStore:
         replies = await self._connection.run_many(MERGE_CUSTOMER, calls, doing="loading customers")
         return sum(cast("list[int]", replies))
 
+    def _readable_list(self, packed: bytes) -> CustomerList:
+        try:
+            return CustomerList.unpack(packed)
+        except ValueError as exc:
+            left_out = "the damaged list of a customer is left out: load lists again"
+            self._log.warning(left_out, reason=str(exc))
+            return CustomerList.empty()
+
     def _readable(
         self, events: bytes, shown: bytes, profile: bytes, *, n_damaged: int
     ) -> tuple[Window, Profile]:
@@ -359,21 +371,6 @@ class CustomerStore:
                 profile=reason or "whole",
             )
         return window, total
-
-
-def append_limits(stream_bytes: int = STREAM_BYTES) -> tuple[Argument, ...]:
-    """Return what comes before the events in the arguments of ``append_events.lua``."""
-    return (
-        *(MAX_AHEAD_US, MAX_AGE_US, WINDOW_EVENTS, SHOWN_SALES, CUSTOMER_TTL_S, RECENT_TTL_S),
-        *(stream_limit(stream_bytes), MINUTE_TTL_S, HOUR_TTL_S, COUNTED_TTL_S, COUNTED_PAIRS),
-        RETENTION_HOURS,
-    )
-
-
-def append_keys(keys: CustomerKeys) -> list[str]:
-    """Return the keys of ``append_events.lua``, in its order."""
-    first = [keys.window, keys.shown, keys.profile, keys.recent]
-    return [*first, keys.events, keys.counts, keys.erased]
 
 
 def _shown(scored: bytes) -> RecentImpressions:

@@ -1,12 +1,33 @@
-"""Arguments of ``append_events.lua`` for one event."""
+"""Keys and arguments of ``append_events.lua``."""
 
 import numpy as np
 
+from app.settings import STREAM_BYTES
 from app.stores.cluster import Argument
-from models.catalogue.event_counts import N_KINDS
-from models.domain.customer import pack_member
-from models.domain.event import KIND, NO_SALE, REFUND, Event, EventType, key, to_us
-from models.domain.recent_impressions import stamps_of
+from app.stores.keys import (
+    COUNTED_PAIRS,
+    COUNTED_TTL_S,
+    CUSTOMER_TTL_S,
+    HOUR_TTL_S,
+    MINUTE_TTL_S,
+    RECENT_TTL_S,
+    CustomerKeys,
+    stream_limit,
+)
+from models.catalogue.event_counts import N_KINDS, RETENTION_HOURS
+from models.domain.customer import WINDOW_EVENTS, pack_member
+from models.domain.event import (
+    KIND,
+    MAX_AGE_US,
+    MAX_AHEAD_US,
+    NO_SALE,
+    REFUND,
+    Event,
+    EventType,
+    key,
+    to_us,
+)
+from models.domain.recent_impressions import SHOWN_SALES, stamps_of
 
 
 def event_arguments(event: Event) -> tuple[Argument, ...]:
@@ -31,3 +52,18 @@ def event_arguments(event: Event) -> tuple[Argument, ...]:
     # Sets keep integers of 64 bits packed, and know only signed ones.
     signed = event_key - 2**64 if event_key >= 2**63 else event_key
     return signed, at_us, field, member, stamp, event.model_dump_json(exclude_none=True)
+
+
+def append_limits(stream_bytes: int = STREAM_BYTES) -> tuple[Argument, ...]:
+    """Return what comes before the events in the arguments of ``append_events.lua``."""
+    return (
+        *(MAX_AHEAD_US, MAX_AGE_US, WINDOW_EVENTS, SHOWN_SALES, CUSTOMER_TTL_S, RECENT_TTL_S),
+        *(stream_limit(stream_bytes), MINUTE_TTL_S, HOUR_TTL_S, COUNTED_TTL_S, COUNTED_PAIRS),
+        RETENTION_HOURS,
+    )
+
+
+def append_keys(keys: CustomerKeys) -> list[str]:
+    """Return the keys of ``append_events.lua``, in its order."""
+    first = [keys.window, keys.shown, keys.profile, keys.recent]
+    return [*first, keys.events, keys.counts, keys.erased]

@@ -9,6 +9,7 @@ windows, impressions and profiles is in their keys, so that another form is neve
 ``d:3:{p}:<customer>``      the sales shown last: sorted set of sale keys, score a stamp:
                             ``1000 * second + position``
 ``p:3:{p}:<customer>``      packed profile: totals, purchases, attributes
+``r:1:{p}:<customer>``       list of the last night: when it was made, then sale keys by rank
 ``i:{p}:<customer>:<day>``  keys of events that were received that day, to count none twice
 ``events:{p}``              stream of accepted events: ``e`` JSON, ``r`` received_at in µs
 ``exposures:{p}``           stream of answers: ``x`` packed record; in both ``b``: ``stream.lua``
@@ -60,9 +61,14 @@ N_PARTITIONS: Final = 64
 # are unread, and expire.
 FORM: Final = 3
 
+# The same of lists.
+LIST_FORM: Final = 1
+
 DAY_S: Final = 24 * 3600
 # Chosen: longer than a year, in which the customers of a season come back.
 CUSTOMER_TTL_S: Final = 400 * DAY_S
+# Chosen: a night that fails leaves the list of the night before for its day.
+LIST_TTL_S: Final = 2 * DAY_S
 RECENT_TTL_S: Final = 2 * DAY_S  # see recent_event_keys.lua
 TOMBSTONE_TTL_S: Final = 100 * DAY_S  # events older than 90 days are refused anyway
 # A day more than popularity looks back, see `models.catalogue.event_counts.RETENTION_HOURS`.
@@ -83,11 +89,11 @@ _N_BOUNDED_STREAMS: Final = 2  # events and exposures; no erasure is ever droppe
 # Six times what lies between two probes of a worker.
 PROBE_TTL_S: Final = 60
 
-_CUSTOMERS_OWN: Final = re.compile(r"^((?:[cdp]:\d+|i):\{\d+\}:).*$", re.DOTALL)
+_CUSTOMERS_OWN: Final = re.compile(r"^((?:[cdpr]:\d+|i):\{\d+\}:).*$", re.DOTALL)
 
 # Up to the first colon: a user of the store needs rights on all of them.
 PREFIXES: Final = (
-    *("c", "d", "p", "i", "e", "n", "l", "s", "b", "x"),
+    *("c", "d", "p", "r", "i", "e", "n", "l", "s", "b", "x"),
     *("events", "exposures", "erasures"),
 )
 
@@ -123,6 +129,7 @@ class CustomerKeys:
     window: str
     shown: str
     profile: str
+    listed: str
     recent: str
     events: str
     counts: str
@@ -137,6 +144,7 @@ class CustomerKeys:
             window=f"c:{FORM}:{{{p}}}:{customer_id}",
             shown=f"d:{FORM}:{{{p}}}:{customer_id}",
             profile=f"p:{FORM}:{{{p}}}:{customer_id}",
+            listed=f"r:{LIST_FORM}:{{{p}}}:{customer_id}",
             recent=f"i:{{{p}}}:{customer_id}",
             events=events_stream(p),
             counts=counts_prefix(p),

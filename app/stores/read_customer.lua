@@ -1,10 +1,10 @@
 #!lua flags=no-writes
 -- Reads a customer and the clock in one round trip.
 --
--- KEYS  window, shown, profile
+-- KEYS  window, shown, profile, list
 -- Returns the clock in µs, the packed events, key and stamp (13 digits) of each sale
--- shown, the packed profile, and the number of damaged events and sales shown.
-local window, shown, profile = unpack(KEYS)
+-- shown, the packed profile, the number of damaged events and sales shown, and the packed list.
+local window, shown, profile, listed = unpack(KEYS)
 local time = redis.call('TIME')
 local events, n_events = joined(redis.call('ZRANGE', window, 0, -1), {24})
 local sales, n_sales = joined(redis.call('ZRANGE', shown, 0, -1, 'WITHSCORES'), {8, 13})
@@ -13,5 +13,6 @@ return {
   events,
   sales,
   redis.call('GET', profile) or '',
-  n_events + n_sales
+  n_events + n_sales,
+  redis.call('GET', listed) or ''
 }

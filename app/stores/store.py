@@ -8,6 +8,7 @@ from app.stores.bundle import BundleStore
 from app.stores.connection import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT_S, Connection
 from app.stores.count import CountStore
 from app.stores.customer import CustomerStore
+from app.stores.customer_list import ListStore
 from app.stores.exposure import ExposureLog
 from app.stores.plan import PlanStore
 from app.stores.promotion import PromotionStore
@@ -21,6 +22,7 @@ class Stores:
 
     connection: Connection
     customers: CustomerStore
+    lists: ListStore
     sales: SaleStore
     counts: CountStore
     exposures: ExposureLog
@@ -35,6 +37,7 @@ class Stores:
         return cls(
             connection,
             CustomerStore(connection, stream_bytes=stream_bytes),
+            ListStore(connection),
             SaleStore(connection),
             CountStore(connection),
             ExposureLog(connection, stream_bytes=stream_bytes),

@@ -115,6 +115,8 @@ class ExposureRecord:
         versions: Versions of the libraries and engines that compute scores, by name.
         exploration_cost: Outcomes that its exploration is expected to lose, below 0 for a gain;
             None where exploration changed nothing.
+        listed: The customer's list of the last night, without what could not be shown; empty where
+            the answer was not made from it.
     """
 
     recommendation_id: str
@@ -147,6 +149,7 @@ class ExposureRecord:
     interleaving: InterleavedRecord | None
     versions: tuple[tuple[str, str], ...]
     exploration_cost: float | None = None
+    listed: tuple[str, ...] = ()
 
     @property
     def context(self) -> Context:

@@ -7,6 +7,7 @@ import numpy as np
 
 from app.stores.keys import CustomerKeys
 from app.stores.store import Stores
+from models.domain.customer_list import CustomerList
 from models.domain.event import from_us, key
 from models.domain.profile import Profile
 from models.domain.purchase_history import PurchaseHistory
@@ -31,8 +32,12 @@ async def test_what_is_known_of_a_customer_is_told(
     shown = {**click("e3", "rome"), "type": "impression", "position": 4}
     await client.post("/v1/events", json={"events": [known, unknown, shown]})
 
+    listed = CustomerList.from_sales(1_700_000_000_000_000, ["rome", "gone"])
+    await stores.lists.put({"c1": listed})
+
     body = (await client.get(URL)).json()
 
+    assert body["listed"] == ["rome", None]
     assert [(event["type"], event["sale_id"]) for event in body["events"]] == [
         ("click", "alps"),
         ("click", None),
@@ -69,6 +74,7 @@ async def test_nothing_is_known_of_a_stranger(client: httpx.AsyncClient) -> None
         "events": [],
         "shown": [],
         "profile": None,
+        "listed": [],
         "remembered": 0,
         "expires_at": None,
     }

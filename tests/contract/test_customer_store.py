@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from app.errors import StoreUnavailableError
 from app.stores.connection import Connection
 from app.stores.customer import OUTCOMES, CustomerStore, EventOutcome, EventStatus, LoadedCustomer
+from app.stores.customer_list import ListStore
 from app.stores.keys import (
     CUSTOMER_TTL_S,
     HOUR_TTL_S,
+    LIST_TTL_S,
     MINUTE_TTL_S,
     RECENT_TTL_S,
     CustomerKeys,
@@ -25,7 +27,8 @@ from app.stores.keys import (
 )
 from models.catalogue.event_counts import N_KINDS
 from models.domain.customer import WINDOW_EVENTS, Window
-from models.domain.event import Event, EventType, to_us
+from models.domain.customer_list import CustomerList
+from models.domain.event import Event, EventType, key, to_us
 from models.domain.profile import Profile
 from models.domain.recent_impressions import SHOWN_SALES
 from models.domain.sale import AttributeValues
@@ -532,6 +535,51 @@ class CustomerStoreContract:
 
         assert gone == [(1, 0, 0)]
         assert (await store.read("c1")).window.pack() == window_of([later]).pack()
+
+    async def test_a_list_is_read_with_the_customer_and_goes_with_them(
+        self, store: CustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        lists = ListStore(connection)
+        listed = CustomerList.from_sales(now_us, ["s2", "s1"])
+
+        n_kept = await lists.put({"c1": listed, "c2": CustomerList.from_sales(now_us, ["s3"])})
+
+        assert n_kept == 2
+        assert (await store.read("c1")).listed.pack() == listed.pack()
+        known = await store.describe("c1")
+        assert known.listed.pack() == listed.pack()
+        assert known.expires_us == pytest.approx(now_us + LIST_TTL_S * SECOND_US, abs=MINUTE_US)
+        await store.erase("c1")
+        assert len((await store.read("c1")).listed) == 0
+        assert len((await store.read("c2")).listed) == 1
+
+    async def test_a_list_from_before_an_erasure_is_not_kept(
+        self, store: CustomerStore, connection: Connection
+    ) -> None:
+        lists = ListStore(connection)
+        erased_us = (await store.erase("c1")).erased_us
+
+        before = await lists.put({"c1": CustomerList.from_sales(erased_us, ["s1"])})
+        after = await lists.put({"c1": CustomerList.from_sales(erased_us + 1, ["s2"])})
+
+        assert (before, after) == (0, 1)
+        assert (await store.read("c1")).listed.sale_keys.tolist() == [key("s2")]
+
+    async def test_an_erasure_that_is_applied_again_takes_the_list(
+        self, store: CustomerStore, connection: Connection, now_us: int
+    ) -> None:
+        await ListStore(connection).put({"c1": CustomerList.from_sales(now_us, ["s1"])})
+
+        await store.erase_again([("c1", now_us - MINUTE_US)])
+
+        assert len((await store.read("c1")).listed) == 0
+
+    async def test_a_damaged_list_is_none(
+        self, store: CustomerStore, connection: Connection
+    ) -> None:
+        await connection.execute("SET", C1.listed, b"not a list", doing="setting up")
+
+        assert len((await store.read("c1")).listed) == 0
 
 
 class TestEmbeddedCustomerStore(CustomerStoreContract):

@@ -12,12 +12,14 @@ from app.stores.keys import (
     CUSTOMER_TTL_S,
     DAY_S,
     HOUR_TTL_S,
+    LIST_TTL_S,
     MINUTE_TTL_S,
     RECENT_TTL_S,
     TOMBSTONE_TTL_S,
     CustomerKeys,
 )
 from app.stores.store import Stores
+from models.domain.customer_list import CustomerList
 from models.domain.event import EventType
 from models.domain.profile import Profile
 from tests.contract.visit import DAY_US, event, visits, window_of
@@ -26,6 +28,7 @@ DOCUMENTED: Final = {
     "c:": CUSTOMER_TTL_S,
     "d:": CUSTOMER_TTL_S,
     "p:": CUSTOMER_TTL_S,
+    "r:": LIST_TTL_S,
     "i:": RECENT_TTL_S,
     "e:": TOMBSTONE_TTL_S,
     "m": MINUTE_TTL_S,
@@ -40,7 +43,7 @@ That loaded history expires is a promise of the store of counts.
 
 UNTIL_EXPORTED: Final = ("events:", "exposures:", "erasures:")
 OF_NO_CUSTOMER: Final = ("secret", "since", "lost", "written")
-DEEDS: Final = ("click", "impression", "late", "many", "erase", "load", "purchase")
+DEEDS: Final = ("click", "impression", "late", "many", "erase", "list", "load", "purchase")
 STEPS: Final = 60
 
 
@@ -84,6 +87,9 @@ class Shop:
         match name:
             case "erase":
                 await self.stores.customers.erase("c1")
+            case "list":
+                listed = CustomerList.from_sales(await self.stores.server.time_us(), ["s1"])
+                await self.stores.lists.put({"c1": listed})
             case "load":
                 await self.load()
             case "many":

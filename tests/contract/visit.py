@@ -6,8 +6,8 @@ from typing import cast
 import numpy as np
 
 from app.stores.connection import Connection, Script
-from app.stores.customer import APPEND_EVENTS, append_keys, append_limits
-from app.stores.event_arguments import event_arguments
+from app.stores.customer import APPEND_EVENTS
+from app.stores.event_arguments import append_keys, append_limits, event_arguments
 from app.stores.keys import CustomerKeys
 from models.domain.customer import Window, pack_member
 from models.domain.event import KINDS, NO_SALE, Event, EventType, from_us, key, to_us

@@ -19,7 +19,8 @@ import polars as pl
 import pytest
 
 from models.domain.event import from_us
-from tests.clock import clock_library, stopped_store
+from models.domain.units import HOUR_US
+from tests.clock import clock_library, clocked_store, stopped_store
 from tests.end_to_end.in_process import run_here
 from tests.end_to_end.service import INHERITED, http, serving
 from tests.proofs import ROOT, Proof
@@ -33,6 +34,7 @@ N_KILLS: Final = 20
 N_KILLS_SMALL: Final = 2
 N_PARTS: Final = 6
 N_EXPLAINED: Final = 2
+N_LISTED: Final = 30  # the default of `load-lists`
 LIMIT_S: Final = 120.0
 SAME: Final = ("sale_id", "purchase_probability", "reason")
 
@@ -162,6 +164,59 @@ def test_a_list_is_the_answer_of_that_moment_bit_for_bit(
 
     assert differing == []
     proof.record("lists_equal_answers", {"customers": n_sampled, "differing": 0})
+
+
+@pytest.mark.clock
+@pytest.mark.skipif(LIBRARY is None, reason="needs libfaketime")
+def test_without_a_model_answers_are_lists_of_what_is_still_open(
+    shop: Shop, whole: Path, tmp_path: Path
+) -> None:
+    """Half a day later, by a plan whose order no bundle has; replayed bit for bit."""
+    assert LIBRARY is not None
+    later_us = AT_US + 12 * HOUR_US
+    lists = lists_in(whole).filter(pl.col("market").is_not_null() & (pl.col("rank") <= N_LISTED))
+    asked = lists.group_by("customer_id", maintain_order=True).agg(pl.all()).head(10)
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("default: {order_by: absent}")
+    with clocked_store(LIBRARY, tmp_path, at_us=later_us) as store:
+        options = ("--bundle", str(shop.bundle), "--redis-url", store.url)
+        kept = {"VITRINE_STATE_DIR": str(tmp_path / "state")}
+        loads = (
+            run_here("app", "load", "--data", str(shop.data), *options, **kept),
+            run_here("app", "load-lists", "--lists", str(whole), *options[2:], **kept),
+        )
+        assert [one.exit_code for one in loads] == [0, 0], [one.output for one in loads]
+        with serving(tmp_path, *options, VITRINE_PLAN=str(plan)) as service:
+            service.wait_until("/health/ready", status=200)
+            answers = [without_model(service.url, row) for row in asked.iter_rows(named=True)]
+        out = tmp_path / "out"
+        exported = run_here("app", "export-events", "--out", str(out), *options[2:], **kept)
+        assert exported.exit_code == 0, exported.output
+    replayed = run_here("app", "replay", "--all", str(out), VITRINE_BUNDLE=str(shop.bundle), **kept)
+
+    closed = closed_at(shop.data, later_us)
+    shown = [[item["sale_id"] for item in answer["items"]] for answer in answers]
+    for row, sale_ids in zip(asked.iter_rows(named=True), shown, strict=True):
+        still_open = [sale_id for sale_id in row["sale_id"] if sale_id not in closed]
+        assert sale_ids[: len(still_open)] == still_open
+        assert not closed.intersection(sale_ids)
+    assert closed.intersection(lists["sale_id"])
+    assert {answer["degraded"] for answer in answers} == {"list"}
+    assert replayed.exit_code == 0, replayed.output
+
+
+def without_model(url: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Ask for all that is open in the customer's market."""
+    asked = {"customer_id": row["customer_id"], "market": row["market"][0], "limit": 100}
+    answer: dict[str, Any] = http.get(f"{url}/v1/recommendations", params=asked).json()
+    return answer
+
+
+def closed_at(data: Path, at_us: int) -> set[str]:
+    """Return the sales that are over at a moment."""
+    sales, at = pl.read_parquet(data / "sales.parquet"), from_us(at_us)
+    over = (pl.col("closes_at") <= at) | (pl.col("sold_out_at") <= at) | (pl.col("stock") == 0)
+    return set(sales.filter(over)["sale_id"])
 
 
 def answer_to(url: str, row: dict[str, Any]) -> list[tuple[str, float, str | None]]:

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 from pydantic import JsonValue, TypeAdapter
 
+from models.dataset.list_folder import SUMMARY_FILE
 from models.dataset.reading import read_reference
 from models.domain.event import to_us
 from models.experiments.plan.plan_file import read_plan
@@ -30,7 +31,7 @@ from training.console import (
     print_left_out,
     with_folder,
 )
-from training.lists.list_run import SUMMARY_FILE, ListRun
+from training.lists.list_run import ListRun
 from training.lists.make_lists import alone, is_complete, make_lists, unfinished_at_us
 from training.lists.results import write_csv
 from training.lists.split import MAX_PARTS, number_of_parts

@@ -6,10 +6,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from models.dataset.list_folder import FORMAT, PARTS, part_file
 from models.slate.slate_policy import SlatePolicy
-
-SUMMARY_FILE: Final = "lists.json"
-"""Written last: lists without it are not complete."""
 
 STRANGERS: Final = -1
 """Number of the part without customers: one list for each market and device."""
@@ -63,6 +61,7 @@ class ListRun:
     def identity(self) -> dict[str, JsonValue]:
         """Return what the results depend on, as JSON: a run that is continued has the same."""
         return {
+            "format": FORMAT,
             "data_fingerprint": self.fingerprint,
             "bundle": self.bundle_id,
             "at_us": self.at_us,
@@ -106,7 +105,7 @@ class ListRun:
         """Return the file of a part's results."""
         if part == STRANGERS:
             return self.out / "strangers.parquet"
-        return self.out / "parts" / f"{part:05}.parquet"
+        return self.out / PARTS / part_file(part)
 
     @property
     def parts(self) -> list[int]:

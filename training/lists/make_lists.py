@@ -14,12 +14,13 @@ from pydantic import JsonValue
 from models.arrays.atomic_file import write_file
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.snapshot import Snapshot
+from models.dataset.list_folder import SUMMARY_FILE
 from models.dataset.reading import Reference
 from models.domain.event import from_us
 from models.scoring.scorer import Scorer
 from training.console import Progress
 from training.lists.counts import PartCounts, sum_of_parts
-from training.lists.list_run import SUMMARY_FILE, ListRun, Shop
+from training.lists.list_run import ListRun, Shop
 from training.lists.results import summarised
 from training.lists.split import Split, split_dataset
 from training.lists.tasks import MAX_DEVICES, ListsError, count_part, score_part

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import count
 
@@ -13,6 +14,7 @@ from app.recommend.request import RankingRequest, RecommendationRequest
 from app.stores.customer import CustomerState
 from models.catalogue.event_counts import DAYS, WEEKS, SaleCounts
 from models.domain.customer import Window
+from models.domain.customer_list import CustomerList
 from models.domain.event import KIND, EventType, from_us
 from models.domain.profile import Profile
 from models.domain.sale import Sale
@@ -132,6 +134,98 @@ def test_without_a_model_sales_are_ordered_by_events_of_weeks() -> None:
     )
 
     assert ranking.sale_ids == ("old", "new", "unseen")
+
+
+def listed_ranking(
+    *sales: Sale,
+    listed: Sequence[str],
+    by: Scorer | None = None,
+    request: RecommendationRequest | None = None,
+    level: DegradationLevel | None = None,
+) -> Ranking:
+    model = scorer(*sales)
+    served = CatalogueVersion.from_content(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=by
+    )
+    found = CustomerList.from_sales(NOW_US, listed)
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty(), found)
+    asked = request or RecommendationRequest("c1", market="fr")
+    return SlateRanker(Metrics()).rank(
+        RankingRequest(asked, state, served, cause=CAUSES[level] if level else None)
+    )
+
+
+@pytest.mark.parametrize("by", [None, scorer(ranker=BrokenRanker())])
+def test_without_a_model_a_customer_gets_their_list_of_what_is_open(by: Scorer | None) -> None:
+    """Then the other sales, by popularity."""
+    sales = [
+        *(sale(name, now_us=NOW_US) for name in ("a", "b", "c", "other")),
+        sale("closed", now_us=NOW_US, closes_at=NOW),
+        sale("sold out", now_us=NOW_US, stock=0),
+        sale("elsewhere", now_us=NOW_US, markets=("de",)),
+    ]
+    listed = ("sold out", "c", "elsewhere", "a", "closed", "unknown", "b")
+
+    ranking = listed_ranking(*sales, listed=listed, by=by)
+
+    assert ranking.sale_ids == ("c", "a", "b", "other")
+    assert ranking.listed == ("c", "a", "b")
+    assert ranking.degraded is DegradationLevel.LIST
+    assert ranking.cause is not None
+    assert ranking.cause.name in {"no_model", "model_failed"}
+
+
+def test_a_list_of_which_nothing_is_open_leaves_popularity() -> None:
+    ranking = listed_ranking(sale("a", now_us=NOW_US), listed=["gone"])
+
+    assert (ranking.sale_ids, ranking.listed) == (("a",), ())
+    assert ranking.degraded is DegradationLevel.POPULARITY
+
+
+def test_the_callers_choice_restricts_the_list() -> None:
+    sales = [sale(name, now_us=NOW_US) for name in ("a", "b", "c")]
+    wanted = CallerChoice(exclude=("c",), sale_ids=("a", "b", "c"))
+    request = RecommendationRequest("c1", limit=1, choice=wanted)
+
+    ranking = listed_ranking(*sales, listed=["c", "b", "a"], request=request)
+
+    assert (ranking.sale_ids, ranking.listed) == (("b",), ("b", "a"))
+
+
+def test_a_callers_order_goes_before_the_list() -> None:
+    sales = [sale(name, now_us=NOW_US) for name in ("a", "b")]
+    ordered = CallerChoice(sale_ids=("a", "b"), is_ordered=True)
+    request = RecommendationRequest("c1", choice=ordered)
+
+    ranking = listed_ranking(*sales, listed=["b", "a"], request=request)
+
+    assert (ranking.sale_ids, ranking.listed) == (("a", "b"), ())
+    assert ranking.degraded is DegradationLevel.POPULARITY
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [(DegradationLevel.REMEMBERED, ("b", "a")), (DegradationLevel.SNAPSHOT, ("a", "b"))],
+)
+def test_levels_of_the_catalogue_name_an_answer_from_a_list_too(
+    level: DegradationLevel, expected: tuple[str, ...]
+) -> None:
+    """A stale catalogue is ordered by popularity, here by the order of the catalogue."""
+    sales = [sale(name, now_us=NOW_US) for name in ("a", "b")]
+    in_order = tuple(one.sale_id for one in scorer(*sales).snapshot.sales)
+    assert in_order == ("a", "b")
+
+    ranking = listed_ranking(*sales, listed=["b", "a"], level=level)
+
+    assert (ranking.sale_ids, ranking.degraded) == (expected, level)
+
+
+def test_a_model_that_ranks_takes_no_notice_of_the_list() -> None:
+    sales = [sale(name, now_us=NOW_US) for name in ("a", "b")]
+
+    ranking = listed_ranking(*sales, listed=["b", "a"], by=scorer(*sales))
+
+    assert (ranking.degraded, ranking.listed) == (None, ())
 
 
 def test_an_order_that_the_bundle_lacks_is_the_fault_of_the_plan_and_not_of_the_model() -> None:
