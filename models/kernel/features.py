@@ -19,6 +19,7 @@ from models.kernel.library import MAX_EVENTS, kernel
 _N_TABLES: Final = 6
 _N_SIZES: Final = 4
 _N_NUMBERS: Final = 2
+_MAX_WIDTH: Final = 16
 _N_HALF_LIVES: Final = 2
 _N_COUNTED: Final = 6
 
@@ -131,8 +132,11 @@ class Step:
         """Refuse tables of other types than the family reads.
 
         Raises:
-            ValueError: If there are any.
+            ValueError: If there are any, or more columns than the kernel has room for.
         """
+        if self.width > _MAX_WIDTH:
+            msg = f"{self.width} columns of {self.family.name}, at most {_MAX_WIDTH} are computed"
+            raise ValueError(msg)
         types = "".join("l" if one.dtype == np.int64 else one.dtype.char for one in self.tables)
         if types != _TABLES[self.family]:
             msg = f"tables of {self.family.name} have types {types}, not {_TABLES[self.family]}"
@@ -155,7 +159,10 @@ def address(array: NDArray[np.generic]) -> int:
 
 
 class Sales:
-    """The sales of a catalogue as the kernel reads them, with its scratch."""
+    """The sales of a catalogue as the kernel reads them, with its scratch.
+
+    All queries of the catalogue share the scratch: the kernel keeps the GIL while it uses it.
+    """
 
     def __init__(self, keys: NDArray[np.uint64], *, n_codes: int) -> None:
         """Take the sale keys, ascending, and how many codes texts have."""

@@ -431,6 +431,8 @@ def test_tables_of_another_type_or_layout_are_refused() -> None:
     """The kernel would read other numbers, or beyond them."""
     with pytest.raises(ValueError, match="tables of SESSION have types fd, not dd"):
         Step(Family.SESSION, 1, (np.zeros((2, 2), dtype=np.float32), np.zeros((8, 2))))
+    with pytest.raises(ValueError, match="17 columns of CROSS, at most 16 are computed"):
+        Step(Family.CROSS, 17)
     transposed = Step(Family.SESSION, 1, (np.zeros((2, 3)).T, np.zeros((8, 2))))
     with pytest.raises(ValueError, match=r"shape \(3, 2\) is not contiguous"):
         Steps([(0, transposed)])
