@@ -29,6 +29,7 @@ from app.api import (
     promotions,
     rank,
     recommendations,
+    rules,
     sales,
 )
 from app.api.direct_route import DirectRoute
@@ -65,6 +66,7 @@ _ROUTERS: Final = tuple(
         rank,
         assignments,
         experiments,
+        rules,
         events,
         customers,
         catalogue,

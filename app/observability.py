@@ -92,6 +92,27 @@ class ExplorationMetrics:
         self.outcomes.labels("lost" if cost >= 0 else "gained").inc(abs(cost))
 
 
+class RuleMetrics:
+    """Rule metrics: answers whose rules were priced, and what each rule costs."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        new = _Factory(registry)
+        self.priced = new.counter(
+            "priced_answers", "Answers that a rule was priced in.", labels="rule"
+        )
+        self.outcomes = new.counter(
+            "rule_outcomes",
+            "Purchases, or clicks of a bundle that learned these, that priced answers are expected "
+            "to bring less, or more, by a rule.",
+            labels="rule outcome",
+        )
+
+    def record(self, rule: str, lost: float) -> None:
+        """Count an answer that a rule was priced in, and the outcomes that it loses."""
+        self.priced.labels(rule).inc()
+        self.outcomes.labels(rule, "lost" if lost >= 0 else "gained").inc(abs(lost))
+
+
 class DriftMetrics:
     """Drift metrics: features and scores of answers, and those of training."""
 
@@ -216,6 +237,7 @@ class Metrics:
         self.shadow = ShadowMetrics(new.registry)
         self.drift = DriftMetrics(new.registry)
         self.exploration = ExplorationMetrics(new.registry)
+        self.rules = RuleMetrics(new.registry)
         self.admission = AdmissionMetrics(new.registry)
         self.health = HealthMetrics(new.registry)
 

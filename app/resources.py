@@ -55,6 +55,7 @@ from models.domain.customer import Window
 from models.domain.profile import Profile
 from models.domain.units import MS_PER_S
 from models.experiments.analysis.attribution import Rules
+from models.rules.field import attribute_names
 from models.slate.slate_policy import SlatePolicy, usual_exploration
 
 SCORING_LIBRARIES: Final = ("numpy", "lightgbm")
@@ -229,13 +230,24 @@ def _promotion_controller(
     return PromotionController(
         store=stores.promotions,
         active=active,
-        editor=PlanEditor(stores.plans, stores.bundles, stores.server, active.repository, first),
+        editor=PlanEditor(
+            stores.plans,
+            stores.bundles,
+            stores.server,
+            active.repository,
+            first,
+            attributes=lambda: _attributes(live),
+        ),
         plan=LivePlan(stores.plans, first, file=file, hold=active.hold, metrics=metrics),
         counter=AnswerCounter(),
         results=ExportedResults(exports, rules=Rules(), pool=pool) if exports else None,
         metrics=metrics,
         usual=usual_exploration(settings.explored_share),
     )
+
+
+def _attributes(live: CatalogueFollower) -> frozenset[str] | None:
+    return attribute_names(live.served.catalogue) if live.served else None
 
 
 def _pipeline(

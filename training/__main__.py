@@ -8,6 +8,7 @@ from training.checks.parity import parity_command
 from training.checks.validation import validate
 from training.evaluation.command import evaluate_command
 from training.experiments.command import experiment_report_command
+from training.experiments.rules_command import rule_prices_command
 from training.importers.command import app as importers
 from training.lists.command import batch_score_command
 from training.nightly.command import nightly_command
@@ -34,6 +35,7 @@ app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("cold-start")(cold_start_command)
 app.command("experiment-report")(experiment_report_command)
+app.command("rule-prices")(rule_prices_command)
 app.command("features")(features_command)
 app.command("parity")(parity_command)
 app.command("off-policy")(off_policy_command)

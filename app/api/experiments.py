@@ -18,6 +18,7 @@ from app.recommend.currency import mixed_currencies
 from app.resources import Resources
 from app.stores.plan import PlanChange, StoredPlan
 from models.dataset.faults import DatasetError
+from models.domain.event import Name
 from models.experiments.analysis.interleaving import INTERLEAVING_RULES, InterleavingResults
 from models.experiments.analysis.results import Results
 from models.experiments.exposure import ExposureError
@@ -25,7 +26,6 @@ from models.experiments.plan.experiment import Experiment, Kind
 from models.experiments.plan.plan import AUDIT, Plan
 from models.experiments.plan.plan_edit import ExperimentTerms, PlanDraft
 from models.promotion.canary_plan import LAYER as PROMOTIONS
-from models.slate.slate_policy import Name
 
 _log = get_logger(__name__)
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Final
 
 from app.bundles.bundle_repository import BundleRepository
@@ -26,9 +27,12 @@ from models.experiments.plan.plan_edit import (
     PlanDraft,
     with_end,
     with_experiment,
+    with_rules,
     without_experiment,
 )
 from models.ranker.objective import Policy
+from models.rules.field import FIELDS, FieldScope
+from models.rules.rule import SlateRules
 from models.slate.slate_policy import SlatePolicy
 
 THE_PLAN: Final = "the plan"
@@ -61,6 +65,7 @@ class PlanEditor:
     server: StoreServer  # its clock dates the changes
     repository: BundleRepository
     first: StoredPlan  # before the first change
+    attributes: Callable[[], frozenset[str] | None] = lambda: None  # of the sales, if known
 
     async def current(self) -> StoredPlan:
         """Return the plan that all workers follow.
@@ -86,6 +91,12 @@ class PlanEditor:
         """Create an experiment, or change it; see `with_experiment`."""
         doing = f"put experiment {draft.name}"
         return await self.change(doing, lambda plan, _: with_experiment(plan, draft), author=author)
+
+    async def put_rules(self, rules: SlateRules, author: ChangeAuthor) -> StoredPlan:
+        """Replace the rules of the default policy."""
+        return await self.change(
+            "put the rules", lambda plan, _: with_rules(plan, rules), author=author
+        )
 
     async def end_experiment(self, name: str, author: ChangeAuthor) -> StoredPlan:
         """End an experiment now; remove one that does not run.
@@ -137,9 +148,25 @@ class PlanEditor:
             changed = edit(plan, now)
         except ValueError as exc:
             raise PlanRefusedError(THE_PLAN, reason_for(exc)) from exc
+        self._require_attributes(plan, changed)
         active = (await self.bundles.wanted()).active
         await asyncio.to_thread(self._require_bundles, plan, changed, now=now, active=active)
         return changed
+
+    def _require_attributes(self, before: Plan, plan: Plan) -> None:
+        """Check that any sale has the attributes that changed rules read."""
+        known = self.attributes()
+        if known is None:
+            return
+        old = [rule for rules in before.rules for rule in rules.root]
+        for rule in (one for rules in plan.rules for one in rules.root if one not in old):
+            read = {one for one in rule.fields if one.is_attribute and one.scope is FieldScope.SALE}
+            unknown = sorted(one.name for one in read if one.name not in known)
+            if unknown:
+                near = get_close_matches(unknown[0], [*FIELDS, *sorted(known)], n=3, cutoff=0)
+                where = f"rule {rule.name}"
+                msg = f"no sale has an attribute {unknown[0]!r}; there are {', '.join(near)}"
+                raise PlanRefusedError(where, msg)
 
     def _require_bundles(self, before: Plan, plan: Plan, *, now: datetime, active: str) -> None:
         """Check that this machine has the bundles of a change whole, with the orders it names.

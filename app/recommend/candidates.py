@@ -1,5 +1,6 @@
 """Ineligible candidates: reasons for which sales of the caller's list may not be shown."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +16,7 @@ class Obstacle(StrEnum):
     CLOSED = "closed"
     SOLD_OUT = "sold_out"
     OTHER_MARKET = "other_market"
+    RULE = "rule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,13 @@ class LeftOut:
     reason: Obstacle
 
 
-def left_out(asked: RankingRequest) -> tuple[LeftOut, ...]:
-    """Return the caller's candidates that may not be shown, in the caller's order."""
+def left_out(asked: RankingRequest, shown: Collection[str]) -> tuple[LeftOut, ...]:
+    """Return the caller's candidates that may not be shown, in the caller's order.
+
+    Args:
+        asked: The request.
+        shown: The slate. Of an answer with less than the caller's limit, rules leave out the rest.
+    """
     sale_ids = asked.request.choice.sale_ids or ()
     if asked.served is None:
         return tuple(LeftOut(sale_id, Obstacle.UNKNOWN) for sale_id in sale_ids)
@@ -34,12 +41,15 @@ def left_out(asked: RankingRequest) -> tuple[LeftOut, ...]:
     eligible: set[int | None] = set()
     if sale_ids:
         eligible.update(asked.served.eligible_sales.at(asked.request.market, now_us).rows.tolist())
-    rows = [(sale_id, catalogue.row_for(sale_id)) for sale_id in sale_ids]
-    return tuple(
-        LeftOut(sale_id, _obstacle(catalogue, row, now_us=now_us))
-        for sale_id, row in rows
-        if row not in eligible
-    )
+    is_short = len(shown) < asked.request.limit
+    found: list[LeftOut] = []
+    for sale_id in sale_ids:
+        row = catalogue.row_for(sale_id)
+        if row not in eligible:
+            found.append(LeftOut(sale_id, _obstacle(catalogue, row, now_us=now_us)))
+        elif is_short and sale_id not in shown:
+            found.append(LeftOut(sale_id, Obstacle.RULE))
+    return tuple(found)
 
 
 def _obstacle(catalogue: Catalogue, row: int | None, *, now_us: int) -> Obstacle:

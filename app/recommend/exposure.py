@@ -55,6 +55,8 @@ def exposure_record(
         versions=versions,
         exploration_cost=ranking.exploration_cost,
         listed=ranking.listed,
+        rules=policy.rules.live_json,
+        rule_prices=ranking.rule_prices,
     )
 
 

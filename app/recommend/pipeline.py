@@ -71,6 +71,7 @@ class Recommendation:
         asked: The request and all that its ranking depended on.
         record: The exposure record, which holds the slate.
         left_out: The caller's own candidates that may not be shown, each with the reason.
+        unmet: Names of the rules that no sale could meet which may be shown.
         read_s: Seconds spent on reading the customer.
         rank_s: Seconds spent on candidates, scores and selection.
     """
@@ -78,6 +79,7 @@ class Recommendation:
     asked: RankingRequest
     record: ExposureRecord
     left_out: tuple[LeftOut, ...]
+    unmet: tuple[str, ...]
     read_s: float
     rank_s: float
 
@@ -205,7 +207,14 @@ class RecommendationPipeline:
         self.counts.record(record)
         if ranking.degraded is None and asked.served is self.live.served:
             self.shadow.compare(asked)
-        return Recommendation(asked, record, left_out(asked), read_s, monotonic() - began)
+        return Recommendation(
+            asked=asked,
+            record=record,
+            left_out=left_out(asked, ranking.sale_ids),
+            unmet=ranking.unmet,
+            read_s=read_s,
+            rank_s=monotonic() - began,
+        )
 
     def _asked(
         self,

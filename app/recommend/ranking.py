@@ -37,7 +37,8 @@ from models.recommenders.popularity import Popularity, event_volume
 from models.scoring.scorer import Scorer, Scores
 from models.slate.exploration import Slate, seed_from, uniforms
 from models.slate.interleaving import FIRST, NO_TEAM, SECOND, team_draft
-from models.slate.slate import best, make_slate
+from models.slate.rule_price import RulePrice, is_priced, rule_prices
+from models.slate.slate import best, certain_order, fallback_slate, make_slate, under_rules
 from models.slate.slate_policy import SlatePolicy
 
 BY_POPULARITY: Final = SlatePolicy(order_by=Popularity.name)
@@ -62,6 +63,8 @@ class Ranking:
             nothing.
         interleaving: The second policy and the team of each place; None for a slate of one policy.
         listed: The customer's list as far as it could be shown; empty where it was not used.
+        unmet: Names of the rules that no sale could meet which may be shown.
+        rule_prices: What each rule costs; empty where they are not priced.
     """
 
     slate: tuple[ShownItem, ...]
@@ -70,6 +73,8 @@ class Ranking:
     exploration_cost: float | None = None
     interleaving: InterleavedRecord | None = None
     listed: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
+    rule_prices: tuple[RulePrice, ...] = ()
 
     @property
     def degraded(self) -> DegradationLevel | None:
@@ -153,6 +158,8 @@ class SlateRanker:
         cost = ranking.exploration_cost
         if cost is not None:
             self.metrics.exploration.record(cost)
+        for price in ranking.rule_prices:
+            self.metrics.rules.record(price.rule, price.outcomes)
         return ranking
 
     def _by_rival(
@@ -233,20 +240,33 @@ def query_of(asked: RankingRequest, served: CatalogueVersion) -> Query:
 
 
 def _without_model(asked: RankingRequest, query: Query, cause: Cause) -> Ranking:
-    limit, listed = asked.request.limit, _listed(asked, query)
-    if asked.request.choice.is_ordered:
-        picks = np.arange(min(limit, len(query.rows)))
-    else:
-        decayed = query.catalogue.counts.decayed[:, query.rows]
-        popular = best(event_volume(decayed), len(query.rows))
-        picks = np.concatenate([listed, popular[~np.isin(popular, listed)]])[:limit]
-    items = _items(query, Slate.certain(picks), [None] * len(picks))
+    listed = _listed(asked, query)
+    rules, limit = asked.policy.rules, asked.request.limit
+    slate = fallback_slate(query, _fallback_order(asked, query, listed), rules=rules, limit=limit)
+    items = _items(query, slate, [None] * len(slate.picks))
     rows: list[int] = query.rows[listed].tolist()
     names = tuple([query.catalogue.sales[row].sale_id for row in rows])
     if asked.cause is not None and asked.cause.level in OF_CATALOGUE:
-        return Ranking(items, "", asked.cause, listed=names)
+        return Ranking(items, "", asked.cause, listed=names, unmet=slate.unmet)
     level = DegradationLevel.LIST if names else cause.level
-    return Ranking(items, "", replace(cause, level=level), listed=names)
+    return Ranking(items, "", replace(cause, level=level), listed=names, unmet=slate.unmet)
+
+
+def _fallback_order(
+    asked: RankingRequest, query: Query, listed: NDArray[np.intp]
+) -> NDArray[np.float64] | None:
+    """Return what orders candidates without a model; None for the caller's own order."""
+    if asked.request.choice.is_ordered:
+        return None
+    volume = event_volume(query.catalogue.counts.decayed[:, query.rows])
+    if not len(listed):
+        return volume
+    # The list, then the others by volume.
+    popular = best(volume, len(volume))
+    places = np.concatenate([listed, popular[~np.isin(popular, listed)]])
+    order = np.empty(len(volume))
+    order[places] = np.arange(len(volume), 0, -1)
+    return order
 
 
 def _listed(asked: RankingRequest, query: Query) -> NDArray[np.intp]:
@@ -272,9 +292,26 @@ def _with_model(
     items = _items(query, slate, probabilities)
     cost = None
     if slate.is_explored:
-        examined = scorer.p_examined(len(slate.picks), asked.request.device)
+        n_places = max(len(slate.picks), len(slate.unexplored))
+        examined = scorer.p_examined(n_places, asked.request.device)
         cost = slate.cost(scores.probabilities, examined)
-    return Ranking(items, scores.feature_hash, asked.cause, cost)
+    prices: tuple[RulePrice, ...] = ()
+    if len(policy.rules) and is_priced(seed_from(asked.recommendation_id)):
+        prices = rule_prices(
+            query,
+            scores,
+            policy.rules,
+            diversity=policy.diversity,
+            p_examined=scorer.p_examined(asked.request.limit, asked.request.device),
+        )
+    return Ranking(
+        items,
+        scores.feature_hash,
+        asked.cause,
+        cost,
+        unmet=slate.unmet,
+        rule_prices=prices,
+    )
 
 
 def _slate(asked: RankingRequest, query: Query, scores: Scores, *, policy: SlatePolicy) -> Slate:
@@ -292,14 +329,17 @@ def _shared(
 ) -> Ranking:
     """Interleave both slates; probabilities are the first policy's, so that they compare."""
     rivals_query, rivals_scores = rivals
-    first = _slate(asked, query, scores, policy=asked.policy).picks
-    second = _slate(asked, *rivals, policy=rival.policy).picks
-    limit = asked.request.limit
+    limit, rules = asked.request.limit, asked.policy.rules
+    first = certain_order(query, scores, policy=asked.policy, limit=limit)
+    # Of one experiment both have the same rules.
+    rivals_policy = rival.policy.model_copy(update={"rules": rules})
+    second = certain_order(*rivals, policy=rivals_policy, limit=limit)
     draft = team_draft(
         first,
         _same_sales(rivals_query, second, query),
         limit=limit,
         drawn=uniforms(seed_from(asked.recommendation_id), limit),
+        ruled=under_rules(query, scores, rules, limit=limit),
     )
     names = {FIRST: rival.first, SECOND: rival.second, NO_TEAM: None}
     probabilities: list[float] = scores.probabilities[draft.slate.picks].tolist()
@@ -315,7 +355,8 @@ def _shared(
         feature_hash=rivals_scores.feature_hash,
     )
     items = _items(query, draft.slate, probabilities)
-    return Ranking(items, scores.feature_hash, asked.cause, interleaving=record)
+    unmet = draft.slate.unmet
+    return Ranking(items, scores.feature_hash, asked.cause, interleaving=record, unmet=unmet)
 
 
 def _same_sales(query: Query, picks: NDArray[np.intp], other: Query) -> NDArray[np.intp]:
@@ -335,8 +376,9 @@ def _items(
 ) -> tuple[ShownItem, ...]:
     sales = query.catalogue.sales
     rows: list[int] = query.rows[slate.picks].tolist()
-    shown = zip(rows, slate.propensities.tolist(), probabilities, strict=True)
+    rules = slate.rules or [()] * len(rows)
+    shown = zip(rows, slate.propensities.tolist(), probabilities, rules, strict=True)
     return tuple(
-        ShownItem(sales[row].sale_id, rank, propensity, probability)
-        for rank, (row, propensity, probability) in enumerate(shown, start=1)
+        ShownItem(sales[row].sale_id, rank, propensity, probability, names)
+        for rank, (row, propensity, probability, names) in enumerate(shown, start=1)
     )

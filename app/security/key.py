@@ -27,6 +27,7 @@ class Scope(StrEnum):
     CUSTOMERS = "customers"
     METRICS = "metrics"
     INSPECT = "inspect"
+    RULES = "rules"
     ADMIN = "admin"
 
 

@@ -31,6 +31,11 @@ Identifier = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_IDENTIFIER, pattern=PRINTABLE)
 ]
 
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+]
+"""Names that are safe in URLs, file names and metric labels."""
+
 Market = Annotated[
     str,
     StringConstraints(

@@ -6,6 +6,7 @@ parity read it back. The columns of the file follow from the class.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
+from functools import lru_cache
 from types import NoneType
 from typing import Any, Final, get_args, get_type_hints
 
@@ -17,6 +18,8 @@ from models.experiments.exposure import ExposureError
 from models.experiments.plan.plan import Assignment
 from models.query.candidates import CallerChoice
 from models.query.query import Context
+from models.rules.rule import NO_RULES, SlateRules
+from models.slate.rule_price import RulePrice
 from models.slate.slate_policy import Exploration, SlatePolicy
 
 Columns = dict[str, pl.DataType | type[pl.DataType]]
@@ -32,12 +35,14 @@ class ShownItem:
         propensity: Probability that the logging policy put this sale at this rank, given the
             sales above it, in (0, 1]; the product over all ranks is that of the slate.
         purchase_probability: As the answer gave it; None from levels that score nothing.
+        rules: Names of the rules that placed or moved it.
     """
 
     sale_id: str
     rank: int
     propensity: float
     purchase_probability: float | None
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,8 @@ class ExposureRecord:
             None where exploration changed nothing.
         listed: The customer's list of the last night, without what could not be shown; empty where
             the answer was not made from it.
+        rules: JSON of the policy's rules, without dry runs; None for none.
+        rule_prices: What each rule costs, dry runs too, of a share of answers; empty for others.
     """
 
     recommendation_id: str
@@ -150,6 +157,8 @@ class ExposureRecord:
     versions: tuple[tuple[str, str], ...]
     exploration_cost: float | None = None
     listed: tuple[str, ...] = ()
+    rules: str | None = None
+    rule_prices: tuple[RulePrice, ...] = ()
 
     @property
     def context(self) -> Context:
@@ -166,13 +175,22 @@ class ExposureRecord:
         """The policy that made the slate.
 
         Raises:
-            ValueError: If its exploration is none of this software.
+            ValueError: If its exploration or its rules are none of this software.
         """
         given = self.exploration
         exploration = None if given is None else _EXPLORATION.validate_json(given)
         return SlatePolicy(
-            order_by=self.order_by, diversity=self.diversity, exploration=exploration
+            order_by=self.order_by,
+            diversity=self.diversity,
+            exploration=exploration,
+            rules=NO_RULES if self.rules is None else _read_rules(self.rules),
         )
+
+
+# Chosen: answers between two changes of a plan share their rules.
+@lru_cache(maxsize=16)
+def _read_rules(text: str) -> SlateRules:
+    return SlateRules.model_validate_json(text)
 
 
 _EXPLORATION: Final[TypeAdapter[Exploration]] = TypeAdapter(Exploration)

@@ -11,6 +11,9 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.units import HOUR_US
+from models.query.query import Query
+
 # Keeps these hashes apart from those of ids and buckets.
 _DOMAIN: Final = b"vitrine slate\x1f"
 # Keeps 52 bits, which a float64 between 0 and 1 holds exactly, half a step included.
@@ -29,12 +32,17 @@ class Slate:
     Attributes:
         picks: Indices of candidates by rank, shape ``(n_shown,)``.
         propensities: Probability of each given those above it, in ``(0, 1]``, same shape.
-        unexplored: What the slate would be without exploration, same shape.
+        unexplored: What the slate would be without exploration, same shape; where rules bound a
+            slate it may be longer or shorter.
+        rules: Names of the rules that placed or moved each, by rank; empty without rules.
+        unmet: Names of the rules that could not be met: no sale that may be shown is left for them.
     """
 
     picks: NDArray[np.intp]
     propensities: NDArray[np.float64]
     unexplored: NDArray[np.intp]
+    rules: tuple[tuple[str, ...], ...] = ()
+    unmet: tuple[str, ...] = ()
 
     @classmethod
     def certain(cls, picks: NDArray[np.intp]) -> Self:
@@ -51,9 +59,11 @@ class Slate:
 
         Args:
             probabilities: P(outcome at position 1) of every candidate, shape ``(n_candidates,)``.
-            p_examined: P(examined) by rank, relative to position 1, shape ``(n_shown,)``.
+            p_examined: P(examined) by rank, relative to position 1, for the longer of both slates.
         """
-        lost = probabilities[self.unexplored] - probabilities[self.picks]
+        lost = np.zeros(len(p_examined))
+        lost[: len(self.unexplored)] = probabilities[self.unexplored]
+        lost[: len(self.picks)] -= probabilities[self.picks]
         return float(p_examined @ lost)
 
 
@@ -198,6 +208,11 @@ def plackett_luce_propensities(
     upwards = np.concatenate([[below], utilities[picks][::-1]])
     remaining = np.logaddexp.accumulate(upwards)[1:][::-1]
     return np.exp(utilities[picks] - remaining)
+
+
+def new_sales(query: Query, *, hours: float) -> NDArray[np.bool_]:
+    """Return which candidates opened less than ``hours`` ago, shape ``(n_candidates,)``."""
+    return query.catalogue.opens_us[query.rows] > query.context.now_us - hours * HOUR_US
 
 
 def with_new_sales(

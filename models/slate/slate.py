@@ -1,13 +1,24 @@
 """Slate construction from scored candidates: order, diversity, exploration."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.units import HOUR_US
 from models.query.query import Query
+from models.rules.constraints import Constraints, holding
+from models.rules.rule import SlateRules
 from models.scoring.scorer import Scores
 from models.slate.diversity import Similarity, diversified
-from models.slate.exploration import Slate, log_odds, plackett_luce, uniforms, with_new_sales
+from models.slate.exploration import (
+    Slate,
+    log_odds,
+    new_sales,
+    plackett_luce,
+    uniforms,
+    with_new_sales,
+)
+from models.slate.ruled_slate import RuledOrder, ruled_order, ruled_slate
 from models.slate.slate_policy import NewSaleSlots, PlackettLuce, SlatePolicy
 
 
@@ -21,13 +32,18 @@ def make_slate(
     Args:
         query: The scored query; a slate contains only its candidates.
         scores: Ordered by the policy's ``order_by``.
-        policy: Diversity and exploration; scoring applied its bundle and order.
+        policy: Diversity, exploration and rules; scoring applied its bundle and order.
         limit: Length of the slate.
         seed: Of the exploration, see `models.slate.exploration.seed_from`.
 
     Returns:
-        A slate of ``min(limit, n_candidates)`` sales, each with its propensity.
+        A slate of ``min(limit, n_candidates)`` sales, each with its propensity; of fewer where the
+        policy's rules allow no further one.
     """
+    ruled = under_rules(query, scores, policy.rules, limit=limit)
+    if ruled is not None:
+        diversity, exploration = policy.diversity, policy.exploration
+        return ruled_slate(ruled, query, diversity=diversity, exploration=exploration, seed=seed)
     by_score = best(scores.order, len(query.rows))
     first = by_score[:limit]
     if policy.diversity:
@@ -55,9 +71,55 @@ def make_slate(
             return plackett_luce(ranking, utilities, limit=limit, share=share, seed=seed)
 
 
-def new_sales(query: Query, *, hours: float) -> NDArray[np.bool_]:
-    """Return which candidates opened less than ``hours`` ago, shape ``(n_candidates,)``."""
-    return query.catalogue.opens_us[query.rows] > query.context.now_us - hours * HOUR_US
+def under_rules(
+    query: Query, scores: Scores, rules: SlateRules, *, limit: int
+) -> RuledOrder | None:
+    """Return the order under the rules that hold for a query; None if none holds."""
+    held = holding(rules.live, query)
+    if not held:
+        return None
+    constraints = Constraints.from_rules(held, query)
+    return ruled_order(constraints, scores.order, scores.probabilities, limit=limit)
+
+
+def certain_order(
+    query: Query, scores: Scores, *, policy: SlatePolicy, limit: int
+) -> NDArray[np.intp]:
+    """Return a policy's slate without exploration; under rules, the other candidates follow.
+
+    Returns:
+        Candidates, best first, as many as an interleaving asks of each ranking.
+    """
+    slate = make_slate(query, scores, policy=policy.without_exploration, limit=limit, seed=0)
+    ruled = under_rules(query, scores, policy.rules, limit=limit)
+    if ruled is None:
+        return slate.picks
+    return np.concatenate([slate.picks, ruled.ranking[~np.isin(ruled.ranking, slate.picks)]])
+
+
+def fallback_slate(
+    query: Query, order: NDArray[np.float64] | None, *, rules: SlateRules, limit: int
+) -> Slate:
+    """Select a slate without a model; rules hold as in any other.
+
+    Args:
+        query: The query; a slate contains only its candidates.
+        order: Higher first, not negative, shape ``(n_candidates,)``; a boost multiplies it. None
+            for the order of the candidates, which no boost changes.
+        rules: The policy's.
+        limit: Length of the slate.
+    """
+    n = len(query.rows)
+    volumes = np.arange(n, 0, -1, dtype=np.float64) if order is None else order
+    held = holding(rules.live, query)
+    if not held:
+        return Slate.certain(best(volumes, limit))
+    constraints = Constraints.from_rules(held, query)
+    if order is None:
+        constraints = replace(constraints, boosted=())
+    # The odds of the share v / (1 + v) are v.
+    ruled = ruled_order(constraints, volumes, volumes / (1.0 + volumes), limit=limit)
+    return ruled_slate(ruled, query, diversity=0.0, exploration=None, seed=0)
 
 
 def best(order: NDArray[np.float64], limit: int) -> NDArray[np.intp]:

@@ -1,14 +1,12 @@
-"""Slate policy of a variant: bundle, order, diversity and exploration."""
+"""Slate policy of a variant: bundle, order, diversity, exploration and rules."""
 
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.domain.event import Name
+from models.rules.rule import NO_RULES, SlateRules
 from models.scoring.scorer import META
-
-Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""Names that are safe in URLs, file names and metric labels."""
-
 
 # Defaults and bounds of exploration are chosen, not measured.
 
@@ -41,7 +39,7 @@ Exploration = Annotated[NewSaleSlots | PlackettLuce, Field(discriminator="kind")
 
 
 class SlatePolicy(BaseModel):
-    """Slate policy: bundle, order, diversity and exploration of a slate."""
+    """Slate policy: bundle, order, diversity, exploration and rules of a slate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,12 +56,20 @@ class SlatePolicy(BaseModel):
         default=None,
         description="What is tried out; unset: a share of answers, see VITRINE_EXPLORED_SHARE.",
     )
+    rules: SlateRules = Field(
+        default=NO_RULES, description="What a merchandiser asks of every slate, by precedence."
+    )
 
     def exploring(self, usual: PlackettLuce | None) -> Self:
         """Return the policy with the usual exploration, unless it says its own or ``null``."""
         if usual is None or "exploration" in self.model_fields_set:
             return self
         return self.model_copy(update={"exploration": usual})
+
+    @property
+    def without_exploration(self) -> Self:
+        """The policy that tries nothing out."""
+        return self.model_copy(update={"exploration": None})
 
     @property
     def drawn_share(self) -> float:
@@ -84,6 +90,9 @@ class PolicyChange(BaseModel):
     order_by: Name | None = None
     diversity: float | None = Field(default=None, ge=0, lt=1)
     exploration: Exploration | None = None
+    rules: SlateRules = Field(
+        default=NO_RULES, description="In place of those of the default policy; [] for none."
+    )
 
     def fields(self) -> dict[str, object]:
         """Return the set fields with their values."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from models.query.query import Query
 from models.scoring.scorer import Scorer, Scores
 from models.slate.diversity import Similarity
-from models.slate.exploration import Slate, seed_from
-from models.slate.slate import make_slate, new_sales
+from models.slate.exploration import Slate, new_sales, seed_from
+from models.slate.slate import make_slate
 from models.slate.slate_policy import NewSaleSlots, PlackettLuce, SlatePolicy
 from training.console import Progress
 from training.evaluation.evaluate import Question, evaluator_of, exposure_ids, open_visits

@@ -31,6 +31,7 @@ _OPENED: Final[tuple[tuple[KeyScope, tuple[str, ...], re.Pattern[str]], ...]] = 
     (KeyScope.SALES, (*_SAFE, "POST", "PUT", "DELETE"), re.compile(r"/v1/sales(/.*)?")),
     (KeyScope.CUSTOMERS, (*_SAFE, "DELETE"), re.compile(r"/v1/customers/.*")),
     (KeyScope.METRICS, _SAFE, re.compile(r"/metrics")),
+    (KeyScope.RULES, (*_SAFE, "PUT"), re.compile(r"/v1/rules")),
     (KeyScope.INSPECT, _SAFE, re.compile(r"/v1/(plan|experiments|bundles|promotions)(/.*)?")),
 )
 """Scope, methods and whole path."""

@@ -44,6 +44,19 @@ _AUDITED: Final = {
     "changes": ["experiment revenue begins"],
 }
 _INTERVAL: Final = {"value": 0.021, "low": -0.004, "high": 0.046}
+_ACTIONS: Final = {
+    "AtLeast": {"kind": "at_least", "n": 2},
+    "AtMost": {"kind": "at_most", "n": 3, "per": "destination"},
+    "Boost": {"kind": "boost", "odds": 1.5},
+    "Exclude": {"kind": "exclude"},
+    "Only": {"kind": "only"},
+    "Pin": {"kind": "pin", "rank": 1},
+}
+_RULE: Final = {
+    **{"name": "ski-in-winter", "when": 'market == "fr"'},
+    **{"where": 'category == "ski" and price < 500', "action": _ACTIONS["Boost"]},
+    "ends_at": _UNTIL,
+}
 _PLACES: Final = {
     **{"refusal": None, "logged": _INTERVAL, "difference": {"cascade-dr": _INTERVAL}},
 }
@@ -117,6 +130,9 @@ _PROMOTION: Final[dict[str, Any]] = {
 
 EXAMPLES: Final[dict[str, Any]] = {
     "AssignmentAnswer": _ASSIGNMENT,
+    **_ACTIONS,
+    "SlateRule": _RULE,
+    "SlateRules": [_RULE],
     "AssignmentList": {"version": 4, "items": [_ASSIGNMENT]},
     "Audience": _AUDIENCE,
     "AuditAnswer": {"items": [_AUDITED]},

@@ -39,6 +39,7 @@ SALE_EXAMPLE: Final[JsonDict] = {
     "sale_id": "s-31",
     "rank": 1,
     "purchase_probability": 0.0183,
+    "rules": ["ski-in-winter"],
     "explanation": EXPLANATION_EXAMPLE,
 }
 SLATE_EXAMPLE: Final[JsonDict] = {
@@ -47,6 +48,7 @@ SLATE_EXAMPLE: Final[JsonDict] = {
     "assignments": [ASSIGNMENT_EXAMPLE],
     "degraded": None,
     "probability_of": "shown_at_position_1",
+    "unmet_rules": [],
     "items": [SALE_EXAMPLE],
 }
 
@@ -88,6 +90,9 @@ class RecommendedSale(BaseModel):
         "`outcome_hours` (24 unless configured), of what `probability_of` says; null where no "
         "model scored.",
     )
+    rules: list[str] = Field(
+        description="Names of the rules that pin, boost, bury or guarantee it, see `/v1/rules`."
+    )
     explanation: SaleExplanation | None = Field(
         description=f"With `explain`: why, for the first {MAX_EXPLAINED} sales; null where it "
         "was not asked for, no model scored, or there was no time for it."
@@ -122,6 +127,10 @@ class SlateAnswer(BaseModel):
         + "; ".join(f"`{one}`, that {meaning}" for one, meaning in MEANINGS.items())
         + ". Null where no model scored."
     )
+    unmet_rules: list[str] = Field(
+        description="Names of the pins and guarantees that no sale could meet which may be shown: "
+        "it is closed, sold out, of another market, excluded, or there are too few."
+    )
     items: list[RecommendedSale]
 
 
@@ -151,6 +160,7 @@ async def answered(
     is_scored = any(shown.purchase_probability is not None for shown in record.slate)
     scorer = served.scorer if served is not None and is_scored else None
     body = slate_body(record, explanations) | dict(extra)
+    body["unmet_rules"] = recommendation.unmet
     body["probability_of"] = scorer.probability_of if scorer is not None else None
     return Response(orjson.dumps(body), media_type="application/json")
 
@@ -170,6 +180,7 @@ def slate_body(record: ExposureRecord, explanations: Sequence[Explanation]) -> d
                 "sale_id": shown.sale_id,
                 "rank": shown.rank,
                 "purchase_probability": shown.purchase_probability,
+                "rules": shown.rules,
                 "explanation": explanation
                 and {
                     "sentence": explanation.sentence,

@@ -29,7 +29,10 @@ def changes(before: Plan, after: Plan) -> tuple[str, ...]:
 
 def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
     # An unset field follows the service's settings, and an explicit null does not.
-    yield "default", plan.default.model_dump_json(exclude_unset=True)
+    yield "default", plan.default.model_dump_json(exclude_unset=True, exclude={"rules"})
+    for place, rule in enumerate(plan.default.rules.root, start=1):
+        said = rule.model_dump_json(exclude_unset=True, exclude={"name"})
+        yield f"rule {rule.name}", f"number {place}, {said}"
     if plan.holdout is not None:
         yield "holdout", plan.holdout.model_dump_json()
     for layer in plan.layers:

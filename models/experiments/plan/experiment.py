@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.domain.event import Identifier, Market
+from models.domain.event import Identifier, Market, Name
 from models.domain.times import Time
 from models.experiments.plan.bucketing import (
     BUCKETS,
@@ -18,7 +18,7 @@ from models.experiments.plan.bucketing import (
     overlap,
     share_bp,
 )
-from models.slate.slate_policy import UNCHANGED, Name, PolicyChange
+from models.slate.slate_policy import UNCHANGED, PolicyChange
 
 MAX_VARIANTS: Final = 20  # chosen, not measured
 
@@ -192,6 +192,12 @@ def _require_teams(experiment: Experiment) -> None:
             msg = (
                 f"variant {variant.name} of {name} changes exploration, which interleaved slates "
                 "do not have: compare it by shares"
+            )
+            raise ValueError(msg)
+        if "rules" in variant.policy.model_fields_set:
+            msg = (
+                f"variant {variant.name} of {name} changes rules, and an interleaved slate has one "
+                "set of them: compare it by shares"
             )
             raise ValueError(msg)
 

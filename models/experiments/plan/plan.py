@@ -9,6 +9,7 @@ from typing import Final, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.domain.event import Name
 from models.experiments.plan.bucketing import BUCKETS, bucket, overlap
 from models.experiments.plan.experiment import (
     INTERLEAVED,
@@ -18,7 +19,8 @@ from models.experiments.plan.experiment import (
     Variant,
     Visitors,
 )
-from models.slate.slate_policy import Name, SlatePolicy
+from models.rules.rule import SlateRules
+from models.slate.slate_policy import SlatePolicy
 
 HOLDOUT: Final = "holdout"
 """Reserved name of the assignment of held-out units."""
@@ -189,6 +191,13 @@ class Plan(BaseModel):
         """All values of ``order_by`` of its policies."""
         variants = [policy for one in self.experiments for policy in self.policies(one)]
         return frozenset(policy.order_by for policy in (self.default, *variants))
+
+    @property
+    def rules(self) -> Iterator[SlateRules]:
+        """The rules of the default policy, then those of variants that have their own."""
+        yield self.default.rules
+        for experiment in self.experiments:
+            yield from (one.policy.rules for one in experiment.variants)
 
     @cached_property
     def asks_for_visitors(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.domain.event import Name
 from models.domain.times import Time
 from models.experiments.plan.bucketing import (
     BUCKETS,
@@ -16,7 +17,8 @@ from models.experiments.plan.bucketing import (
 )
 from models.experiments.plan.experiment import MAX_VARIANTS, Audience, Experiment, Kind, Variant
 from models.experiments.plan.plan import MAX_EXPERIMENTS, Holdout, Layer, Plan, given_fields, meet
-from models.slate.slate_policy import UNCHANGED, Name, PolicyChange, SlatePolicy
+from models.rules.rule import SlateRules
+from models.slate.slate_policy import UNCHANGED, PolicyChange, SlatePolicy
 
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
@@ -136,6 +138,16 @@ def with_experiment(plan: Plan, draft: ExperimentDraft) -> Plan:
     if before is None:
         experiments.append(changed)
     return Plan.model_validate({**given_fields(plan), "experiments": experiments})
+
+
+def with_rules(plan: Plan, rules: SlateRules) -> Plan:
+    """Return the plan with other rules of its default policy.
+
+    Raises:
+        ValueError: If the plan would contradict itself; see `Plan`.
+    """
+    default = SlatePolicy.model_validate({**given_fields(plan.default), "rules": rules})
+    return Plan.model_validate({**given_fields(plan), "default": default})
 
 
 def with_end(plan: Plan, name: str, *, now: datetime) -> Plan:

@@ -16,6 +16,7 @@ from models.experiments.plan.experiment import Unit
 from models.experiments.plan.plan import Assignment
 from models.query.candidates import CallerChoice
 from models.query.query import Context
+from models.slate.rule_price import RulePrice
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
 from tests import records
 
@@ -29,7 +30,9 @@ RECORD = replace(
     assignments=(Assignment("order", "meta", Unit.CUSTOMER, None, 9_000, is_forced=True),),
     order_by="content",
     exploration='{"kind":"plackett_luce","temperature":2.0}',
-    slate=(ShownItem("s1", 1, 0.5, 0.0125), ShownItem("s2", 2, 1.0, None)),
+    slate=(ShownItem("s1", 1, 0.5, 0.0125), ShownItem("s2", 2, 1.0, None, ("pin",))),
+    rules='[{"name":"pin","where":"sale_id == \\"s2\\"","action":{"kind":"pin","rank":2}}]',
+    rule_prices=(RulePrice("pin", dry_run=False, outcomes=0.01, revenue=None),),
     versions=(("numpy", "2"), ("vitrine", "0")),
 )
 
@@ -78,6 +81,7 @@ FILE = {
                 "rank": pl.Int64,
                 "propensity": pl.Float64,
                 "purchase_probability": pl.Float64,
+                "rules": pl.List(pl.String),
             }
         )
     ),
@@ -96,6 +100,17 @@ FILE = {
     ),
     "versions": pl.List(pl.List(pl.String)),
     "exploration_cost": pl.Float64,
+    "rules": pl.String,
+    "rule_prices": pl.List(
+        pl.Struct(
+            {
+                "rule": pl.String,
+                "dry_run": pl.Boolean,
+                "outcomes": pl.Float64,
+                "revenue": pl.Float64,
+            }
+        )
+    ),
 }
 """The columns that files have had since 0.1: readers of other teams rely on them."""
 
@@ -125,9 +140,11 @@ def file_of(*records: ExposureRecord) -> pl.DataFrame:
                         "rank": one.rank,
                         "propensity": one.propensity,
                         "purchase_probability": one.purchase_probability,
+                        "rules": one.rules,
                     }
                     for one in row["slate"]
                 ],
+                "rule_prices": [asdict(one) for one in row["rule_prices"]],
                 "interleaving": row["interleaving"] and asdict(row["interleaving"]),
             }
             for row in rows

@@ -1,0 +1,1 @@
+"""Rules of a merchandiser: conditions on sales, and what they do to a slate."""

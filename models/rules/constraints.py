@@ -1,0 +1,171 @@
+"""Constraints: what the rules that hold for an answer ask of its slate."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.domain.event import from_us
+from models.query.query import Query
+from models.rules.field import Subject
+from models.rules.rule import AtLeast, AtMost, Boost, Exclude, Only, Pin, SlateRule
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pinned:
+    """A pin: the best candidate of a mask at a place.
+
+    Attributes:
+        rule: Name of the rule.
+        place: Place from 0.
+        matching: The candidates, shape ``(n,)``.
+    """
+
+    rule: str
+    place: int
+    matching: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cap:
+    """An upper bound of the candidates of each group.
+
+    Attributes:
+        groups: Group of each candidate, from 0; -1 for those that are not bounded, shape ``(n,)``.
+        at_most: Places of each group.
+    """
+
+    groups: NDArray[np.int64]
+    at_most: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Floor:
+    """A number of places for the candidates of a mask.
+
+    Attributes:
+        rule: Name of the rule.
+        matching: The candidates, shape ``(n,)``.
+        at_least: Places.
+    """
+
+    rule: str
+    matching: NDArray[np.bool_]
+    at_least: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constraints:
+    """Constraints of one slate.
+
+    Attributes:
+        allowed: Candidates that may be shown, shape ``(n,)``.
+        log_odds: What is added to the log-odds of each, same shape.
+        pins: By precedence.
+        caps: All upper bounds.
+        floors: By precedence.
+        boosted: Name of each rule that boosts or buries, and the candidates.
+    """
+
+    allowed: NDArray[np.bool_]
+    log_odds: NDArray[np.float64]
+    pins: tuple[Pinned, ...] = ()
+    caps: tuple[Cap, ...] = ()
+    floors: tuple[Floor, ...] = ()
+    boosted: tuple[tuple[str, NDArray[np.bool_]], ...] = ()
+
+    @classmethod
+    def none(cls, n: int) -> Self:
+        """Return the constraints of ``n`` candidates without rules."""
+        return cls(np.ones(n, dtype=np.bool_), np.zeros(n))
+
+    def take(self, ranking: NDArray[np.intp]) -> Self:
+        """Return the same constraints for candidates in another order, shape ``(n,)``."""
+        return type(self)(
+            self.allowed[ranking],
+            self.log_odds[ranking],
+            tuple(replace(one, matching=one.matching[ranking]) for one in self.pins),
+            tuple(replace(one, groups=one.groups[ranking]) for one in self.caps),
+            tuple(replace(one, matching=one.matching[ranking]) for one in self.floors),
+            tuple((name, matching[ranking]) for name, matching in self.boosted),
+        )
+
+    @classmethod
+    def from_rules(cls, rules: Iterable[SlateRule], query: Query) -> Self:
+        """Apply rules to the candidates of a query.
+
+        Args:
+            rules: Those that hold, by precedence; see `holding`.
+            query: The scored query.
+        """
+        subject, n = Subject(query), len(query.rows)
+        matched = [(rule, _matching(rule, subject, n)) for rule in rules]
+        allowed, log_odds = np.ones(n, dtype=np.bool_), np.zeros(n)
+        for rule, matching in matched:
+            match rule.action:
+                case Exclude():
+                    allowed &= ~matching
+                case Only():
+                    allowed &= matching
+                case Boost(odds=odds):
+                    log_odds += np.log(odds) * matching
+                case Pin() | AtMost() | AtLeast():
+                    pass  # below, as they bound places
+        return cls(
+            allowed,
+            log_odds,
+            pins=tuple(
+                Pinned(rule.name, rule.action.rank - 1, matching)
+                for rule, matching in matched
+                if isinstance(rule.action, Pin)
+            ),
+            caps=tuple(
+                Cap(_groups(rule, subject, matching), rule.action.n)
+                for rule, matching in matched
+                if isinstance(rule.action, AtMost)
+            ),
+            floors=tuple(
+                Floor(rule.name, matching, rule.action.n)
+                for rule, matching in matched
+                if isinstance(rule.action, AtLeast)
+            ),
+            boosted=tuple(
+                (rule.name, matching)
+                for rule, matching in matched
+                if isinstance(rule.action, Boost)
+            ),
+        )
+
+
+def _matching(rule: SlateRule, subject: Subject, n: int) -> NDArray[np.bool_]:
+    condition = rule.condition
+    if condition is None:
+        return np.ones(n, dtype=np.bool_)
+    if not rule.is_of_sales:
+        return np.broadcast_to(condition.matches(subject), n)
+    # The cached value holds the condition, so that no other one gets its id.
+    _, found = subject.query.cache.get_or_make(
+        ("matching", id(condition)), lambda: (condition, condition.matches(subject))
+    )
+    return found
+
+
+def holding(rules: Iterable[SlateRule], query: Query) -> tuple[SlateRule, ...]:
+    """Return the rules that hold for a query's moment and customer, in their order."""
+    now, subject = from_us(query.context.now_us), Subject(query)
+    return tuple(
+        rule
+        for rule in rules
+        if rule.runs_at(now)
+        and (rule.occasion is None or bool(rule.occasion.matches(subject).all()))
+    )
+
+
+def _groups(rule: SlateRule, subject: Subject, matching: NDArray[np.bool_]) -> NDArray[np.int64]:
+    per = rule.per
+    if per is None:
+        return np.where(matching, 0, -1)
+    codes = subject.query.cache.get_or_make(("codes", per), lambda: subject.column(per).codes - 1)
+    return codes if rule.condition is None else np.where(matching, codes, -1)

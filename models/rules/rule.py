@@ -1,0 +1,230 @@
+"""Rules of a merchandiser: when, which sales, and what is done with them."""
+
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+
+from models.domain.event import Name
+from models.domain.times import Time
+from models.rules.expression import (
+    MAX_CHARS,
+    Condition,
+    ExpressionError,
+    FieldComparison,
+    read_expression,
+)
+from models.rules.field import FieldScope, RuleField
+
+MAX_RULES: Final = 50  # chosen: each takes some microseconds an answer
+MAX_PLACES: Final = 100  # as the longest slate of `GET /v1/recommendations`
+# Chosen: at odds of 1 to 1,000, which are usual, this makes an even chance.
+_MOST_ODDS: Final = 1_000.0
+
+_FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
+
+Expression = Annotated[str, Field(min_length=1, max_length=MAX_CHARS)]
+
+
+class Exclude(BaseModel):
+    """The sales are not shown."""
+
+    model_config = _FROZEN
+
+    kind: Literal["exclude"] = "exclude"
+
+
+class Only(BaseModel):
+    """No other sales are shown."""
+
+    model_config = _FROZEN
+
+    kind: Literal["only"] = "only"
+
+
+class Pin(BaseModel):
+    """The best of the sales is shown at a rank; if that is taken, at the next that is free."""
+
+    model_config = _FROZEN
+
+    kind: Literal["pin"] = "pin"
+    rank: int = Field(ge=1, le=MAX_PLACES)
+
+
+class Boost(BaseModel):
+    """The sales are ordered as if their odds of being bought were so many times as large."""
+
+    model_config = _FROZEN
+
+    kind: Literal["boost"] = "boost"
+    odds: float = Field(
+        gt=0,
+        ge=1 / _MOST_ODDS,
+        le=_MOST_ODDS,
+        description="Factor of the odds: above 1 it boosts, below 1 it buries.",
+    )
+
+
+class AtMost(BaseModel):
+    """No more than so many of the sales are shown, in all or by each value of a field."""
+
+    model_config = _FROZEN
+
+    kind: Literal["at_most"] = "at_most"
+    n: int = Field(ge=0, le=MAX_PLACES)
+    per: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_CHARS,
+        description="A field of sales that is a text, as `destination` or `attribute['brand']`: "
+        "the bound is of each of its values. Sales without one are not bounded.",
+    )
+
+
+class AtLeast(BaseModel):
+    """So many of the sales are shown, while there are any that may be shown."""
+
+    model_config = _FROZEN
+
+    kind: Literal["at_least"] = "at_least"
+    n: int = Field(ge=1, le=MAX_PLACES)
+
+
+Action = Annotated[Exclude | Only | Pin | Boost | AtMost | AtLeast, Field(discriminator="kind")]
+
+
+class SlateRule(BaseModel):
+    """Rule: when it holds, which sales it is about, and what is done with them."""
+
+    model_config = _FROZEN
+
+    name: Name
+    when: Expression | None = Field(
+        default=None,
+        description="Condition on market, device, hour, weekday, is_new and attributes of the "
+        "customer; unset: always.",
+    )
+    where: Expression | None = Field(
+        default=None, description="Condition on the sales; unset: all of them."
+    )
+    action: Action
+    starts_at: Time | None = None
+    ends_at: Time | None = Field(default=None, description="Exclusive; unset: never.")
+    dry_run: bool = Field(
+        default=False, description="The rule changes no answer: only what it would cost is said."
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
+            msg = f"rule {self.name} must end after its start {self.starts_at.isoformat()}"
+            raise ValueError(msg)
+        if self.where is None and isinstance(self.action, Exclude | Only | Pin | Boost | AtLeast):
+            msg = f"rule {self.name} needs `where`: which sales it is about"
+            raise ValueError(msg)
+        for given in ("when", "where"):
+            try:
+                condition = self.condition if given == "where" else self.occasion
+            except ExpressionError as exc:
+                msg = f"`{given}` of rule {self.name}: {exc}"
+                raise ValueError(msg) from exc
+            if condition is not None and given == "when":
+                self._require_occasion(condition)
+        if isinstance(self.action, AtMost) and self.action.per is not None:
+            self._require_text(self.action.per)
+        return self
+
+    @cached_property
+    def occasion(self) -> Condition | None:
+        """Condition on the customer and the moment; None for always."""
+        return None if self.when is None else read_expression(self.when)
+
+    @cached_property
+    def condition(self) -> Condition | None:
+        """Condition on the sales; None for all."""
+        return None if self.where is None else read_expression(self.where)
+
+    @cached_property
+    def per(self) -> RuleField | None:
+        """The field by whose values the sales are bounded."""
+        if not isinstance(self.action, AtMost) or self.action.per is None:
+            return None
+        return next(read_expression(f'{self.action.per} == ""').comparisons()).field
+
+    @property
+    def fields(self) -> frozenset[RuleField]:
+        """All fields that its conditions read."""
+        conditions = [one for one in (self.occasion, self.condition) if one is not None]
+        read = {one.field for condition in conditions for one in condition.comparisons()}
+        return frozenset(read if self.per is None else {*read, self.per})
+
+    @cached_property
+    def is_of_sales(self) -> bool:
+        """Whether its `where` matches the same sales for any customer at any time."""
+        condition = self.condition
+        return condition is None or all(one.field.is_of_sales for one in condition.comparisons())
+
+    def runs_at(self, now: datetime) -> bool:
+        """Return whether it runs at a time: from its start, before its end."""
+        return (self.starts_at is None or self.starts_at <= now) and (
+            self.ends_at is None or now < self.ends_at
+        )
+
+    def _require_occasion(self, condition: Condition) -> None:
+        for one in condition.comparisons():
+            if one.field.scope not in {FieldScope.MOMENT, FieldScope.CUSTOMER}:
+                msg = (
+                    f"`when` of rule {self.name} is about the customer and the moment, and "
+                    f"{one.field} is of a sale: put it into `where`"
+                )
+                raise ValueError(msg)
+
+    def _require_text(self, per: str) -> None:
+        try:
+            condition = read_expression(f'{per} == ""')
+        except ExpressionError:
+            condition = None
+        if (
+            not isinstance(condition, FieldComparison)
+            or condition.field.scope is not FieldScope.SALE
+        ):
+            msg = (
+                f"rule {self.name} bounds by {per!r}: name one field of sales that is a text, as "
+                "destination, category or attribute['brand']"
+            )
+            raise ValueError(msg)
+
+
+class SlateRules(RootModel[tuple[SlateRule, ...]]):
+    """Rules in the order of their precedence: of two that cannot both hold, the first does."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: Annotated[tuple[SlateRule, ...], Field(max_length=MAX_RULES)] = ()
+
+    @model_validator(mode="after")
+    def _have_names(self) -> Self:
+        names = [rule.name for rule in self.root]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            msg = f"rules must have distinct names, got {', '.join(repeated)} more than once"
+            raise ValueError(msg)
+        return self
+
+    def __len__(self) -> int:
+        """Return the number of rules."""
+        return len(self.root)
+
+    @cached_property
+    def live(self) -> tuple[SlateRule, ...]:
+        """The rules that are no dry run."""
+        return tuple(rule for rule in self.root if not rule.dry_run)
+
+    @cached_property
+    def live_json(self) -> str | None:
+        """The same as JSON, as exposure records hold them; None for none."""
+        return SlateRules(self.live).model_dump_json(exclude_none=True) if self.live else None
+
+
+NO_RULES: Final = SlateRules()

@@ -1,0 +1,213 @@
+"""Rules of a merchandiser: put over HTTP, obeyed by every answer, named, and made again."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.bundles.bundle_repository import BundleRepository
+from app.catalogue.model import Model
+from app.catalogue.snapshot_archive import SnapshotArchive
+from app.cli.replay import Replayer, replay_all
+from app.resources import SNAPSHOTS
+from app.settings import Settings
+from app.stores.store import Stores
+from models.experiments.exposure import read_exposures
+from tests.api.test_interleaving import exported, interleave, shelf
+from tests.shop import BrokenRanker, scorer
+
+__all__ = ["shelf"]
+
+NO_ROME = {"name": "no-rome", "where": 'sale_id == "rome"', "action": {"kind": "exclude"}}
+BALI_FIRST = {"name": "bali", "where": 'sale_id == "bali"', "action": {"kind": "pin", "rank": 1}}
+LESS_SKI = {
+    "name": "less-ski",
+    "where": 'category == "ski"',
+    "action": {"kind": "boost", "odds": 0.1},
+}
+
+
+async def put(client: httpx.AsyncClient, *rules: dict[str, Any]) -> httpx.Response:
+    return await client.put("/v1/rules", json={"items": list(rules)})
+
+
+async def slate(client: httpx.AsyncClient, **params: str | int) -> dict[str, Any]:
+    answer = await client.get("/v1/recommendations", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def pinned(sale_id: str, rank: int) -> dict[str, Any]:
+    action = {"kind": "pin", "rank": rank}
+    return {"name": "pin", "where": f'sale_id == "{sale_id}"', "action": action}
+
+
+def shown(answer: dict[str, Any]) -> list[str]:
+    return [item["sale_id"] for item in answer["items"]]
+
+
+async def test_rules_are_obeyed_and_named_by_the_next_answer(client: httpx.AsyncClient) -> None:
+    """Of five sales rome is excluded, bali pinned, and ski buried; nice is of one market."""
+    answered = await put(client, NO_ROME, BALI_FIRST, LESS_SKI)
+    answer = await slate(client, market="fr")
+
+    assert answered.status_code == 200, answered.text
+    assert shown(answer)[:2] == ["bali", "nice"]
+    assert sorted(shown(answer)[2:]) == ["alps", "tignes"]
+    rules = [item["rules"] for item in answer["items"]]
+    assert rules == [["bali"], [], ["less-ski"], ["less-ski"]]
+    assert (answer["degraded"], answer["unmet_rules"]) == (None, [])
+
+
+async def test_a_pin_of_a_sale_that_may_not_be_shown_is_named(client: httpx.AsyncClient) -> None:
+    pin = {"name": "hero", "where": 'sale_id == "nice"', "action": {"kind": "pin", "rank": 1}}
+    await put(client, pin)
+
+    assert "nice" not in shown(await slate(client, market="de"))
+    assert (await slate(client, market="de"))["unmet_rules"] == ["hero"]
+    assert shown(await slate(client, market="fr"))[0] == "nice"
+
+
+async def test_callers_candidates_that_a_rule_excludes_are_named(client: httpx.AsyncClient) -> None:
+    await put(client, NO_ROME)
+
+    answer = await client.post("/v1/rank", json={"candidates": ["rome", "bali", "gone"]})
+
+    assert shown(answer.json()) == ["bali"]
+    assert answer.json()["left_out"] == [
+        {"sale_id": "rome", "reason": "rule"},
+        {"sale_id": "gone", "reason": "unknown"},
+    ]
+
+
+async def test_the_list_says_what_each_rule_is_about_and_what_looks_wrong(
+    client: httpx.AsyncClient,
+) -> None:
+    only = {"name": "spas", "where": 'category == "spa"', "action": {"kind": "only"}}
+    later = {**NO_ROME, "starts_at": "2099-01-01T00:00:00Z"}
+    await put(client, later, only)
+
+    listed = await client.get("/v1/rules")
+
+    first, second = listed.json()["items"]
+    assert first == {"rule": later, "holds": False, "n_matching": 1, "warnings": []}
+    assert (second["holds"], second["n_matching"]) == (True, 0)
+    assert second["warnings"] == [
+        "none of the 5 open sales meets 'category == \"spa\"'",
+        "with it none of the 5 open sales may be shown",
+    ]
+    assert listed.headers["ETag"] == f'"{listed.json()["version"]}"'
+
+
+@pytest.mark.parametrize(
+    ("rule", "status", "reason"),
+    [
+        ({**NO_ROME, "where": "price <"}, 422, "is no expression"),
+        ({**NO_ROME, "where": None}, 422, "needs `where`"),
+        ({**NO_ROME, "when": "price < 3"}, 422, "put it into `where`"),
+        ({**NO_ROME, "where": "stars > 3"}, 409, "no sale has an attribute 'stars'"),
+        ({**NO_ROME, "action": {"kind": "hide"}}, 422, "action"),
+        ({**BALI_FIRST, "action": {"kind": "pin", "rank": 0}}, 422, "greater than or equal to 1"),
+        ({"name": "x", "action": {"kind": "at_most", "n": 1, "per": "hour"}}, 422, "bounds by"),
+    ],
+)
+async def test_what_cannot_be_read_is_refused_and_the_rules_stay(
+    client: httpx.AsyncClient, rule: dict[str, Any], status: int, reason: str
+) -> None:
+    await put(client, NO_ROME)
+
+    refused = await put(client, rule)
+
+    assert (refused.status_code, reason in refused.text) == (status, True), refused.text
+    assert [one["rule"] for one in (await client.get("/v1/rules")).json()["items"]] == [NO_ROME]
+
+
+async def test_a_change_for_an_outdated_version_is_refused(client: httpx.AsyncClient) -> None:
+    version = (await put(client, NO_ROME)).headers["ETag"]
+    await put(client, BALI_FIRST)
+
+    late = await client.put("/v1/rules", json={"items": []}, headers={"If-Match": version})
+
+    assert late.status_code == 412
+    [audited, *_] = (await client.get("/v1/experiments/audit")).json()["items"]
+    assert audited["doing"] == "put the rules"
+    assert any("rule bali" in change for change in audited["changes"])
+
+
+class TestABrokenModel:
+    @pytest.fixture
+    def model(self) -> Model:
+        return Model(scorer=scorer(ranker=BrokenRanker()))
+
+    async def test_rules_hold_without_a_model(self, client: httpx.AsyncClient) -> None:
+        await put(client, NO_ROME, BALI_FIRST)
+
+        answer = await slate(client)
+
+        assert answer["degraded"] is not None
+        assert shown(answer)[0] == "bali"
+        assert "rome" not in shown(answer)
+
+
+class TestBundles:
+    @pytest.fixture
+    def bundle(self, shelf: tuple[Path, Path]) -> Path:
+        return shelf[0]
+
+    async def test_answers_under_rules_are_made_again_to_the_bit(
+        self,
+        client: httpx.AsyncClient,
+        shelf: tuple[Path, Path],
+        stores: Stores,
+        settings: Settings,
+        tmp_path: Path,
+    ) -> None:
+        """Drawn by Plackett-Luce, with a pin, a boost and a bound by category."""
+        sales = shown(await slate(client, limit=12))
+        rules = [
+            {
+                "name": "pin",
+                "where": f'sale_id == "{sales[-1]}"',
+                "action": {"kind": "pin", "rank": 2},
+            },
+            {"name": "bound", "action": {"kind": "at_most", "n": 2, "per": "category"}},
+            {"name": "boost", "where": "price > 300", "action": {"kind": "boost", "odds": 3}},
+        ]
+        drawn = {"kind": "plackett_luce", "temperature": 1.0}
+        plan = {"default": {"exploration": drawn, "rules": rules}}
+        assert (await client.put("/v1/plan", json=plan)).status_code == 200
+        slates = {
+            tuple(shown(await slate(client, customer_id=f"c{n}", limit=5))) for n in range(15)
+        }
+        await exported(stores.connection, tmp_path / "out", n=16)
+        archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
+        replayer = Replayer(BundleRepository(shelf[0].parent, None), archive)
+
+        again = replay_all(read_exposures(tmp_path / "out"), replayer)
+
+        assert len(slates) > 3
+        assert {one[1] for one in slates} == {sales[-1]}
+        assert (again.equal, again.differing, again.impossible) == (16, {}, {})
+
+    async def test_interleaved_slates_obey_the_rules_of_the_plan(
+        self, client: httpx.AsyncClient, shelf: tuple[Path, Path]
+    ) -> None:
+        sales = shown(await slate(client, limit=12))
+        rules = [
+            {"name": "no", "where": f'sale_id == "{sales[0]}"', "action": {"kind": "exclude"}},
+            {
+                "name": "pin",
+                "where": f'sale_id == "{sales[5]}"',
+                "action": {"kind": "pin", "rank": 3},
+            },
+        ]
+        await interleave(client, shelf[1].name, traffic_bp=10_000)
+        await put(client, *rules)
+
+        answers = [await slate(client, customer_id=f"c{n}", limit=5) for n in range(10)]
+
+        assert all(one["assignments"][0]["variant"] == "interleaved" for one in answers)
+        assert {shown(one)[2] for one in answers} == {sales[5]}
+        assert not any(sales[0] in shown(one) for one in answers)
+        assert {len(shown(one)) for one in answers} == {5}

@@ -1,0 +1,111 @@
+"""Command ``python -m training rule-prices``: what each rule costs, from exported answers."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from models.experiments.exposure import ExposureError, read_exposures
+from training.console import Data, Json, exit_on_user_error, print_json
+from training.report.block import Table
+from training.report.terminal import print_table
+from training.statistics.bootstrap import Interval, resample
+
+_PRICES: Final = "rule_prices"
+_NEEDED: Final = ("recommendation_id", "customer_id", _PRICES)
+_PER: Final = 1_000
+_SEED: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PriceOfRule:
+    """Price of a rule over all priced answers, per 1,000 answers in which it holds.
+
+    Attributes:
+        rule: Name of the rule.
+        dry_run: Whether it changed nothing; null where it did in some of the answers only.
+        answers: Priced answers.
+        changed: Share of them that it changes.
+        outcomes: Expected purchases that it loses, with a 95% interval over customers.
+        revenue: The same of revenue; None where prices of sales are unknown.
+    """
+
+    rule: str
+    dry_run: bool | None
+    answers: int
+    changed: float
+    outcomes: Interval
+    revenue: Interval | None
+
+
+def rule_prices_command(data: Data, *, as_json: Json = False) -> None:
+    """Print what each rule costs in expected purchases and revenue, dry runs too."""
+    with exit_on_user_error():
+        prices = prices_of_rules(read_exposures(data, _NEEDED))
+    if as_json:
+        print_json({"rules": [asdict(one) for one in prices]})
+        return
+    print_table(_table(prices))
+
+
+def prices_of_rules(exposures: pl.DataFrame) -> list[PriceOfRule]:
+    """Return the price of each rule, the dearest first.
+
+    Args:
+        exposures: ``recommendation_id``, ``customer_id`` and ``rule_prices`` of answers.
+
+    Raises:
+        ExposureError: If no answer has prices.
+    """
+    priced = exposures.explode(_PRICES).drop_nulls(_PRICES)
+    if not priced.height:
+        msg = (
+            "no exported answer has prices of rules: one in twenty answers of a plan with rules is "
+            "priced, so export more of them"
+        )
+        raise ExposureError(msg)
+    # Visitors without an id are customers of their own.
+    unit = pl.coalesce("customer_id", "recommendation_id").alias("unit")
+    rows = priced.with_columns(unit).unnest(_PRICES)
+    found = [_of_rule(group) for _, group in rows.group_by("rule", maintain_order=True)]
+    return sorted(found, key=lambda one: -one.outcomes.value)
+
+
+def _of_rule(rows: pl.DataFrame) -> PriceOfRule:
+    units = rows["unit"].rank("dense").to_numpy().astype(np.int64) - 1
+    dry = set(rows["dry_run"].to_list())
+    return PriceOfRule(
+        rule=rows["rule"][0],
+        dry_run=dry.pop() if len(dry) == 1 else None,
+        answers=rows.height,
+        changed=float((rows["outcomes"] != 0).mean() or 0.0),
+        outcomes=_per_thousand(rows["outcomes"], units),
+        revenue=None if rows["revenue"].null_count() else _per_thousand(rows["revenue"], units),
+    )
+
+
+def _per_thousand(lost: pl.Series, units: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Interval:
+    values = _PER * lost.to_numpy().astype(np.float64)
+    return resample(values[:, None], units, seed=_SEED).intervals()[0]
+
+
+def _table(prices: list[PriceOfRule]) -> Table:
+    return Table(
+        caption="Expected loss per 1,000 answers in which a rule holds, with 95% intervals",
+        columns=["rule", "answers", "changed", "purchases lost", "revenue lost"],
+        rows=[list(_cells(one)) for one in prices],
+    )
+
+
+def _cells(one: PriceOfRule) -> Iterator[str]:
+    yield f"{one.rule} (dry run)" if one.dry_run else one.rule
+    yield f"{one.answers:,}"
+    yield f"{one.changed:.0%}"
+    yield _said(one.outcomes)
+    yield "unknown" if one.revenue is None else _said(one.revenue)
+
+
+def _said(interval: Interval) -> str:
+    return f"{interval.value:.3g} [{interval.low:.3g}, {interval.high:.3g}]"
