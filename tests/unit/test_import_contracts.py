@@ -49,6 +49,7 @@ MODULES = [
     "models/ranker/__init__.py",
     "models/recommenders/__init__.py",
     "models/scoring/__init__.py",
+    "models/rules/__init__.py",
     "models/slate/__init__.py",
     "models/domain/customer.py",
     "models/domain/errors.py",

@@ -80,7 +80,7 @@ def _of_rule(rows: pl.DataFrame) -> PriceOfRule:
         rule=rows["rule"][0],
         dry_run=dry.pop() if len(dry) == 1 else None,
         answers=rows.height,
-        changed=float((rows["outcomes"] != 0).mean() or 0.0),
+        changed=np.count_nonzero(rows["outcomes"].to_numpy()) / rows.height,
         outcomes=_per_thousand(rows["outcomes"], units),
         revenue=None if rows["revenue"].null_count() else _per_thousand(rows["revenue"], units),
     )
