@@ -223,9 +223,7 @@ class Metrics:
         self.model_errors = counter("model_errors", failed, labels="error")
         self.pictures = counter("pictures", "Uploaded pictures.", labels="outcome")
         self.labelling = timed("labelling", "Time to decode and label an uploaded picture.")
-        self.explanations = counter(
-            "explanations", "Answers that were to be explained.", labels="outcome"
-        )
+        self.explanations = counter("explanations", "Answers to explain.", labels="outcome")
         self.slow = counter("slow_requests", "Requests that took too long.", labels="route")
         self.exposures_dropped = counter("exposures_dropped", "Exposure records not logged.")
         self.refreshes_failed = counter("refreshes_failed", "Failed reads of the catalogue.")

@@ -300,7 +300,7 @@ def _with_model(
         prices = rule_prices(
             query,
             scores,
-            policy.rules,
+            rules=policy.rules,
             diversity=policy.diversity,
             p_examined=scorer.p_examined(asked.request.limit, asked.request.device),
         )
@@ -339,7 +339,7 @@ def _shared(
         _same_sales(rivals_query, second, query),
         limit=limit,
         drawn=uniforms(seed_from(asked.recommendation_id), limit),
-        ruled=under_rules(query, scores, rules, limit=limit),
+        ruled=under_rules(query, scores, rules=rules, limit=limit),
     )
     names = {FIRST: rival.first, SECOND: rival.second, NO_TEAM: None}
     probabilities: list[float] = scores.probabilities[draft.slate.picks].tolist()

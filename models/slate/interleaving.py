@@ -125,7 +125,7 @@ def _slate(places: Sequence[tuple[int, float, int]], ruled: RuledOrder | None) -
     shown = [pick for pick, _, _ in places]
     probabilities = np.array([propensity for _, propensity, _ in places], dtype=np.float64)
     if ruled is not None:
-        slate = ruled.slate(shown, probabilities, shown)
+        slate = ruled.slate(shown, propensities=probabilities, unexplored=shown)
     else:
         certain = np.array(shown, dtype=np.intp)
         slate = Slate(certain, probabilities, unexplored=certain)

@@ -46,8 +46,8 @@ def is_priced(seed: int) -> bool:
 def rule_prices(
     query: Query,
     scores: Scores,
-    rules: SlateRules,
     *,
+    rules: SlateRules,
     diversity: float,
     p_examined: NDArray[np.float64],
 ) -> tuple[RulePrice, ...]:
@@ -60,20 +60,27 @@ def rule_prices(
         diversity: The policy's.
         p_examined: P(examined) by rank, relative to position 1, shape ``(limit,)``.
     """
-    return tuple(_prices(query, scores, holding(rules.root, query), diversity, p_examined))
+    held = holding(rules.root, query)
+    return tuple(_prices(query, scores, held, diversity=diversity, p_examined=p_examined))
 
 
 def _prices(
     query: Query,
     scores: Scores,
     held: Sequence[SlateRule],
+    *,
     diversity: float,
     p_examined: NDArray[np.float64],
 ) -> Iterator[RulePrice]:
     def worth(rules: Sequence[SlateRule]) -> NDArray[np.float64]:
         """Return the expected outcomes and revenue of the slate under some rules."""
         constraints = Constraints.from_rules(rules, query)
-        order = ruled_order(constraints, scores.order, scores.probabilities, limit=len(p_examined))
+        order = ruled_order(
+            constraints,
+            scores.order,
+            probabilities=scores.probabilities,
+            limit=len(p_examined),
+        )
         slate = ruled_slate(order, query, diversity=diversity, exploration=None, seed=0)
         picks = slate.picks
         outcomes = p_examined[: len(picks)] * scores.probabilities[picks]

@@ -46,7 +46,7 @@ class RuledOrder:
         return Filling(self.constraints, self.pinned, limit=self.limit)
 
     def slate(
-        self, ranks: list[int], propensities: NDArray[np.float64], unexplored: list[int]
+        self, ranks: list[int], *, propensities: NDArray[np.float64], unexplored: list[int]
     ) -> Slate:
         """Return the slate of some ranks, with the names of the rules that placed or moved each.
 
@@ -75,8 +75,8 @@ class RuledOrder:
 def ruled_order(
     constraints: Constraints,
     order: NDArray[np.float64],
-    probabilities: NDArray[np.float64],
     *,
+    probabilities: NDArray[np.float64],
     limit: int,
 ) -> RuledOrder:
     """Order candidates with their boosts.
@@ -136,7 +136,7 @@ def ruled_slate(
             ranks, propensities = _with_new_sales(ruled, head, is_new, slots=slots, seed=seed)
         case None:
             ranks, propensities = head, np.ones(len(head))
-    return ruled.slate(ranks, propensities, head)
+    return ruled.slate(ranks, propensities=propensities, unexplored=head)
 
 
 def _best(ruled: RuledOrder) -> list[int]:

@@ -40,7 +40,7 @@ def make_slate(
         A slate of ``min(limit, n_candidates)`` sales, each with its propensity; of fewer where the
         policy's rules allow no further one.
     """
-    ruled = under_rules(query, scores, policy.rules, limit=limit)
+    ruled = under_rules(query, scores, rules=policy.rules, limit=limit)
     if ruled is not None:
         diversity, exploration = policy.diversity, policy.exploration
         return ruled_slate(ruled, query, diversity=diversity, exploration=exploration, seed=seed)
@@ -72,14 +72,14 @@ def make_slate(
 
 
 def under_rules(
-    query: Query, scores: Scores, rules: SlateRules, *, limit: int
+    query: Query, scores: Scores, *, rules: SlateRules, limit: int
 ) -> RuledOrder | None:
     """Return the order under the rules that hold for a query; None if none holds."""
     held = holding(rules.live, query)
     if not held:
         return None
     constraints = Constraints.from_rules(held, query)
-    return ruled_order(constraints, scores.order, scores.probabilities, limit=limit)
+    return ruled_order(constraints, scores.order, probabilities=scores.probabilities, limit=limit)
 
 
 def certain_order(
@@ -91,7 +91,7 @@ def certain_order(
         Candidates, best first, as many as an interleaving asks of each ranking.
     """
     slate = make_slate(query, scores, policy=policy.without_exploration, limit=limit, seed=0)
-    ruled = under_rules(query, scores, policy.rules, limit=limit)
+    ruled = under_rules(query, scores, rules=policy.rules, limit=limit)
     if ruled is None:
         return slate.picks
     return np.concatenate([slate.picks, ruled.ranking[~np.isin(ruled.ranking, slate.picks)]])
@@ -118,7 +118,7 @@ def fallback_slate(
     if order is None:
         constraints = replace(constraints, boosted=())
     # The odds of the share v / (1 + v) are v.
-    ruled = ruled_order(constraints, volumes, volumes / (1.0 + volumes), limit=limit)
+    ruled = ruled_order(constraints, volumes, probabilities=volumes / (1.0 + volumes), limit=limit)
     return ruled_slate(ruled, query, diversity=0.0, exploration=None, seed=0)
 
 

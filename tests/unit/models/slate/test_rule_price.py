@@ -20,7 +20,7 @@ def priced(*given: dict[str, object], known: bool = True) -> dict[str, RulePrice
     query = question(sales(*SIX))
     prices = np.array([100.0, 200.0, 300.0, 400.0, 500.0, 600.0 if known else np.nan])
     scored = replace(scores(FALLING), prices=prices)
-    found = rule_prices(query, scored, rules(*given), diversity=0.0, p_examined=EXAMINED)
+    found = rule_prices(query, scored, rules=rules(*given), diversity=0.0, p_examined=EXAMINED)
     return {one.rule: one for one in found}
 
 
