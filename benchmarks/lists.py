@@ -6,7 +6,8 @@ alone; its memory; and what a second worker brings.
 Method: the customers of a dataset are repeated under other names, and its 300 latest sales are open
 in every market. A scheduler and each worker are processes of their own, over TCP. A worker's time
 is processor time by ``/proc``, its memory the peak of its resident set. Scoring alone is
-`Scorer.score` on queries made before, in this process, and the walk of the trees within it.
+`Scorer.score` on queries made before, in this process, and the ranker within it, in turns with
+lists of the same customers.
 
 ``python -m benchmarks.lists --data DIR --bundle DIR --customers N --workers 1 --workers 2``
 
@@ -26,6 +27,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Final
 
 import polars as pl
@@ -46,7 +48,7 @@ from training.lists.scoring import ListScorer
 
 N_SALES: Final = 300
 N_ALONE: Final = 1_000
-N_TURNS: Final = 3
+N_TURNS: Final = 5
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 ONE_THREAD: Final = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1"
@@ -83,7 +85,7 @@ def repeated(data: Path, folder: Path, *, n_customers: int) -> int:
 
 
 def alone(data: Path, bundle: Path, at_us: int) -> Figures:
-    """Measure scoring alone: processor seconds of the best of three turns."""
+    """Measure scoring alone, and lists in one process: medians of processor time."""
     dataset, scorer = read_dataset(data), Scorer.load(read_bundle(bundle))
     content = Snapshot.from_sales({one.sale_id: one for one in dataset.sales}, scorer.pictures)
     catalogue = content.catalogue(scorer.topics)
@@ -101,9 +103,8 @@ def alone(data: Path, bundle: Path, at_us: int) -> Figures:
         policy=SlatePolicy(exploration=None),
     )
     nobody = CustomerTable.none(pl.Series([], dtype=pl.String))
-    customers = islice(known_customers(dataset.events, nobody, at_us=at_us), N_ALONE)
+    customers = list(islice(known_customers(dataset.events, nobody, at_us=at_us), N_ALONE))
     queries = [lists.query(one) for one in customers]
-    n_pairs = sum(len(query.rows) for query in queries)
     scores = [scorer.score(query) for query in queries]
 
     def score() -> None:
@@ -114,12 +115,20 @@ def alone(data: Path, bundle: Path, at_us: int) -> Figures:
         for one in scores:
             scorer.ranker.probabilities(one.features)
 
-    score_s = min(_processor_s(score) for _ in range(N_TURNS))
-    trees_s = min(_processor_s(rank) for _ in range(N_TURNS))
-    return {"score_pairs_per_s": n_pairs / score_s, "ranker_pairs_per_s": n_pairs / trees_s}
+    works: dict[str, Callable[[], object]] = {
+        "score": score,
+        "ranker": rank,
+        "lists": lambda: lists.lists(customers, limit=100, n_explained=0),
+    }
+    # In turns: other work on the machine slows all of them alike.
+    taken = [{name: _processor_s(work) for name, work in works.items()} for _ in range(N_TURNS)]
+    n_pairs = sum(len(query.rows) for query in queries)
+    return {
+        f"{name}_pairs_per_s": n_pairs / median([turn[name] for turn in taken]) for name in works
+    }
 
 
-def _processor_s(work: Callable[[], None]) -> float:
+def _processor_s(work: Callable[[], object]) -> float:
     before = time.process_time()
     work()
     return time.process_time() - before
