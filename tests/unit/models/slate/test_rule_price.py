@@ -1,6 +1,7 @@
 """Prices of rules by hand: the slate without a rule, minus the slate with it."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ NO_SKI = {"where": 'category == "ski"', "action": {"kind": "exclude"}}
 CITY_FIRST = {"where": 'category == "city"', "action": {"kind": "pin", "rank": 1}}
 
 
-def priced(*given: dict[str, object], known: bool = True) -> dict[str, RulePrice]:
+def priced(*given: dict[str, Any], known: bool = True) -> dict[str, RulePrice]:
     query = question(sales(*SIX))
     prices = np.array([100.0, 200.0, 300.0, 400.0, 500.0, 600.0 if known else np.nan])
     scored = replace(scores(FALLING), prices=prices)
