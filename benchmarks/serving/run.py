@@ -11,7 +11,10 @@ the meta-model on ready rows (the faster of ours and of LightGBM), and JSON. ``e
 sum by the processor time of an answer. Peers run in environments of their own and do less: the
 first of the two models alone, on 300 ready rows, without features, experiments, log and metrics.
 
-Last numbers: see results/benchmarks/serving.json after `make bench-serve`.
+It can be measured in pieces: ``python -m benchmarks.serving.run --sales 300 --rounds 1``, and then
+further runs with ``--more``.
+
+Last numbers: docs/performance.md; see results/benchmarks/serving.json after `make bench-serve`.
 """
 
 import asyncio
@@ -212,13 +215,14 @@ def one_round(
 
 
 def medians(rounds: list[dict[str, Figures]]) -> dict[str, Figures]:
-    """Take the median of each figure, and the efficiency of each row."""
+    """Take the median of each figure over the rounds that have it, and the efficiency of rows."""
+    rows = {name: row for one in rounds for name, row in one.items()}
     table = {
         name: {
-            figure: round(statistics.median(one[name][figure] for one in rounds), 3)
+            figure: round(statistics.median(one[name][figure] for one in rounds if name in one), 3)
             for figure in row
         }
-        for name, row in rounds[0].items()
+        for name, row in rows.items()
     }
     parts = table["floors"]
     ranking_us = min(parts["booster"], parts["meta_model"])
@@ -259,6 +263,7 @@ def main(
     peers: Annotated[list[str], typer.Option(help="Peers; repeat. `none` for none.")] = [*PEERS],  # noqa: B006
     rounds: Annotated[int, typer.Option(min=1)] = 5,
     run_s: Annotated[float, typer.Option(min=0.5, help="Seconds of each loop.")] = 4.0,
+    more: Annotated[bool, typer.Option(help="Keep the rounds of earlier runs.")] = False,
 ) -> None:
     """Print the table, and write results/benchmarks/serving.json and serving.md."""
     os.sched_setaffinity(0, {LOAD_CORE})
@@ -269,17 +274,11 @@ def main(
     scorer = Scorer.load(read_bundle(bundle))
     np.save(folder / "rows.npy", rows_of(scorer, N_ROWS))
     (folder / "model.txt").write_bytes((bundle / "ranker.txt").read_bytes())
-    found = [
-        one_round(
-            folder,
-            bundle,
-            sales,
-            peers=[one for one in peers if one in PEERS],
-            run_s=run_s,
-            seed=seed,
-        )
-        for seed in range(rounds)
-    ]
+    kept, chosen = folder / "rounds.json", [one for one in peers if one in PEERS]
+    found: list[dict[str, Figures]] = json.loads(kept.read_bytes()) if more else []
+    for seed in range(len(found), len(found) + rounds):
+        found.append(one_round(folder, bundle, sales, peers=chosen, run_s=run_s, seed=seed))
+        kept.write_text(json.dumps(found), encoding="utf-8")
     table = medians(found)
     write_result("serving", table)
     text = markdown(table)
