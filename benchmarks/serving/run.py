@@ -21,6 +21,7 @@ import asyncio
 import json
 import os
 import random
+import signal
 import socket
 import statistics
 import subprocess
@@ -120,12 +121,15 @@ def script(name: str, request: Callable[[], bytes], *arguments: str) -> Generato
         port: int = free.getsockname()[1]
     command = [python, HERE / "peers" / f"{name}.py", str(port), *arguments]
     with on_core(WORKER_CORE):
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+        )
     try:
         wait_for(("127.0.0.1", port), request)
         yield Running(("127.0.0.1", port), process.pid, request)
     finally:
-        process.terminate()
+        # With what it started: LitServe's workers outlive the process that started them.
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
