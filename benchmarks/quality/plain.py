@@ -45,7 +45,7 @@ def plain_features(
     shown, bought = totals[:, IMPRESSION], totals[:, PURCHASE]
     rate = (bought + 1) / (shown + 10)
     history, candidates = query.history, query.rows.tolist()
-    touches = history.rows.tolist()  # the oldest first
+    touches: list[int] = history.rows.tolist()  # the oldest first
     newest, n_touches = dict(zip(touches, history.age_s.tolist(), strict=True)), Counter(touches)
     age_s = np.array([newest.get(row, math.nan) for row in candidates])
     last = np.zeros(len(age_s), dtype=np.bool_)

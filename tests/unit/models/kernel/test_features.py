@@ -120,7 +120,8 @@ class Plain:
     @property
     def seen(self) -> list[Seen]:
         window, catalogue = self.query.window, self.query.catalogue
-        kinds, keys = window.kinds.tolist(), window.sale_keys.tolist()
+        kinds: list[int] = window.kinds.tolist()
+        keys: list[int] = window.sale_keys.tolist()
         shows = SHOWS_INTEREST.take(window.kinds).tolist()
         for _, changed in refunds_in_order(keys, kinds, quantities=window.quantities.tolist()):
             for index, left in changed:
@@ -278,9 +279,9 @@ def plain_collaborative(of: Plain) -> Vector:
     if not of.seen:
         return np.full((len(factors), 1), np.nan)
     own = factors[list(of.distinct)]
-    normal = fitted.gramian + 3.0 * own.T @ own
-    solved = np.linalg.solve(normal, 4.0 * own.sum(axis=0))
-    return np.einsum("ij,j->i", factors, np.asarray(solved, dtype=np.float64))[:, None]
+    normal: Vector = fitted.gramian + 3.0 * np.einsum("ij,ik->jk", own, own)
+    wanted: Vector = 4.0 * own.sum(axis=0)
+    return np.einsum("ij,j->i", factors, np.linalg.solve(normal, wanted))[:, None]
 
 
 def plain_covisitation(of: Plain) -> Vector:
