@@ -40,6 +40,8 @@ RECORDED: Final[Mapping[str, object]] = {
     "feature_hash": "",
     "took_us": 5_000,
     "versions": [],
+    "listed": [],
+    "rule_prices": [],
 }
 """A row of the file of exposures, but for the answer's id, time and slate."""
 

@@ -16,16 +16,13 @@ import pytest
 
 from models.domain.sale import Sale
 from models.experiments.exposure_record import FILE_COLUMNS
-from models.ranker.objective import TrainingObjective
 from models.ranker.two_stage import BUYING_FILE, CALIBRATION_FILE, RANKER_FILE
 from models.scoring.bundle import MANIFEST, Bundle, newest_bundle, read_bundle
 from models.scoring.scorer import SCENES_FILE, TOPICS_FILE, Scorer, recommender_file
-from models.slate.slate_policy import PlackettLuce
 from tests.end_to_end.night import JUDGE_HOURS, killed_night, night_in
 from tests.proofs import ROOT, Proof
 from tests.trials import RECORDED
 from tests.worlds import Silent
-from training.configuration import RunConfig
 from training.nightly.run import NightVerdict, run_night
 
 KILLED_AT: Final = (
@@ -214,7 +211,12 @@ def answered(
         "exploration": exploration,
     }
     rows = [
-        {**own, "recommendation_id": name, "now": now, "slate": slate}
+        {
+            **own,
+            "recommendation_id": name,
+            "now": now,
+            "slate": [{**one, "rules": []} for one in slate],
+        }
         for name, now, slate in lists.sort("exposure_id").iter_rows()
     ]
     pl.DataFrame(rows, schema=FILE_COLUMNS).write_parquet(folder / "exposures.parquet")
@@ -248,43 +250,6 @@ def test_a_log_that_cannot_judge_leaves_the_champion_refitted_and_the_candidate_
     for served in (published, before):
         (root / "bundles" / served.bundle_id / RANKER_FILE).write_bytes(b"damaged")
     assert newest_bundle(root / "bundles") is None
-
-
-@pytest.mark.slow
-def test_a_candidate_is_published_or_refused_by_the_champions_own_log(
-    calm: Calm, tmp_path: Path
-) -> None:
-    """One that learned from wrong reactions is refused, and surpassed by one that did not.
-
-    Only chance can show what a champion does not, so the lists that refuse are all drawn. They
-    learn clicks: of purchases the small shop has too few to judge by.
-    """
-    drawn = PlackettLuce(temperature=0.3, share=1).model_dump_json()
-    clicks = RunConfig(objective=TrainingObjective.CLICK)
-    night = night_in(tmp_path, calm.data, cache=calm.cache, config=clicks)
-    first = run_night(night, progress=Silent())
-    wrong = misled(calm.data, tmp_path / "misled")
-    wrong = answered(
-        wrong,
-        tmp_path / "answered",
-        str(first.published),
-        order_by="meta",
-        exploration=drawn,
-    )
-
-    worse = run_night(replace(night, data=wrong), progress=Silent())
-
-    assert worse.verdict is NightVerdict.REJECTED, worse.reasons
-    assert worse.reasons[0].startswith("it brings -")
-    bad = shutil.copytree(
-        night.state / "candidates" / str(worse.candidate), night.bundles / str(worse.candidate)
-    )
-    own = answered(calm.data, tmp_path / "answered by it", bad.name, order_by="meta")
-
-    better = run_night(replace(night, data=own, champion=bad), progress=Silent())
-
-    assert better.verdict is NightVerdict.PUBLISHED, better.reasons
-    assert "effective explored clicks or purchases say too little, it brings" in better.reasons[0]
 
 
 @pytest.mark.slow

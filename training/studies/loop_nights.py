@@ -175,6 +175,8 @@ def recorded(
         "feature_hash": "",
         "took_us": 0,
         "versions": [],
+        "listed": [],
+        "rule_prices": [],
     }
     rows = [{**constant, **row} for row in slates.iter_rows(named=True)]
     return pl.DataFrame(rows, schema=FILE_COLUMNS)

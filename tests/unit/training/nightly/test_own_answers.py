@@ -32,7 +32,13 @@ MOSTLY = PlackettLuce(temperature=0.3, share=0.7)
 
 def answer(name: str, sales: list[str], **columns: object) -> dict[str, object]:
     slate = [
-        {"sale_id": sale, "rank": rank, "propensity": 1.0, "purchase_probability": 0.1}
+        {
+            "sale_id": sale,
+            "rank": rank,
+            "propensity": 1.0,
+            "purchase_probability": 0.1,
+            "rules": [],
+        }
         for rank, sale in enumerate(sales, start=1)
     ]
     own = {"recommendation_id": name, "bundle_id": "b", "now": from_us(NOON), "slate": slate}

@@ -44,7 +44,12 @@ def slates(
     drawn = [make_slate(query, scores, policy=policy, limit=2, seed=seed) for seed in range(n)]
     return [
         [
-            {"sale_id": catalogue.sales[rows[pick]].sale_id, "rank": rank, "propensity": chance}
+            {
+                "sale_id": catalogue.sales[rows[pick]].sale_id,
+                "rank": rank,
+                "propensity": chance,
+                "rules": [],
+            }
             for rank, (pick, chance) in enumerate(
                 zip(one.picks, one.propensities.tolist(), strict=True), start=1
             )

@@ -41,7 +41,13 @@ def answer(
     """One row of the file of exposures, at `NOON`."""
     chances = propensities or [1 / 3, 1 / 2, 1.0][: len(slate)]
     shown = [
-        {"sale_id": sale_id, "rank": rank, "propensity": chance, "purchase_probability": 0.1}
+        {
+            "sale_id": sale_id,
+            "rank": rank,
+            "propensity": chance,
+            "purchase_probability": 0.1,
+            "rules": [],
+        }
         for rank, (sale_id, chance) in enumerate(zip(slate, chances, strict=True), start=1)
     ]
     own = {
