@@ -154,7 +154,9 @@ def rounds_of(
     for record, catalogue in _with_catalogues(read_records(answers), setting):
         views.append(setting.target.view(*_question(record, catalogue), rng=rng))
         progress.tick()
-    shown = answers.with_row_index("round").explode("slate").unnest("slate").sort("round", "rank")
+    # An answer and each of its sales have `rules`, of which nothing is read here.
+    by_answer = answers.drop("rules").with_row_index("round")
+    shown = by_answer.explode("slate").unnest("slate").sort("round", "rank")
     rewards = rewards_of(shown, events, reward=setting.reward, window_us=setting.window_us)
     # A visitor without id is a unit of its own.
     names = pl.coalesce("customer_id", pl.concat_str(pl.lit("\x1f"), "recommendation_id"))
