@@ -81,6 +81,15 @@ class Constraints:
         """Return the constraints of ``n`` candidates without rules."""
         return cls(np.ones(n, dtype=np.bool_), np.zeros(n))
 
+    @property
+    def without_excluded(self) -> NDArray[np.bool_]:
+        """Candidates that are allowed, and not of a group with no place, shape ``(n,)``."""
+        found = self.allowed.copy()
+        for cap in self.caps:
+            if not cap.at_most:
+                found &= cap.groups < 0
+        return found
+
     def take(self, ranking: NDArray[np.intp]) -> Self:
         """Return the same constraints for candidates in another order, shape ``(n,)``."""
         return type(self)(
@@ -161,6 +170,11 @@ def holding(rules: Iterable[SlateRule], query: Query) -> tuple[SlateRule, ...]:
         if rule.runs_at(now)
         and (rule.occasion is None or bool(rule.occasion.matches(subject).all()))
     )
+
+
+def may_be_shown(rules: Iterable[SlateRule], query: Query) -> NDArray[np.bool_]:
+    """Return which candidates no exclusion forbids, by the rules that hold, shape ``(n,)``."""
+    return Constraints.from_rules(holding(rules, query), query).without_excluded
 
 
 def _groups(rule: SlateRule, subject: Subject, matching: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -65,8 +65,4 @@ def _without_filter(held: tuple[SlateRule, ...], query: Query) -> tuple[SlateRul
 
 def _n_left(rules: Iterable[SlateRule], query: Query) -> int:
     constraints = Constraints.from_rules([one for one in rules if not one.dry_run], query)
-    allowed = constraints.allowed.copy()
-    for cap in constraints.caps:
-        if not cap.at_most:
-            allowed &= cap.groups < 0
-    return int(allowed.sum())
+    return int(constraints.without_excluded.sum())

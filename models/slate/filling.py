@@ -39,12 +39,9 @@ class Filling:
         self._constraints = constraints
         self._limit = limit
         self._n_placed = 0
-        self._free = constraints.allowed.copy()
+        self._free = constraints.without_excluded
         self._used = [defaultdict[int, int](int) for _ in constraints.caps]
         self._missing = [floor.at_least for floor in constraints.floors]
-        for cap in constraints.caps:
-            if not cap.at_most:
-                self._free &= cap.groups < 0
         self._waiting = dict(sorted(pinned.by_place.items()))
         for candidate in self._waiting.values():
             self._take(candidate)

@@ -12,6 +12,7 @@ from models.catalogue.catalogue import Catalogue
 from models.catalogue.eligible_sales import EligibleSalesCache
 from models.query.candidates import CallerChoice, candidate_query
 from models.query.query import Context, Query
+from models.rules.constraints import may_be_shown
 from models.scoring.scorer import Scorer
 from models.slate.slate import make_slate
 from models.slate.slate_policy import SlatePolicy
@@ -66,7 +67,7 @@ class ListScorer:
             scorer: The model.
             catalogue: All sales, with their counts at the moment.
             at_us: The moment.
-            policy: Order and diversity; without exploration.
+            policy: Order, diversity and rules; without exploration.
         """
         scorer.prepare(catalogue)
         self._scorer = scorer
@@ -104,11 +105,16 @@ class ListScorer:
         return ScoredList(rows, scores.probabilities[slate.picks], reasons)
 
     def probability(self, known: KnownCustomer, row: int) -> float | None:
-        """Return the probability of one sale for a customer, None where they may not see it."""
+        """Return the probability of one sale for a customer, None where they may not see it.
+
+        Market, times and rules decide.
+        """
         query = self.query(known)
         if row not in query.rows:
             return None
         one = query.select(np.array([row]))
+        if not may_be_shown(self._policy.rules.live, one).all():
+            return None
         return float(self._scorer.probabilities(one)[0])
 
     def lists(
