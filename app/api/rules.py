@@ -11,12 +11,13 @@ from app.api.dependencies import ResourcesDep
 from app.api.experiments import AuthorDep
 from app.api.schema.body import body_of, described, example
 from app.api.schema.problem import problems
+from app.catalogue.catalogue_version import CatalogueVersion
 from app.resources import Resources
 from app.stores.plan import StoredPlan
 from models.domain.customer import Window
 from models.domain.profile import Profile
 from models.query.candidates import CallerChoice, candidate_query
-from models.query.query import Context
+from models.query.query import Context, Query
 from models.rules.review import review
 from models.rules.rule import SlateRule, SlateRules
 
@@ -46,12 +47,12 @@ class RuleSet(BaseModel):
 
 
 class ReviewedRule(BaseModel):
-    """A rule, and what it is about now, for an unknown customer of any market."""
+    """A rule, and what it is about now, for an unknown customer."""
 
     model_config = example(_REVIEW)
 
     rule: SlateRule
-    holds: bool = Field(description="Whether it runs now and its `when` is met.")
+    holds: bool = Field(description="Whether it runs now and its `when` is met in any market.")
     n_matching: int = Field(description="Open sales that meet its `where`.")
     warnings: list[str] = Field(description="What looks wrong.")
 
@@ -86,18 +87,23 @@ async def put_rules(
     return _answer(stored, resources)
 
 
+def _visit(served: CatalogueVersion, market: str | None, now_us: int) -> Query:
+    return candidate_query(
+        served.eligible_sales.at(market, now_us),
+        Context(now_us, market),
+        window=Window.empty(),
+        profile=Profile.empty(),
+        choice=CallerChoice(),
+    )
+
+
 def _answer(stored: StoredPlan, resources: Resources) -> Response:
     rules, served = stored.plan.default.rules.root, resources.live.served
     items: list[dict[str, object]] = []
     if served is not None:
         now_us = resources.pipeline.clock.now_us()
-        query = candidate_query(
-            served.eligible_sales.at(None, now_us),
-            Context(now_us),
-            window=Window.empty(),
-            profile=Profile.empty(),
-            choice=CallerChoice(),
-        )
+        query = _visit(served, None, now_us)
+        markets = {name: _visit(served, name, now_us) for name in served.catalogue.markets.names}
         items = [
             {
                 "rule": one.rule.model_dump(mode="json", exclude_unset=True),
@@ -105,7 +111,7 @@ def _answer(stored: StoredPlan, resources: Resources) -> Response:
                 "n_matching": one.n_matching,
                 "warnings": one.warnings,
             }
-            for one in review(rules, query)
+            for one in review(rules, query, markets=markets)
         ]
     return Response(
         orjson.dumps({"version": stored.version, "items": items}),

@@ -222,9 +222,10 @@ def rank_with(asked: RankingRequest, served: CatalogueVersion) -> tuple[Ranking,
 
 
 def order_of(asked: RankingRequest) -> SlatePolicy:
-    """Return the policy of a request: by popularity where the catalogue is stale."""
-    is_stale = asked.cause is CAUSES[DegradationLevel.SNAPSHOT]
-    return BY_POPULARITY if is_stale else asked.policy
+    """Return the policy of a request: by popularity where the catalogue is stale, by its rules."""
+    if asked.cause is not CAUSES[DegradationLevel.SNAPSHOT]:
+        return asked.policy
+    return BY_POPULARITY.model_copy(update={"rules": asked.policy.rules})
 
 
 def query_of(asked: RankingRequest, served: CatalogueVersion) -> Query:

@@ -181,5 +181,5 @@ def _groups(rule: SlateRule, subject: Subject, matching: NDArray[np.bool_]) -> N
     per = rule.per
     if per is None:
         return np.where(matching, 0, -1)
-    codes = subject.query.cache.get_or_make(("codes", per), lambda: subject.column(per).codes - 1)
+    codes = subject.query.cache.get_or_make(("codes", per), lambda: subject.column(per).groups)
     return codes if rule.condition is None else np.where(matching, codes, -1)

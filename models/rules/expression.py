@@ -1,7 +1,10 @@
 """Rule expressions, such as ``category == "ski" and price < 500``: read without running them."""
 
 import ast
+import io
 import operator
+import re
+import tokenize
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +21,8 @@ from models.rules.field import FIELDS, TEXTS, FieldColumn, FieldScope, RuleField
 MAX_CHARS: Final = 1_000  # chosen, as that of the texts of attributes
 MAX_COMPARISONS: Final = 50  # chosen: each takes some microseconds an answer
 MAX_DEPTH: Final = 10  # chosen: what a reader can follow
+
+_NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 _SHOWN: Final = 60
 """Characters of an expression that an error quotes."""
@@ -201,10 +206,13 @@ def read_expression(text: str) -> Condition:
         msg = f"an expression has at most {MAX_CHARS:,} characters, this one {len(text):,}"
         raise ExpressionError(msg)
     try:
+        _require_plain_tokens(text.strip())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of escapes in texts, which are none of ours
             tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as exc:
+    except ExpressionError:
+        raise
+    except (SyntaxError, ValueError, MemoryError, RecursionError, tokenize.TokenError) as exc:
         at = f" at character {exc.offset}" if isinstance(exc, SyntaxError) and exc.offset else ""
         msg = f'{_quoted(text)} is no expression{at}: write one such as category == "ski"'
         raise ExpressionError(msg) from exc
@@ -214,6 +222,23 @@ def read_expression(text: str) -> Condition:
         msg = f"{_quoted(text)} has {n_comparisons} comparisons, at most {MAX_COMPARISONS} are read"
         raise ExpressionError(msg)
     return condition
+
+
+def _require_plain_tokens(text: str) -> None:
+    """Refuse what Python reads and a merchandiser does not mean: comments, texts side by side."""
+    before = None
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        is_text = token.type == tokenize.STRING
+        if is_text and before == tokenize.STRING:
+            msg = f"{_quoted(text)}: a comma is missing in front of {token.string}"
+            raise ExpressionError(msg)
+        if token.type == tokenize.COMMENT:
+            msg = f"{_quoted(text)}: {token.string!r} is a comment: leave it out"
+            raise ExpressionError(msg)
+        if token.type == tokenize.NUMBER and not _NUMBER.fullmatch(token.string):
+            msg = f"{_quoted(text)}: write the number {token.string} in digits, as in 499.5"
+            raise ExpressionError(msg)
+        before = token.type
 
 
 def _condition(node: ast.expr, text: str, *, depth: int) -> Condition:

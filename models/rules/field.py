@@ -91,6 +91,14 @@ class FieldColumn:
         """Whether it has no value at all."""
         return not self.code and bool(np.isnan(self.numbers).all())
 
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """Number of each value among all texts and numbers, -1 where there is none."""
+        known = ~np.isnan(self.numbers)
+        found = self.codes - 1
+        found[known] = len(self.code) + np.unique(self.numbers[known], return_inverse=True)[1]
+        return found
+
     def take(self, rows: NDArray[np.int64]) -> Self:
         """Return the column of some rows."""
         return type(self)(self.numbers[rows], self.codes[rows], self.code)

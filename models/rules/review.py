@@ -1,6 +1,6 @@
 """Review of rules against a catalogue: how many sales each is about, and what looks wrong."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ class RuleReview:
 
     Attributes:
         rule: The rule.
-        holds: Whether it holds for the query.
+        holds: Whether it holds for any of the visits.
         n_matching: Candidates that it is about.
         warnings: What looks wrong.
     """
@@ -28,16 +28,21 @@ class RuleReview:
     warnings: tuple[str, ...]
 
 
-def review(rules: Iterable[SlateRule], query: Query) -> tuple[RuleReview, ...]:
-    """Review rules, as of a visit.
+def review(
+    rules: Iterable[SlateRule], query: Query, *, markets: Mapping[str, Query]
+) -> tuple[RuleReview, ...]:
+    """Review rules, as of visits.
 
     Args:
         rules: By precedence.
-        query: A visit of an unknown customer, with all sales that are open.
+        query: A visit of an unknown customer of any market, with all sales that are open.
+        markets: The same of each market.
     """
     given, n = tuple(rules), len(query.rows)
-    held = holding(given, query)
-    without = _without_filter(held, query) if n else ()
+    held = {name: holding(given, one) for name, one in markets.items()}
+    emptied = {name: _without_filter(held[name], one) for name, one in markets.items()}
+    anywhere = holding(given, query)
+    without = _without_filter(anywhere, query)
     found: list[RuleReview] = []
     for rule in given:
         n_matching = n
@@ -50,13 +55,21 @@ def review(rules: Iterable[SlateRule], query: Query) -> tuple[RuleReview, ...]:
             warnings.append(f"none of the {n:,} open sales meets {rule.where!r}")
         if rule in without:
             warnings.append(f"with it none of the {n:,} open sales may be shown")
-        found.append(RuleReview(rule, rule in held, n_matching, tuple(warnings)))
+        else:
+            warnings += [
+                f"with it none of the {len(markets[name].rows):,} open sales of market {name!r} "
+                "may be shown"
+                for name, blamed in emptied.items()
+                if rule in blamed
+            ]
+        holds = rule in anywhere or any(rule in one for one in held.values())
+        found.append(RuleReview(rule, holds, n_matching, tuple(warnings)))
     return tuple(found)
 
 
 def _without_filter(held: tuple[SlateRule, ...], query: Query) -> tuple[SlateRule, ...]:
     """Return the rules without which sales are left, if none is left with all of them."""
-    if _n_left(held, query):
+    if not len(query.rows) or _n_left(held, query):
         return ()
     filters = [one for one in held if isinstance(one.action, Exclude | Only | AtMost)]
     blamed = [one for one in filters if _n_left([two for two in held if two != one], query)]

@@ -77,7 +77,7 @@ class AtMost(BaseModel):
         default=None,
         min_length=1,
         max_length=MAX_CHARS,
-        description="A field of sales that is a text, as `destination` or `attribute['brand']`: "
+        description="A text of sales, or an attribute, as `destination` or `attribute['brand']`: "
         "the bound is of each of its values. Sales without one are not bounded.",
     )
 

@@ -18,7 +18,7 @@ class PinnedPlaces:
     Attributes:
         by_place: Candidate by place, from 0.
         rules: Name of the rule by candidate.
-        unmet: Rules that no candidate meets which may be shown, or that the slate is too short for.
+        unmet: Pins that no candidate meets which may be shown.
     """
 
     by_place: Mapping[int, int]
@@ -115,7 +115,7 @@ def pinned_places(constraints: Constraints, *, limit: int) -> PinnedPlaces:
     by_place: dict[int, int] = {}
     rules: dict[int, str] = {}
     unmet: list[str] = []
-    for pin in constraints.pins:
+    for pin in (one for one in constraints.pins if one.place < limit):
         filling = Filling(constraints, PinnedPlaces(by_place, rules, ()), limit=limit)
         place = next((p for p in range(pin.place, limit) if p not in by_place), None)
         candidate = first(pin.matching & filling.free)

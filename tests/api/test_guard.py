@@ -42,6 +42,8 @@ REQUESTS = [
     ("GET", "/v1/promotions", Scope.INSPECT),
     ("GET", "/v1/promotions/1", Scope.INSPECT),
     ("GET", "/v1/bundles", Scope.INSPECT),
+    ("GET", "/v1/rules", Scope.RULES),
+    ("PUT", "/v1/rules", Scope.RULES),
     ("PUT", "/v1/plan", Scope.ADMIN),
     ("PUT", "/v1/experiments/order", Scope.ADMIN),
     ("DELETE", "/v1/experiments/order", Scope.ADMIN),

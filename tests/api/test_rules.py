@@ -135,6 +135,21 @@ async def test_a_change_for_an_outdated_version_is_refused(client: httpx.AsyncCl
     assert any("rule bali" in change for change in audited["changes"])
 
 
+async def test_a_rule_that_empties_one_market_is_warned_of(client: httpx.AsyncClient) -> None:
+    """Nice is of the market fr, where four other sales are open too; in any other market four."""
+    fr_only = {
+        "name": "nice",
+        "when": 'market == "fr"',
+        "where": 'category == "spa"',
+        "action": {"kind": "only"},
+    }
+    answer = await put(client, fr_only)
+
+    [one] = answer.json()["items"]
+    assert one["holds"]
+    assert "with it none of the 5 open sales of market 'fr' may be shown" in one["warnings"]
+
+
 class TestABrokenModel:
     @pytest.fixture
     def model(self) -> Model:

@@ -60,7 +60,13 @@ class ExposureLogContract:
             }
         ]
         assert record["slate"] == [
-            {"sale_id": "s1", "rank": 1, "propensity": 1.0, "purchase_probability": 0.0125}
+            {
+                "sale_id": "s1",
+                "rank": 1,
+                "propensity": 1.0,
+                "purchase_probability": 0.0125,
+                "rules": [],
+            }
         ]
 
     async def test_answers_lie_in_the_partition_of_their_customer(

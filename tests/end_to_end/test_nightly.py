@@ -210,12 +210,12 @@ def answered(
         "order_by": order_by,
         "exploration": exploration,
     }
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             **own,
             "recommendation_id": name,
             "now": now,
-            "slate": [{**one, "rules": []} for one in slate],
+            "slate": [{**one, "rules": list[str]()} for one in slate],
         }
         for name, now, slate in lists.sort("exposure_id").iter_rows()
     ]

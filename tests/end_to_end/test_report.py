@@ -76,6 +76,7 @@ def test_the_evaluation_says_in_a_browser_what_its_json_says(
         for scorers in figures.values()
         for metrics in scorers.values()
         for one in metrics.values()
+        if one.low < one.high  # no interval where all resamples agree
     }
     assert len(found) > 50
     assert found - shown == set()

@@ -17,6 +17,8 @@ _PRICES: Final = "rule_prices"
 _NEEDED: Final = ("recommendation_id", "customer_id", _PRICES)
 _PER: Final = 1_000
 _SEED: Final = 0
+_FEW: Final = 10
+"""Priced answers below which no interval is printed; chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class PriceOfRule:
 
     Attributes:
         rule: Name of the rule.
-        dry_run: Whether it changed nothing; null where it did in some of the answers only.
+        dry_run: Whether it changed nothing; a rule of a name that was both is two.
         answers: Priced answers.
         changed: Share of them that it changes.
         outcomes: Expected purchases that it loses, with a 95% interval over customers.
@@ -33,7 +35,7 @@ class PriceOfRule:
     """
 
     rule: str
-    dry_run: bool | None
+    dry_run: bool
     answers: int
     changed: float
     outcomes: Interval
@@ -69,16 +71,16 @@ def prices_of_rules(exposures: pl.DataFrame) -> list[PriceOfRule]:
     # Visitors without an id are customers of their own.
     unit = pl.coalesce("customer_id", "recommendation_id").alias("unit")
     rows = priced.with_columns(unit).unnest(_PRICES)
-    found = [_of_rule(group) for _, group in rows.group_by("rule", maintain_order=True)]
+    by = rows.group_by("rule", "dry_run", maintain_order=True)
+    found = [_of_rule(group) for _, group in by]
     return sorted(found, key=lambda one: -one.outcomes.value)
 
 
 def _of_rule(rows: pl.DataFrame) -> PriceOfRule:
     units = rows["unit"].rank("dense").to_numpy().astype(np.int64) - 1
-    dry = set(rows["dry_run"].to_list())
     return PriceOfRule(
         rule=rows["rule"][0],
-        dry_run=dry.pop() if len(dry) == 1 else None,
+        dry_run=rows["dry_run"][0],
         answers=rows.height,
         changed=np.count_nonzero(rows["outcomes"].to_numpy()) / rows.height,
         outcomes=_per_thousand(rows["outcomes"], units),
@@ -108,4 +110,6 @@ def _cells(one: PriceOfRule) -> Iterator[str]:
 
 
 def _said(interval: Interval) -> str:
+    if interval.n < _FEW:
+        return f"{interval.value:.3g} of {interval.n}: too few"
     return f"{interval.value:.3g} [{interval.low:.3g}, {interval.high:.3g}]"

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from models.dataset.list_folder import FORMAT, PARTS, part_file
+from models.kernel.library import library_path
 from models.slate.slate_policy import SlatePolicy
 
 STRANGERS: Final = -1
@@ -70,6 +72,9 @@ class ListRun:
             "explained": self.n_explained,
             "parts": self.n_parts,
             "sale": self.sale_id,
+            # Another kernel or NumPy may have other bits.
+            "kernel": library_path().stem,
+            "numpy": np.__version__,
         }
 
     @property

@@ -250,7 +250,7 @@ def _answers(run: Shop, served: Served) -> pl.DataFrame:
     sales = sale_names(len(run.world.sales)).gather(served.asked.sales).to_list()
     lists = [
         [
-            {"sale_id": sales[column], "rank": rank, "propensity": propensity, "rules": []}
+            {"sale_id": sales[column], "rank": rank, "propensity": propensity, "rules": list[str]()}
             for rank, (column, propensity) in enumerate(zip(columns, chances, strict=True), start=1)
             if column >= 0
         ]

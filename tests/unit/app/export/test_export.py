@@ -247,7 +247,13 @@ async def test_answers_are_exported_whole(connection: Connection, tmp_path: Path
     assert (answer["exclude"], answer["excluded_unknown"]) == (["s9"], 1)
     assert (answer["candidates"], answer["candidates_unknown"]) == (["s1", "s2"], 2)
     assert answer["slate"] == [
-        {"sale_id": "s1", "rank": 1, "propensity": 1.0, "purchase_probability": 0.0125}
+        {
+            "sale_id": "s1",
+            "rank": 1,
+            "propensity": 1.0,
+            "purchase_probability": 0.0125,
+            "rules": [],
+        }
     ]
     assert answer["versions"] == [["numpy", "2"]]
 

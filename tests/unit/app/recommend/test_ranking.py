@@ -19,6 +19,7 @@ from models.domain.event import KIND, EventType, from_us
 from models.domain.profile import Profile
 from models.domain.sale import Sale
 from models.query.candidates import CallerChoice
+from models.rules.rule import SlateRules
 from models.scoring.scorer import Scorer
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
 from tests.shop import BrokenRanker, sale, scorer
@@ -68,6 +69,45 @@ def test_no_level_shows_what_may_not_be_shown(
     sale_ids, _ = shown(*sales, by=by, level=level, market="fr", exclude=("excluded",))
 
     assert sale_ids == ["closes next", "open", "opens now"]
+
+
+@pytest.mark.parametrize("by", [None, scorer(), scorer(ranker=BrokenRanker())])
+@pytest.mark.parametrize("level", [None, *(one for one in DegradationLevel if one in CAUSES)])
+def test_rules_hold_at_every_level(by: Scorer | None, level: DegradationLevel | None) -> None:
+    """One of three sales is excluded, and the last of the others pinned."""
+    sales = [sale(name, now_us=NOW_US) for name in ("a", "b", "c")]
+    model = scorer(*sales)
+    served = CatalogueVersion.from_content(
+        model.snapshot, model.seed_catalogue(), source=Source.STORE, scorer=by
+    )
+    _, kept, pinned = [one.sale_id for one in model.snapshot.sales]
+    rules = SlateRules.model_validate(
+        [
+            {
+                "name": "only",
+                "where": f'sale_id in ["{kept}", "{pinned}"]',
+                "action": {"kind": "only"},
+            },
+            {
+                "name": "pin",
+                "where": f'sale_id == "{pinned}"',
+                "action": {"kind": "pin", "rank": 1},
+            },
+        ]
+    )
+    state = CustomerState(NOW_US, Window.empty(), Profile.empty())
+    asked = RankingRequest(
+        RecommendationRequest("c1"),
+        state,
+        served,
+        policy=SlatePolicy(rules=rules),
+        cause=CAUSES[level] if level else None,
+    )
+
+    ranking = SlateRanker(Metrics()).rank(asked)
+
+    assert ranking.sale_ids == (pinned, kept)
+    assert ranking.slate[0].rules == ("pin",)
 
 
 @pytest.mark.parametrize(

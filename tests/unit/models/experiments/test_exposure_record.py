@@ -16,6 +16,7 @@ from models.experiments.plan.experiment import Unit
 from models.experiments.plan.plan import Assignment
 from models.query.candidates import CallerChoice
 from models.query.query import Context
+from models.rules.rule import SlateRules
 from models.slate.rule_price import RulePrice
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
 from tests import records
@@ -100,6 +101,7 @@ FILE = {
     ),
     "versions": pl.List(pl.List(pl.String)),
     "exploration_cost": pl.Float64,
+    "listed": pl.List(pl.String),
     "rules": pl.String,
     "rule_prices": pl.List(
         pl.Struct(
@@ -193,7 +195,10 @@ def test_a_record_says_what_was_asked_and_by_which_policy() -> None:
     assert RECORD.context == Context(1_795_370_746_382_841, "fr", "mobile")
     assert RECORD.choice == CallerChoice(("s9",), ("s1", "s2"), is_ordered=True)
     assert RECORD.policy == SlatePolicy(
-        order_by="content", diversity=0.25, exploration=PlackettLuce(temperature=2.0)
+        order_by="content",
+        diversity=0.25,
+        exploration=PlackettLuce(temperature=2.0),
+        rules=SlateRules.model_validate_json(RECORD.rules or ""),
     )
     assert replace(RECORD, exploration=None).policy.exploration is None
 

@@ -150,6 +150,10 @@ def test_purchases_of_the_profile_count_from_the_end_of_their_day() -> None:
         (" or ".join(["pool"] * 51), "51 comparisons"),
         ("x" * (MAX_CHARS + 1), "at most 1,000 characters"),
         ("\0", "is no expression"),
+        ('destination in ["Crete" "Rome", "Annecy"]', 'a comma is missing in front of "Rome"'),
+        ('category == "ski" # and price < 500', "is a comment"),
+        ("price < 0x10", "in digits"),
+        ("price < 1_000", "in digits"),
     ],
 )
 def test_anything_else_is_refused_with_a_reason(text: str, reason: str) -> None:

@@ -22,6 +22,7 @@ from models.slate.exploration import Slate, seed_from
 from models.slate.slate import make_slate
 from models.slate.slate_policy import NewSaleSlots, PlackettLuce, SlatePolicy
 from tests.builders import NOW_US, catalogue, rows, sale
+from tests.proofs import Proof
 
 CATEGORIES = ("ski", "beach", "city")
 DESTINATIONS = ("Alps", "Nice", "Rome", None)
@@ -97,6 +98,28 @@ def test_each_action_by_hand() -> None:
     assert shown({"where": ski, "action": {"kind": "at_most", "n": 0}}) == [2, 3, 4]
     city = {"where": 'category == "city"', "action": {"kind": "at_least", "n": 2}}
     assert shown(city) == [0, 4, 5]
+
+
+def test_a_bound_is_of_each_number_too() -> None:
+    """Sales of 2, 1, 2, none, 1 and 1 stars: one of each number, and all without."""
+    stars = [2.0, 1.0, 2.0, None, 1.0, 1.0]
+    of = [
+        sale(f"s{number}", attributes={} if one is None else {"stars": one})
+        for number, one in enumerate(stars)
+    ]
+    bound = {"kind": "at_most", "n": 1, "per": "stars"}
+    policy = SlatePolicy(rules=rules({"action": bound}))
+
+    slate = make_slate(question(of), scores(FALLING), policy=policy, limit=6, seed=1)
+
+    assert slate.picks.tolist() == [0, 1, 3]
+
+
+def test_a_pin_below_the_slate_is_not_unmet() -> None:
+    pin = {"where": 'sale_id == "s5"', "action": {"kind": "pin", "rank": 4}}
+    slate = slate_of(SIX, FALLING, SlatePolicy(rules=rules(pin)), limit=3)
+
+    assert (slate.picks.tolist(), slate.unmet) == ([0, 1, 2], ())
 
 
 def test_a_boost_multiplies_the_odds() -> None:
@@ -358,3 +381,57 @@ def test_every_slate_of_a_small_shop_is_enumerated() -> None:
 
     assert sum(expected.values()) == pytest.approx(1.0)
     assert claimed == pytest.approx(expected)
+
+
+@pytest.mark.prove
+def test_ten_thousand_shops_and_rule_sets(proof: Proof, rng: np.random.Generator) -> None:
+    """No filter or bound is broken, no slate is short for nothing, all are made again equally."""
+    n_sets, n_short = proof.scale(10_000), 0
+    wheres = ['category == "ski"', 'category in ["beach", "city"]', "not price > 400"]
+    kinds = ["exclude", "only", "pin", "boost", "at_most", "at_least"]
+    for _ in range(n_sets):
+        described = [
+            (CATEGORIES[int(rng.integers(3))], DESTINATIONS[int(rng.integers(4))])
+            for _ in range(int(rng.integers(1, 60)))
+        ]
+        given_rules = [
+            {
+                "where": wheres[int(rng.integers(3))],
+                "action": action_of(kinds[int(rng.integers(6))], rng),
+            }
+            for _ in range(int(rng.integers(1, 11)))
+        ]
+        policy = POLICIES[int(rng.integers(len(POLICIES)))]
+        ruled = policy.model_copy(update={"rules": rules(*given_rules)})
+        chances: list[float] = rng.beta(1, 50, size=len(described)).tolist()
+        seed, limit = int(rng.integers(1_000_000)), int(rng.integers(1, 13))
+
+        slate = slate_of(described, chances, ruled, limit=limit, seed=seed)
+        again = slate_of(described, chances, ruled, limit=limit, seed=seed)
+
+        of = sales(*described)
+        picks: list[int] = slate.picks.tolist()
+        assert not breaches(given_rules, of, picks)
+        if len(picks) < min(limit, len(of)):
+            n_short += 1
+            others = set(range(len(of))) - set(picks)
+            assert all(breaches(given_rules, of, [*picks, other]) for other in others)
+        assert again.picks.tolist() == picks
+        assert again.propensities.tolist() == slate.propensities.tolist()
+    proof.record("rules", {"sets": n_sets, "breaches": 0, "short_as_nothing_may_follow": n_short})
+
+
+def action_of(kind: str, rng: np.random.Generator) -> dict[str, Any]:
+    """Draw an action of a kind."""
+    match kind:
+        case "pin":
+            return {"kind": kind, "rank": int(rng.integers(1, 9))}
+        case "boost":
+            return {"kind": kind, "odds": float(rng.choice([0.01, 0.5, 2.0, 100.0]))}
+        case "at_most":
+            per = [None, "destination", "category"][int(rng.integers(3))]
+            return {"kind": kind, "n": int(rng.integers(1, 4)), "per": per}
+        case "at_least":
+            return {"kind": kind, "n": int(rng.integers(1, 6))}
+        case _:
+            return {"kind": kind}

@@ -40,6 +40,14 @@ def test_prices_are_means_per_thousand_answers_with_intervals_over_customers() -
     assert pin.revenue.value == pytest.approx(6_000.0)
 
 
+def test_a_name_that_was_a_dry_run_first_is_two_rules() -> None:
+    found = prices_of_rules(
+        answers(("c1", [price("ski", 0.5, None, dry_run=True)]), ("c2", [price("ski", 0.1, None)]))
+    )
+
+    assert [(one.rule, one.dry_run) for one in found] == [("ski", True), ("ski", False)]
+
+
 def test_a_rule_that_changed_nothing_costs_nothing() -> None:
     [one] = prices_of_rules(answers(("c1", [price("at-most", 0.0, 0.0)])))
 

@@ -37,7 +37,7 @@ def answer(name: str, sales: list[str], **columns: object) -> dict[str, object]:
             "rank": rank,
             "propensity": 1.0,
             "purchase_probability": 0.1,
-            "rules": [],
+            "rules": list[str](),
         }
         for rank, sale in enumerate(sales, start=1)
     ]

@@ -46,7 +46,7 @@ def answer(
             "rank": rank,
             "propensity": chance,
             "purchase_probability": 0.1,
-            "rules": [],
+            "rules": list[str](),
         }
         for rank, (sale_id, chance) in enumerate(zip(slate, chances, strict=True), start=1)
     ]
