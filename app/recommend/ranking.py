@@ -331,16 +331,18 @@ def _shared(
     """Interleave both slates; probabilities are the first policy's, so that they compare."""
     rivals_query, rivals_scores = rivals
     limit, rules = asked.request.limit, asked.policy.rules
-    first = certain_order(query, scores, policy=asked.policy, limit=limit)
     # Of one experiment both have the same rules.
-    rivals_policy = rival.policy.model_copy(update={"rules": rules})
-    second = certain_order(*rivals, policy=rivals_policy, limit=limit)
+    ruled, rivals_ruled = (
+        under_rules(*one, rules=rules, limit=limit) for one in ((query, scores), rivals)
+    )
+    first = certain_order(query, scores, policy=asked.policy, ruled=ruled, limit=limit)
+    second = certain_order(*rivals, policy=rival.policy, ruled=rivals_ruled, limit=limit)
     draft = team_draft(
         first,
         _same_sales(rivals_query, second, query),
         limit=limit,
         drawn=uniforms(seed_from(asked.recommendation_id), limit),
-        ruled=under_rules(query, scores, rules=rules, limit=limit),
+        ruled=ruled,
     )
     names = {FIRST: rival.first, SECOND: rival.second, NO_TEAM: None}
     probabilities: list[float] = scores.probabilities[draft.slate.picks].tolist()

@@ -87,11 +87,6 @@ class FieldColumn:
         return cls(numbers, np.zeros(len(numbers), dtype=np.int64), {})
 
     @property
-    def is_empty(self) -> bool:
-        """Whether it has no value at all."""
-        return not self.code and bool(np.isnan(self.numbers).all())
-
-    @property
     def groups(self) -> NDArray[np.int64]:
         """Number of each value among all texts and numbers, -1 where there is none."""
         known = ~np.isnan(self.numbers)

@@ -83,18 +83,25 @@ def under_rules(
 
 
 def certain_order(
-    query: Query, scores: Scores, *, policy: SlatePolicy, limit: int
+    query: Query, scores: Scores, *, policy: SlatePolicy, ruled: RuledOrder | None, limit: int
 ) -> NDArray[np.intp]:
     """Return a policy's slate without exploration; under rules, the other candidates follow.
+
+    Args:
+        query: The scored query.
+        scores: Ordered by the policy.
+        policy: Its diversity counts.
+        ruled: The order under the rules that hold, see `under_rules`.
+        limit: Length of the slate.
 
     Returns:
         Candidates, best first, as many as an interleaving asks of each ranking.
     """
-    slate = make_slate(query, scores, policy=policy.without_exploration, limit=limit, seed=0)
-    ruled = under_rules(query, scores, rules=policy.rules, limit=limit)
     if ruled is None:
-        return slate.picks
-    return np.concatenate([slate.picks, ruled.ranking[~np.isin(ruled.ranking, slate.picks)]])
+        certain = policy.without_exploration
+        return make_slate(query, scores, policy=certain, limit=limit, seed=0).picks
+    head = ruled_slate(ruled, query, diversity=policy.diversity, exploration=None, seed=0).picks
+    return np.concatenate([head, ruled.ranking[~np.isin(ruled.ranking, head)]])
 
 
 def fallback_slate(

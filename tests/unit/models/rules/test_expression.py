@@ -178,4 +178,6 @@ def test_columns_of_a_catalogue_are_kept_and_those_of_names_that_no_sale_has_are
 
     assert column_of(SHOP, stars) is column_of(SHOP, stars)
     assert column_of(SHOP, made_up) is not column_of(SHOP, made_up)
-    assert column_of(SHOP, made_up).is_empty
+    unknown = column_of(SHOP, made_up)
+    assert not unknown.code
+    assert np.isnan(unknown.numbers).all()
