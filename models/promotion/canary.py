@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from models.experiments.analysis.contrast import Contrast
-from models.experiments.analysis.guardrail import MAX_MORE_DEGRADED, MAX_SLOWER, State
+from models.experiments.analysis.guardrail import MAX_MORE_DEGRADED, State
 from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.results import Results
 from models.experiments.analysis.sequential_test import MIN_UNITS, sequential_width
@@ -34,7 +34,7 @@ def live_findings(rules: CanaryRules, counts: Mapping[str, int]) -> Iterator[Fin
     more = shares.difference(width=width)
     yield _guarded("degraded_now", more, MAX_MORE_DEGRADED, said="answers degraded more by")
     slower = Contrast.from_moments(own.mean_time(), other.mean_time()).lift(width=width)
-    yield _guarded("latency_now", slower, MAX_SLOWER, said="answers slower by")
+    yield _guarded("latency_now", slower, rules.results.max_slower, said="answers slower by")
 
 
 def n_analysed(results: Results | None) -> int:

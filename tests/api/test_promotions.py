@@ -23,6 +23,7 @@ from tests.plans import LAYER, terms
 URL = "/v1/promotions"
 PLAN = "/v1/plan"
 N_CUSTOMERS = 420
+COMES_WITHIN_S = 300.0
 SHOWN = 4
 """Of all sales: a reversed order then shows others, and what it shows first sells worse."""
 
@@ -35,7 +36,8 @@ RULES: dict[str, Any] = {
         "min_units": 50,
         "min_hours": 0.0,
         "margin": 0.5,
-        "results": {"window_hours": 0.0005, "planned_units": 400},
+        # Machines that run tests are busy.
+        "results": {"window_hours": 0.0005, "planned_units": 400, "max_slower": 9.0},
     },
 }
 DRAWN: dict[str, Any] = {"kind": "plackett_luce", "temperature": 0.3}
@@ -135,7 +137,7 @@ class Shop:
 
     async def comes_to(self, stage: str, share_bp: int = 0) -> dict[str, Any]:
         """Come again, and export, until a promotion is at a stage with all that it wants."""
-        async with asyncio.timeout(90.0):
+        async with asyncio.timeout(COMES_WITHIN_S):
             while True:
                 promotion = await self.promotion()
                 at = promotion["stage"], promotion["share_bp"], promotion["is_settled"]

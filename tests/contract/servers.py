@@ -19,6 +19,10 @@ from tests.proofs import ROOT
 START_TIMEOUT_S = 60.0  # machines that run tests are busy
 N_NODES = 3
 N_SLOTS = 16_384
+BUS_OFFSET = 10_000
+"""From a node's port to the one by which the nodes of a cluster speak."""
+MAX_PORT = 65_536 - BUS_OFFSET
+_TOLD: set[int] = set()
 KEEPS_NOTHING = ("--save", "", "--appendonly", "no")
 TESTS_ALSO = "+dbsize +ttl +pttl +keys +flushall +script|flush +lindex +rpush +acl|setuser"
 """What the suites need to look behind the store, and the service does not."""
@@ -153,11 +157,12 @@ def documented_sentinel_rights() -> str:
 
 
 def free_port() -> int:
-    """A free port whose cluster bus port is free too."""
+    """A free port whose cluster bus port is free too, and that nobody was told of before."""
     while True:
         with socket.create_server(("127.0.0.1", 0)) as found:
             port = int(found.getsockname()[1])
-        if port < 55_000:
+        if port < MAX_PORT and port not in _TOLD and _is_free(port + BUS_OFFSET):
+            _TOLD.add(port)
             return port
 
 
@@ -214,6 +219,14 @@ def _wait(until: Callable[[], bool]) -> None:
             msg = f"no server answers within {START_TIMEOUT_S:g} s"
             raise TimeoutError(msg)
         time.sleep(0.01)
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def _accepts(port: int) -> bool:

@@ -4,7 +4,6 @@ import json
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import pytest
 from models.domain.event import from_us
 from models.domain.units import HOUR_US
 from tests.clock import clock_library, clocked_store, stopped_store
+from tests.contract.servers import free_port
 from tests.end_to_end.in_process import run_here
 from tests.end_to_end.service import INHERITED, http, serving
 from tests.proofs import ROOT, Proof
@@ -378,12 +378,6 @@ def scheduling(port: int) -> Generator[subprocess.Popen[str]]:
         ),
     ):
         yield scheduler
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def test_the_customers_of_a_sale_are_the_likeliest_with_the_probabilities_of_lists(

@@ -86,7 +86,12 @@ _RESULT: Final = {
         "exploration": _PRICE,
     },
 }
-_RULES: Final = {"window_hours": 24.0, "before_days": 28.0, "planned_units": 20_000}
+_RULES: Final = {
+    "window_hours": 24.0,
+    "before_days": 28.0,
+    "planned_units": 20_000,
+    "max_slower": 0.2,
+}
 _EVENT: Final = {
     **{"event_id": "e1", "customer_id": "c1", "session_id": "v1", "type": "click"},
     **{"sale_id": "s1", "at": _FROM, "exposure_id": "5a1d", "position": 3, "market": "fr"},

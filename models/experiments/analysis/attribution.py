@@ -41,6 +41,10 @@ class Rules(BaseModel):
     planned_units: int = Field(
         default=10_000, ge=100, description="Units at which looking early costs least."
     )
+    # Chosen: a fifth. The only limit that depends on the machines, not on the shop.
+    max_slower: float = Field(
+        default=0.2, ge=0, description="Mean time of an answer beyond the control's, as a share."
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from models.experiments.analysis.attribution import Rules
 from models.experiments.analysis.contrast import Contrast
 from models.experiments.analysis.coverage import ShownSales, log_ratio_error
 from models.experiments.analysis.interval import Interval
@@ -29,10 +30,9 @@ _SUMS: Final = (
     pl.col(TOOK).is_not_null().sum().alias("timed"),
 )
 
-# Limits against the control, all chosen: one more degraded answer in a hundred, a fifth more mean
-# latency, a fifth fewer distinct sales in equally many answers.
+# Limits against the control, chosen: one more degraded answer in a hundred, and a fifth fewer
+# distinct sales in equally many answers. That of the latency is a setting of the analysis.
 MAX_MORE_DEGRADED: Final = 0.01
-MAX_SLOWER: Final = 0.2
 MAX_LESS_COVERAGE: Final = 0.2
 
 
@@ -83,7 +83,7 @@ def latency(answers: pl.DataFrame) -> Latency | None:
 
 
 def guardrails(
-    answers: Mapping[str, pl.DataFrame], control: str, *, planned_units: int
+    answers: Mapping[str, pl.DataFrame], control: str, *, rules: Rules
 ) -> tuple[Guardrail, ...]:
     """Compare every variant with the control.
 
@@ -92,7 +92,7 @@ def guardrails(
     Args:
         answers: Answers by variant, in the order of time.
         control: Name of the control.
-        planned_units: See `models.experiments.analysis.sequential_test.sequential_width`.
+        rules: How the experiment is read.
     """
     found: list[Guardrail] = []
     units = {
@@ -104,14 +104,14 @@ def guardrails(
         if name == control or not (units[name].height and units[control].height):
             continue
         # Wider than for one look: guardrails may be read at any time.
-        width = sequential_width(n_units, planned_units=planned_units)
+        width = sequential_width(n_units, planned_units=rules.planned_units)
         degraded = _contrast(_DEGRADED, units[name], units[control])
         change = degraded.difference(width=width)
         found.append(_judged("degraded", name, degraded, change, limit=MAX_MORE_DEGRADED))
         latency = _contrast(_LATENCY, units[name], units[control])
         change = latency.lift(width=width)
         if change.value is not None:
-            found.append(_judged("latency", name, latency, change, limit=MAX_SLOWER))
+            found.append(_judged("latency", name, latency, change, limit=rules.max_slower))
         found.append(_coverage(name, answers[name], answers[control], width=width))
     return tuple(found)
 

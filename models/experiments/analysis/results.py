@@ -112,7 +112,7 @@ def experiment_results(
         sample_ratio=sample_ratio(found.assigned, shares),
         analysed_ratio=sample_ratio({name: one.height for name, one in units.items()}, shares),
         comparisons=_comparisons(experiment, units, until=end, rules=read_by),
-        guardrails=guardrails(answers, experiment.control, planned_units=read_by.planned_units),
+        guardrails=guardrails(answers, experiment.control, rules=read_by),
     )
 
 

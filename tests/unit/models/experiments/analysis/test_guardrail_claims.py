@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
+from models.experiments.analysis.attribution import Rules
 from models.experiments.analysis.guardrail import Guardrail, State, guardrails
 from models.experiments.exposure import TOOK
 from tests.proofs import FULL_SCALE, Proof
@@ -35,7 +36,9 @@ def frame(units: NDArray[np.int64], slates: NDArray[np.int64]) -> pl.DataFrame:
 
 
 def coverage(own: pl.DataFrame, control: pl.DataFrame) -> Guardrail:
-    found = guardrails({"own": own, "control": control}, "control", planned_units=PLANNED)
+    found = guardrails(
+        {"own": own, "control": control}, "control", rules=Rules(planned_units=PLANNED)
+    )
     return next(one for one in found if one.name == "coverage")
 
 
