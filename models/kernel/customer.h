@@ -1,6 +1,7 @@
 /* A customer's history joined to a catalogue: what the features of a query are computed from.
    The layouts are those of features.py, which checks what it passes: nothing is checked here.
-   MAX_EVENTS, of a window and of its impressions, comes from library.py. */
+   MAX_EVENTS, of a window and of its impressions, and MAX_BOUGHT, sales of a purchase history, come
+   from library.py. */
 
 #ifndef CUSTOMER_H
 #define CUSTOMER_H
@@ -10,6 +11,8 @@
 
 enum { VISIT, LASTING, N_HALF_LIVES };
 enum { N_KINDS = 16, N_TEXTS = 3 }; /* a stamp has four bits of the type */
+enum { PACKED_BYTES = 14 };
+#define DAY_US 86400000000
 enum { IMPRESSION, VIEW, CLICK, CART, PURCHASE, FAVOURITE, REFUND, DISLIKE };
 
 /* Constants of models.query, in one place for both languages. */
@@ -25,12 +28,13 @@ typedef struct {
     double list_s;
 } Rules;
 
-/* The sales of a catalogue. The last three are scratch, all 0 between calls. */
+/* The sales of a catalogue. Places and by_code are scratch, all 0 between calls. */
 typedef struct {
     int64_t n_sales;
     const uint64_t *keys; /* ascending */
     int32_t *event_place; /* of each sale: its last event, from 1 */
     int32_t *shown_place; /* of each sale: its impression, from 1 */
+    int32_t *bought_place; /* of each sale: its purchases, from 1 */
     double *by_code;      /* interest by half-life and code of the vocabulary */
     int64_t n_codes;
 } Sales;
@@ -46,6 +50,8 @@ typedef struct {
     const uint64_t *shown_keys;
     const int64_t *shown_stamps;
     int64_t n_shown;
+    const uint8_t *bought; /* (n_bought, PACKED_BYTES), see models/domain/purchase_history.py */
+    int64_t n_bought;
     const int64_t *opens_us;     /* (n_sales,) */
     const int64_t *neighbours;   /* (n_sales, n_neighbours): rows */
     const double *similarities;  /* same shape */
@@ -83,6 +89,9 @@ typedef struct {
 
 void join(const Rules *rules, const Sales *sales, const Asked *asked, Customer *customers,
           int64_t n_customers);
+
+/* Row of a sale in a catalogue, -1 if it is not there. */
+int64_t row_of(const Sales *sales, uint64_t key);
 
 /* Let both places of the sales of a customer be found, or forget them again. */
 void place(const Sales *sales, const Customer *customer);

@@ -481,6 +481,75 @@ static void session(const Query *query, const Step *step, double *out) {
     for (int64_t i = 0; i < query->n_rows; i++) out[i] = dot(places + query->rows[i] * n, expected, n);
 }
 
+/* ---- purchases ---- */
+
+typedef struct {
+    int64_t row;
+    int64_t first_day;
+    int64_t last_day;
+    int64_t n_days;
+} Bought;
+
+static uint64_t big_endian(const uint8_t *bytes, int n) {
+    uint64_t number = 0;
+    for (int i = 0; i < n; i++) number = number << 8 | bytes[i];
+    return number;
+}
+
+/* Purchases by sale: those of the profile, and those of the window on later days. */
+static int32_t find_bought(const Query *query, Bought *bought) {
+    const Customer *customer = query->customer;
+    int32_t n = 0, *places = query->sales->bought_place;
+    for (int64_t i = 0; i < query->asked->n_bought; i++) {
+        const uint8_t *packed = query->asked->bought + i * PACKED_BYTES;
+        const int64_t row = row_of(query->sales, big_endian(packed, 8));
+        if (row < 0) continue;
+        bought[n++] = (Bought){row, (int64_t)big_endian(packed + 8, 2),
+                               (int64_t)big_endian(packed + 10, 2),
+                               (int64_t)big_endian(packed + 12, 2)};
+        places[row] = n;
+    }
+    for (int64_t i = 0; i < customer->n_events; i++) { /* the oldest first */
+        const int64_t row = customer->rows[i], day = customer->days[i];
+        if (customer->kinds[i] != PURCHASE) continue;
+        if (!places[row]) {
+            bought[n++] = (Bought){row, day, -1, 0};
+            places[row] = n;
+        }
+        Bought *own = bought + places[row] - 1;
+        if (day < own->first_day) own->first_day = day;
+        if (day <= own->last_day) continue;
+        own->last_day = day;
+        own->n_days++;
+    }
+    return n;
+}
+
+/* tables: rate, interval; numbers: shape. */
+static void buy_again(const Query *query, const Step *step, double *out) {
+    const double *rates = step->tables[0], *intervals = step->tables[1], shape = step->numbers[0];
+    const int64_t today = query->asked->now_us / DAY_US;
+    Bought bought[MAX_BOUGHT + MAX_EVENTS];
+    const int32_t n = find_bought(query, bought), *places = query->sales->bought_place;
+    for (int64_t i = 0; i < query->n_rows; i++, out += step->width) {
+        const int64_t row = query->rows[i];
+        out[0] = out[2] = out[3] = out[4] = NAN;
+        out[1] = 0.0;
+        out[5] = rates[row];
+        if (!places[row]) continue;
+        const Bought *own = bought + places[row] - 1;
+        const double n_days = (double)own->n_days;
+        const double since = today > own->last_day ? (double)(today - own->last_day) : 0.0;
+        const double waited = today > own->first_day ? (double)(today - own->first_day) : 0.0;
+        out[0] = (n_days - 1.0 + shape) / (waited + shape / rates[row]);
+        out[1] = n_days;
+        out[2] = log1p(since);
+        out[4] = log1p(((double)(own->last_day - own->first_day) + intervals[row]) / n_days);
+        out[3] = out[2] - out[4];
+    }
+    for (int32_t i = 0; i < n; i++) query->sales->bought_place[bought[i].row] = 0;
+}
+
 enum { N_COUNTED = 6 };
 
 /*
@@ -508,6 +577,7 @@ void sum_look_alikes(const double *totals, const int64_t *neighbours, const doub
 static Family *const FAMILIES[] = {
     customer_features, sale_features, cross_features, last_list_features, content, images,
     taste,             collaborative, text,           covisitation,       session,
+    buy_again,
 };
 
 /*

@@ -22,6 +22,7 @@ _N_NUMBERS: Final = 2
 _MAX_WIDTH: Final = 16
 _N_HALF_LIVES: Final = 2
 _N_COUNTED: Final = 6
+_N_PLACES: Final = 3  # of events, impressions and purchases
 
 N_KIND_CODES: Final = 16
 """Event types that a stamp has bits for."""
@@ -53,7 +54,7 @@ STEP: Final = np.dtype(
 )
 """``Step`` in ``features.c``."""
 
-_ASKED: Final = struct.Struct("13q")
+_ASKED: Final = struct.Struct("15q")
 """``Asked`` in ``customer.h``."""
 
 CUSTOMER: Final = np.dtype(
@@ -90,6 +91,7 @@ class Family(IntEnum):
     TEXT = 8
     COVISITATION = 9
     SESSION = 10
+    BUY_AGAIN = 11
 
 
 _TABLES: Final[Mapping[Family, str]] = {
@@ -104,6 +106,7 @@ _TABLES: Final[Mapping[Family, str]] = {
     Family.TEXT: "ddd",
     Family.COVISITATION: "ld",
     Family.SESSION: "dd",
+    Family.BUY_AGAIN: "dd",
 }
 """Types of the tables of each family, as NumPy's characters: ``l`` for any 64-bit integer."""
 
@@ -169,8 +172,7 @@ class Sales:
         self.n_sales = len(keys)
         self._kept = (
             np.ascontiguousarray(keys, dtype=np.uint64),
-            np.zeros(len(keys), dtype=np.int32),
-            np.zeros(len(keys), dtype=np.int32),
+            *(np.zeros(len(keys), dtype=np.int32) for _ in range(_N_PLACES)),
             np.zeros(_N_HALF_LIVES * n_codes),
         )
         self._record = np.array([self.n_sales, *map(address, self._kept), n_codes], dtype=np.int64)

@@ -6,9 +6,8 @@
 #include "customer.h"
 
 enum { KIND_BITS = 4, STAMPS = 1000, PIECES = 65535 };
-static const int64_t DAY_US = 86400000000;
 
-static int64_t row_of(const Sales *sales, uint64_t key) {
+int64_t row_of(const Sales *sales, uint64_t key) {
     int64_t low = 0, high = sales->n_sales;
     while (low < high) {
         const int64_t middle = (low + high) / 2;

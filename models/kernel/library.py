@@ -22,6 +22,9 @@ ROWS_AT_ONCE: Final = 256
 MAX_EVENTS: Final = 128
 """Events of a window at most, and its impressions: as in ``models.domain``."""
 
+MAX_BOUGHT: Final = 256
+"""Sales of a purchase history at most: as in ``models.domain``."""
+
 FOLDER: Final = Path(__file__).parent
 SOURCES: Final = tuple(
     FOLDER / name
@@ -31,6 +34,7 @@ SOURCES: Final = tuple(
 FLAGS: Final = (
     *("-O3", "-std=c11", "-ffp-contract=off", "-fPIC", "-shared"),
     *(f"-DROWS_AT_ONCE={ROWS_AT_ONCE}", f"-DMAX_EVENTS={MAX_EVENTS}"),
+    f"-DMAX_BOUGHT={MAX_BOUGHT}",
 )
 
 

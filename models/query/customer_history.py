@@ -12,9 +12,10 @@ from models.catalogue.event_counts import N_KINDS
 from models.domain.customer import Window
 from models.domain.event import CART, CLICK, KINDS, PURCHASE, TOUCHES, WITHOUT_SALE, EventType
 from models.domain.profile import Profile
+from models.domain.purchase_history import PurchaseHistory
 from models.domain.units import DAY_S, MINUTE_S
 from models.kernel.features import N_KIND_CODES, RULES, Joined, Sales, address
-from models.kernel.library import MAX_EVENTS
+from models.kernel.library import MAX_BOUGHT, MAX_EVENTS
 
 # Chosen, not measured; part of the schema hash. Other events show no interest in a sale.
 _INTEREST_BY_TYPE: Final = {
@@ -105,7 +106,8 @@ def join(
         now_us: Time of each query, microseconds since the epoch.
 
     Raises:
-        ValueError: If a window has more than 128 events or impressions.
+        ValueError: If a window has more than 128 events or impressions, or a profile has purchases
+            of more than 256 sales.
     """
     kept: list[object] = []
     asked: list[tuple[int, ...]] = []
@@ -114,20 +116,26 @@ def join(
         if max(len(window), len(shown)) > MAX_EVENTS:
             msg = f"a window has {len(window)} events and {len(shown)} impressions of {MAX_EVENTS}"
             raise ValueError(msg)
+        bought = np.frombuffer(profile.bought, dtype=np.uint8)
+        n_bought = PurchaseHistory.n_packed(profile.bought)
+        if n_bought > MAX_BOUGHT:
+            msg = f"a profile has purchases of {n_bought} sales of {MAX_BOUGHT}"
+            raise ValueError(msg)
         near = catalogue.neighbours
         arrays = (
             np.ascontiguousarray(window.members, dtype=np.uint64),
             np.ascontiguousarray(shown.sale_keys, dtype=np.uint64),
             np.ascontiguousarray(shown.stamps, dtype=np.int64),
-            *(catalogue.opens_us, near.rows, near.similarities),
+            *(bought, catalogue.opens_us, near.rows, near.similarities),
         )
         kept.append(arrays)
-        members, keys, stamps, opens_us, near_rows, similarities = map(address, arrays)
+        members, keys, stamps, bought_at, opens_us, near_rows, similarities = map(address, arrays)
         counts = profile.counts
         asked.append(
             (
                 *(now, profile.first_us, counts[PURCHASE], sum(counts)),
                 *(members, len(window), keys, stamps, len(shown)),
+                *(bought_at, n_bought),
                 *(opens_us, near_rows, similarities, near.rows.shape[1]),
             )
         )

@@ -17,7 +17,6 @@ from models.domain.profile import Profile
 from models.kernel.features import Joined, Step, look_alike_counts
 from models.query.caller_candidates import CallerCandidates
 from models.query.customer_history import History, join
-from models.query.purchases import Purchases
 
 T = TypeVar("T", bound=np.generic)
 
@@ -235,10 +234,3 @@ class Batch:
     def history(self, place: int) -> History:
         """Return the history of one of the queries."""
         return History(self.joined.customers[place])
-
-    @cached_property
-    def purchases(self) -> Purchases:
-        """The purchases of the customers, of profiles and windows."""
-        profiles = [one.profile for one in self.queries]
-        histories = [History(one) for one in self.joined.customers]
-        return Purchases.from_histories(profiles, histories, self.catalogue)

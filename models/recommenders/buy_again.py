@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.catalogue_cache import cached
-from models.domain.units import DAY_US
-from models.query.query import Batch
+from models.kernel.features import Family, Step
 from models.recommenders.recommender import Recommender
 
 _N_SHOP: Final = 3  # numbers of the whole shop: rate, shape, interval
@@ -54,30 +53,14 @@ class BuyAgain(Recommender):
         "buy_again_sale": "Estimated purchases a day by all who bought it before",
     }
 
-    def plain_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by purchases, shape ``(n_queries, n_sales, 6)``; see `Recommender.plain_scores`."""
-        rates, intervals = (batch.gather(one) for one in self.columns_of(batch.catalogue))
-        scores = np.full((*batch.rows.shape, len(self.columns)), np.nan)
-        scores[..., 1] = 0.0
-        scores[..., 5] = rates
-        places = batch.purchases.places(batch.rows).reshape(-1)
-        bought = np.flatnonzero(places >= 0)
-        if not len(bought):
-            return scores
-        # Of what was bought alone: few of the candidates.
-        places = places.take(bought)
-        owners: NDArray[np.intp] = bought // batch.rows.shape[1]
-        today = batch.now_us.take(owners) // DAY_US
-        first = batch.purchases.first_days.take(places)
-        last = batch.purchases.last_days.take(places)
-        n_days = batch.purchases.n_days.take(places)
-        waited = np.maximum(today - first, 0) + self.shape / rates.reshape(-1).take(bought)
-        interval = np.log1p((last - first + intervals.reshape(-1).take(bought)) / n_days)
-        since = np.log1p(np.maximum(today - last, 0))
-        rate = (n_days - 1 + self.shape) / waited
-        columns = [rate, n_days.astype(np.float64), since, since - interval, interval]
-        scores.reshape(-1, scores.shape[-1])[bought, :5] = np.array(columns).T
-        return scores
+    def step(self, catalogue: Catalogue) -> Step:
+        """Return the step of all columns; see `Recommender.step`.
+
+        A purchase of the window counts if it is of a later day than the profile's last one of that
+        sale: the others are part of both.
+        """
+        tables, numbers = self.columns_of(catalogue), (self.shape,)
+        return Step(Family.BUY_AGAIN, len(self.columns), tables, numbers=numbers)
 
     @cached
     def columns_of(self, catalogue: Catalogue) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -15,6 +15,7 @@ from models.catalogue.catalogue import Catalogue
 from models.domain.customer import WINDOW_EVENTS, Window, pack_member
 from models.domain.event import DISLIKE, KINDS, EventType, key
 from models.domain.profile import Profile
+from models.domain.purchase_history import BOUGHT_SALES
 from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions
 from models.domain.refund_matching import SHOWS_INTEREST, refunds_in_order
 from models.features.schema import FeatureSchema
@@ -28,7 +29,7 @@ from models.kernel.features import (
     hash_of,
     look_alike_counts,
 )
-from models.kernel.library import MAX_EVENTS, kernel
+from models.kernel.library import MAX_BOUGHT, MAX_EVENTS, kernel
 from models.query.query import Batch, CandidateCounts, Context, Query
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.content_encoder import Encoder, Projection
@@ -55,6 +56,7 @@ def test_structures_are_laid_out_as_in_c() -> None:
 
     assert list(sizes) == [RULES.itemsize, STEP.itemsize, CUSTOMER.itemsize]
     assert MAX_EVENTS == WINDOW_EVENTS == SHOWN_SALES
+    assert MAX_BOUGHT == BOUGHT_SALES
 
 
 @cache

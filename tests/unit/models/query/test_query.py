@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.domain.customer import ALL_PIECES, Window, pack_member
-from models.domain.event import KIND, EventType, key
+from models.domain.event import KIND, KINDS, EventType, key
+from models.domain.profile import Profile
 from models.domain.recent_impressions import NOTHING_SHOWN
 from models.query.customer_history import HALF_LIVES_S, LASTING, VISIT
 from models.query.query import Context
@@ -83,6 +84,13 @@ def test_more_events_than_a_window_holds_are_refused() -> None:
 
     with pytest.raises(ValueError, match="a window has 129 events and 0 impressions of 128"):
         len(asked.history)
+
+
+def test_more_purchases_than_a_history_holds_are_refused() -> None:
+    profile = Profile(0, (0,) * len(KINDS), bought=bytes(14 * 257))
+
+    with pytest.raises(ValueError, match="a profile has purchases of 257 sales of 256"):
+        len(query(SHOP, profile=profile).history)
 
 
 @pytest.mark.parametrize("rows", [[3], [-1], [0, 2**40]])
