@@ -46,6 +46,7 @@ from app.api.sales import PICTURE_STATUS
 from app.api.schema.openapi import openapi_document
 from app.api.schema.problem import FieldProblem, error_response, problem_response
 from app.errors import ServiceError
+from app.pages.routes import page_routes
 from app.recommend.admission import Admission, AdmissionBounds
 from app.resources import Resources, Worker, open_resources
 from app.security.key_ring import KeyRing
@@ -129,6 +130,7 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         return Response(content, media_type="application/json")
 
     app.add_route("/openapi.json", document, include_in_schema=False)
+    app.router.routes.extend(page_routes(settings))
     for error in _ERRORS:
         app.add_exception_handler(error, _problem)
     return app
@@ -208,7 +210,9 @@ def _problem(request: Request, exc: Exception) -> Response:
 
 def allowed_methods(request: Request) -> list[str]:
     """Return the methods of all routes of a path; Starlette names those of the first alone."""
-    found = [route for route in _ROUTES if route.matches(request.scope)[0] is not Match.NONE]
+    own = [route for route in request.app.router.routes if isinstance(route, Route)]
+    known = [*_ROUTES, *own]
+    found = [route for route in known if route.matches(request.scope)[0] is not Match.NONE]
     # A literal path is no name: /v1/experiments/audit is not the experiment "audit".
     found = [route for route in found if route.path == request.url.path] or found
     return sorted({method for route in found for method in route.methods or ()})

@@ -108,6 +108,11 @@ class Settings(BaseSettings):
         description="Where `python -m app export-events` writes on this machine. Results of "
         "experiments are computed from these files. Unset: there are no results.",
     )
+    pages: bool | None = Field(
+        default=None,
+        description="Serve pages for people: /docs. Unset: only while the service listens on "
+        "loopback.",
+    )
     bundles: Path = Field(default=Path("models/bundles"), description="Directory of all bundles.")
     bundle: str | None = Field(
         default=None,
@@ -283,6 +288,11 @@ class Settings(BaseSettings):
             )
             raise ValueError(msg)
         return self
+
+    @property
+    def has_pages(self) -> bool:
+        """Whether pages for people are served."""
+        return self.is_on_loopback if self.pages is None else self.pages
 
     @property
     def is_on_loopback(self) -> bool:

@@ -17,8 +17,10 @@ _KEY_HEADER: Final = KEY_HEADER.lower().encode()
 BEARER: Final = "bearer "
 
 # Paths without secrets; orchestrators call them without a key.
-PUBLIC: Final = frozenset({"/openapi.json", "/v2", "/v2/health/live", "/v2/health/ready"})
-PUBLIC_BELOW: Final = ("/health/", "/v2/models/")
+PUBLIC: Final = frozenset(
+    {"/", "/docs", "/openapi.json", "/v2", "/v2/health/live", "/v2/health/ready"}
+)
+PUBLIC_BELOW: Final = ("/health/", "/pages/", "/v2/models/")
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 

@@ -33,6 +33,9 @@ SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
 )
 
+# In the state of a scope: headers of a page, in place of these.
+OWN_HEADERS: Final = "own_headers"
+
 _log = get_logger(__name__)
 
 
@@ -72,7 +75,8 @@ class RequestContext:
                 stages = scope["state"].get("stages", {}) | {"total": monotonic() - started}
                 timing = ", ".join(f"{name};dur={s * 1e3:.3f}" for name, s in stages.items())
                 own = ((REQUEST_ID, request_id.encode()), (b"server-timing", timing.encode()))
-                headers = [*message.get("headers", ()), *own, *SECURITY_HEADERS]
+                secure = scope["state"].get(OWN_HEADERS, SECURITY_HEADERS)
+                headers = [*message.get("headers", ()), *own, *secure]
                 if self._worker.drain.started:
                     headers.append((b"connection", b"close"))  # the next is for another process
                 message["headers"] = headers

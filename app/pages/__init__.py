@@ -1,0 +1,1 @@
+"""Pages for people: API pages, the shop window and insight, all from this origin."""
