@@ -138,6 +138,17 @@ class UnknownMarketError(ServiceError, code="unknown_market", status=422):
         )
 
 
+class UnknownAttributeError(ServiceError, code="unknown_attribute", status=422):
+    """A filter on an attribute that no sale has."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        likest = get_close_matches(name, known, n=MAX_NAMED)
+        super().__init__(
+            f"no sale has an attribute {name!r}: "
+            + (f"there is {', '.join(map(repr, likest))}" if likest else "correct the filter")
+        )
+
+
 class UnknownModelError(ServiceError, code="unknown_model", status=404):
     """A model name that is not served."""
 

@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BeforeValidator
 
-LISTS: Final = frozenset({"exclude", "variant"})
+LISTS: Final = frozenset({"exclude", "fields", "variant"})
 """Parameters that may be repeated, a value each."""
 
 _DIGITS: Final = re.compile(r"-?[0-9]+")

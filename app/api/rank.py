@@ -12,7 +12,7 @@ from app.api.direct_route import DirectRoute
 from app.api.middleware.admission import turn_of
 from app.api.schema.body import body_of, described, example
 from app.api.schema.problem import problems
-from app.api.schema.recommendation import SLATE_EXAMPLE, SlateAnswer, answered
+from app.api.schema.recommendation import SLATE_EXAMPLE, SaleFields, SlateAnswer, answered
 from app.api.schema.visit import VisitFields
 from app.recommend.candidates import Obstacle
 from models.domain.event import WHOLE, Identifier
@@ -51,6 +51,7 @@ class RankBody(VisitFields):
     limit: Annotated[int, Field(ge=1, le=MAX_CANDIDATES), WHOLE] = Field(
         default=MAX_CANDIDATES, description="Number of sales wanted."
     )
+    fields: SaleFields = ()
     explain: bool = Field(default=False, description="Explain the first sales; takes longer.")
 
     @field_validator("candidates")
@@ -105,5 +106,6 @@ async def rank(
         recommendation,
         resources=resources,
         is_explained=body.explain,
+        fields=body.fields,
         extra={"left_out": left_out},
     )

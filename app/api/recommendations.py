@@ -1,51 +1,190 @@
-"""`GET /v1/recommendations`: the slate of a customer."""
+"""`GET /v1/recommendations`: the slate of a customer; a batch is of several customers."""
 
 from typing import Annotated, Final
 
+import orjson
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic.config import JsonDict
 
 from app.api.dependencies import ResourcesDep
 from app.api.direct_route import DirectRoute
 from app.api.middleware.admission import turn_of
 from app.api.parameters import DIGITS
+from app.api.schema.body import body_of, described, example
+from app.api.schema.cursor import MAX_CURSOR, MAX_SEEN, START, read_cursor
 from app.api.schema.problem import problems
-from app.api.schema.recommendation import SlateAnswer, answered
-from app.api.schema.visit import VisitFields
-from models.domain.event import Identifier
+from app.api.schema.recommendation import (
+    FIELDS_EXAMPLE,
+    SLATE_EXAMPLE,
+    SaleFields,
+    SlateAnswer,
+    answered,
+    next_page,
+    slate_fields,
+)
+from app.api.schema.request_filter import require_rights
+from app.api.schema.visit import ListFields
+from app.errors import ServiceError
+from models.domain.event import WHOLE
 from models.query.candidates import CallerChoice
 
 MAX_LIMIT: Final = 100
-MAX_EXCLUDED: Final = 500
+MAX_BATCH: Final = 50
 
 router = APIRouter(prefix="/v1", tags=["recommendations"], route_class=DirectRoute)
 
+_VISIT: Final[JsonDict] = {"customer_id": "c-1842", "market": "fr", "limit": 3}
+_BATCH: Final[JsonDict] = {"items": [_VISIT], "fields": FIELDS_EXAMPLE}
+_ITEM: Final[JsonDict] = {"customer_id": "c-1842", "answer": SLATE_EXAMPLE, "error": None}
+_ERROR: Final[JsonDict] = {
+    "code": "unknown_market",
+    "detail": "no sale is of market 'atlantis': sales are of 'de', 'fr'",
+}
 
-class RecommendationQuery(VisitFields):
+
+def _is_cursor(text: str) -> str:
+    _ = read_cursor(text)
+    return text
+
+
+Cursor = Annotated[str, Field(max_length=MAX_CURSOR), AfterValidator(_is_cursor)]
+
+
+class RecommendationQuery(ListFields):
     """Parameters of a recommendation."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), DIGITS] = Field(
         default=10, description="Number of sales wanted."
     )
-    exclude: tuple[Identifier, ...] = Field(
-        default=(), max_length=MAX_EXCLUDED, description="Sales not to show; repeat per sale."
+    cursor: Cursor | None = Field(
+        default=None,
+        description=f"Asks for pages: `{START}` for the first, then `next` of the answer before. "
+        "No page repeats a sale of an earlier one.",
+        examples=[START],
     )
+    fields: SaleFields = ()
     explain: bool = Field(default=False, description="Explain the first sales; takes longer.")
+
+
+class PageAnswer(SlateAnswer):
+    """A slate, and the way to the next page."""
+
+    model_config = example({**SLATE_EXAMPLE, "next": None})
+
+    next: str | None = Field(
+        description="With `cursor`: that of the next page; null without, where nothing is left to "
+        f"show, and once {MAX_SEEN:,} sales were shown."
+    )
+
+
+class BatchVisit(ListFields):
+    """A customer of a batch, and what is wanted for them."""
+
+    model_config = example(_VISIT, extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), WHOLE] = Field(
+        default=10, description="Number of sales wanted."
+    )
+
+
+class BatchBody(BaseModel):
+    """Visits whose slates are wanted."""
+
+    model_config = example(_BATCH, extra="forbid")
+
+    items: tuple[BatchVisit, ...] = Field(min_length=1, max_length=MAX_BATCH)
+    fields: SaleFields = ()
+
+
+class BatchError(BaseModel):
+    """Why there is no answer for one visit; `code` as in other errors."""
+
+    model_config = example(_ERROR)
+
+    code: str
+    detail: str
+
+
+class BatchItem(BaseModel):
+    """The answer for one visit, or why there is none."""
+
+    model_config = example(_ITEM)
+
+    customer_id: str | None
+    answer: SlateAnswer | None
+    error: BatchError | None = Field(description="Null where there is an answer.")
+
+
+class BatchAnswer(BaseModel):
+    """An item a visit, in the order of the request."""
+
+    model_config = example({"items": [_ITEM]})
+
+    items: list[BatchItem]
 
 
 @router.get(
     "/recommendations",
-    response_model=SlateAnswer,
+    response_model=PageAnswer,
     responses=problems(404, 409, 422, 503),
 )
 async def recommend(
     query: Annotated[RecommendationQuery, Query()], request: Request, resources: ResourcesDep
 ) -> Response:
     """Return the sales that the customer is most likely to buy, best first."""
+    if query.filter is not None:
+        require_rights(request, query.filter)
+    seen = () if query.cursor is None else read_cursor(query.cursor)
     recommendation = await resources.pipeline.recommend(
-        query.to_request(limit=query.limit, choice=CallerChoice(exclude=query.exclude)),
+        query.to_request(
+            limit=query.limit,
+            choice=CallerChoice(exclude=query.exclude, seen=seen),
+            filter_text=query.filter,
+        ),
         ends_s=turn_of(request).ends_s,
     )
     return await answered(
-        request, recommendation, resources=resources, is_explained=query.explain, extra={}
+        request,
+        recommendation,
+        resources=resources,
+        is_explained=query.explain,
+        fields=query.fields,
+        extra={"next": None if query.cursor is None else next_page(recommendation)},
     )
+
+
+@router.post(
+    "/recommendations/batch",
+    response_model=BatchAnswer,
+    openapi_extra=described(BatchBody),
+    responses=problems(409, 422, 503),
+)
+async def recommend_batch(
+    body: Annotated[BatchBody, body_of(BatchBody)], request: Request, resources: ResourcesDep
+) -> Response:
+    """Return the slates of several customers, as for a newsletter, in one call."""
+    require_rights(request, *(one.filter for one in body.items))
+    turn = turn_of(request)
+    turn.n_answers = len(body.items)
+    requests = [
+        one.to_request(
+            limit=one.limit, choice=CallerChoice(exclude=one.exclude), filter_text=one.filter
+        )
+        for one in body.items
+    ]
+    answers = await resources.pipeline.recommend_each(requests, ends_s=turn.ends_s)
+    items = [
+        {
+            "customer_id": visit.customer_id,
+            "answer": None
+            if isinstance(one, ServiceError)
+            else slate_fields(one, explanations=(), fields=body.fields),
+            "error": {"code": one.code, "detail": str(one)}
+            if isinstance(one, ServiceError)
+            else None,
+        }
+        for visit, one in zip(body.items, answers, strict=True)
+    ]
+    content = orjson.dumps({"items": items}, option=orjson.OPT_UTC_Z)
+    return Response(content, media_type="application/json")

@@ -194,12 +194,13 @@ class Admission:
             raise
         return ticket
 
-    def leave(self, ticket: Ticket, *, spent_s: float) -> None:
+    def leave(self, ticket: Ticket, *, spent_s: float, n_answers: int = 1) -> None:
         """End a request and take up the next.
 
         Args:
             ticket: From `enter`.
             spent_s: Time of this thread that it took.
+            n_answers: Rankings that it asked for.
         """
         if ticket.outcome is Outcome.GONE:
             return
@@ -207,7 +208,7 @@ class Admission:
         queue.n_in_flight -= 1
         queue.spend(spent_s + UNSEEN * self._cost_s)
         if queue is self._rankings:
-            cost_s = self._cost_s + SMOOTHING * (spent_s - self._cost_s)
+            cost_s = self._cost_s + SMOOTHING * (spent_s / n_answers - self._cost_s)
             # A pause of the machine is no ranking, and all requests are charged by this estimate.
             self._cost_s = max(LEAST_COST_S, min(cost_s, self._bounds.deadline_s / 2))
         self._dispatch()

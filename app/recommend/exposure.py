@@ -21,7 +21,7 @@ def exposure_record(
     """Return the record of an answer that took so many seconds from the request to the slate."""
     request, state, policy, served = asked.request, asked.state, asked.policy, asked.served
     choice = request.choice
-    exclude = _known(choice.exclude, served)
+    exclude = excluded_ids(asked)
     candidates = _known(choice.sale_ids or (), served)
     return ExposureRecord(
         recommendation_id=asked.recommendation_id,
@@ -33,7 +33,7 @@ def exposure_record(
         device=request.device,
         limit=request.limit,
         exclude=exclude,
-        excluded_unknown=len(set(choice.exclude)) - len(exclude),
+        excluded_unknown=len(set(choice.exclude).difference(exclude)),
         candidates=None if choice.sale_ids is None else candidates,
         candidates_unknown=len(choice.sale_ids or ()) - len(candidates),
         candidates_ordered=choice.is_ordered,
@@ -57,7 +57,18 @@ def exposure_record(
         listed=ranking.listed,
         rules=policy.rules.live_json,
         rule_prices=ranking.rule_prices,
+        filter=request.filter,
     )
+
+
+def excluded_ids(asked: RankingRequest) -> tuple[str, ...]:
+    """Return the known sales that the caller excluded, and those that earlier pages showed."""
+    request, served = asked.request, asked.served
+    exclude = _known(request.choice.exclude, served)
+    if served is None or not request.choice.seen:
+        return exclude
+    eligible = served.eligible_sales.at(request.market, asked.state.now_us)
+    return tuple(dict.fromkeys([*exclude, *request.choice.seen_ids(eligible)]))
 
 
 def _known(sale_ids: Sequence[str], served: CatalogueVersion | None) -> tuple[str, ...]:

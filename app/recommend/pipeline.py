@@ -6,15 +6,21 @@ record.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from time import monotonic
 from typing import Final
 
 from app.catalogue.catalogue_follower import CatalogueFollower
 from app.catalogue.catalogue_version import CatalogueVersion
 from app.catalogue.clock import StoreClock
-from app.errors import StoreUnavailableError, UnknownMarketError
+from app.errors import (
+    ServiceError,
+    StoreUnavailableError,
+    UnknownAttributeError,
+    UnknownMarketError,
+)
 from app.experiments.live_plan import LivePlan
 from app.recommend.answer_counts import AnswerCounts
 from app.recommend.candidates import LeftOut, left_out
@@ -39,6 +45,8 @@ from models.domain.customer import Window
 from models.domain.profile import Profile
 from models.experiments.exposure_record import ExposureRecord
 from models.experiments.plan.plan import Interleaving
+from models.rules.field import FieldScope, attribute_names
+from models.rules.rule import request_filter
 from models.slate.slate_policy import PlackettLuce
 
 # Rounds of the event loop between two rankings. A new connection needs four until it is answered.
@@ -130,6 +138,7 @@ class RecommendationPipeline:
             UnknownVariantError: If the request forces an unknown variant.
             ExclusiveVariantsError: If it forces two variants that exclude each other.
             UnknownMarketError: If no sale names its market, and none is for all markets.
+            UnknownAttributeError: If it filters by an attribute that no sale has.
         """
         started = monotonic()
         if started >= ends_s:
@@ -137,13 +146,63 @@ class RecommendationPipeline:
             return self._answer(request, None, started=started, read_s=0.0, within_s=None)
         read = await self._read(request.customer_id, within_s=ends_s - started)
         read_s = monotonic() - started
+        return await self._in_turn(request, read, started=started, read_s=read_s, ends_s=ends_s)
+
+    async def recommend_each(
+        self, requests: Sequence[RecommendationRequest], *, ends_s: float
+    ) -> list[Recommendation | ServiceError]:
+        """Answer several requests, whose customers are read in one round trip.
+
+        Args:
+            requests: The caller's requests.
+            ends_s: When the first answer is due; each further one has `deadline_s` more.
+
+        Returns:
+            An answer each, or the error that `recommend` would raise.
+        """
+        started = monotonic()
+        ids = [one.customer_id for one in requests if one.customer_id is not None]
+        states: Mapping[str, CustomerState] = {}
+        if started < ends_s:
+            states = await self._read_each(ids, within_s=ends_s - started)
+        read_s = monotonic() - started
+        found: list[Recommendation | ServiceError] = []
+        for place, request in enumerate(requests):
+            known = request.customer_id
+            read = self._empty_state() if known is None else states.get(known)
+            due_s = ends_s + place * self.deadline_s
+            try:
+                one = await self._in_turn(
+                    request, read, started=monotonic(), read_s=read_s, ends_s=due_s
+                )
+            except ServiceError as exc:
+                found.append(exc)
+            else:
+                found.append(one)
+        return found
+
+    async def _in_turn(
+        self,
+        request: RecommendationRequest,
+        read: CustomerState | None,
+        *,
+        started: float,
+        read_s: float,
+        ends_s: float,
+    ) -> Recommendation:
         async with self.turn:
             # Between two answers the loop serves other tasks, see `ROUNDS_BETWEEN`.
             for _ in range(ROUNDS_BETWEEN):
                 await asyncio.sleep(0)
             await self.live.catch_up()
             within_s = ends_s - monotonic()
-            return self._answer(request, read, started=started, read_s=read_s, within_s=within_s)
+            return self._answer(
+                request,
+                read,
+                started=started,
+                read_s=read_s,
+                within_s=None if within_s == -inf else within_s,
+            )
 
     async def assign(self, request: RecommendationRequest) -> Routing:
         """Route a visit as `recommend` would, and log nothing.
@@ -167,6 +226,17 @@ class RecommendationPipeline:
         except (StoreUnavailableError, TimeoutError) as exc:
             self.degradation.blame(exc)
             return None
+
+    async def _read_each(
+        self, customer_ids: Sequence[str], *, within_s: float
+    ) -> Mapping[str, CustomerState]:
+        """Read customers, without those that cannot be read in time."""
+        try:
+            timeout_s = min(self.read_timeout_s, within_s)
+            return await self.customers.read_each(customer_ids, within_s=timeout_s)
+        except (StoreUnavailableError, TimeoutError) as exc:
+            self.degradation.blame(exc)
+            return {}
 
     def _empty_state(self) -> CustomerState:
         return CustomerState(self.clock.now_us(), Window.empty(), Profile.empty())
@@ -193,6 +263,8 @@ class RecommendationPipeline:
             is_empty = not len(served.eligible_sales.at(market, state.now_us).rows)
             if is_empty and request.choice.sale_ids is None:
                 raise UnknownMarketError(market, names)
+        if served and request.filter is not None:
+            _require_known_attributes(request.filter, served)
         ranking = self.ranker.rank(asked, within_s=within_s)
         record = exposure_record(
             asked,
@@ -238,6 +310,8 @@ class RecommendationPipeline:
         if cause is None and served is not None:
             cause = self._of_counts(served, state.now_us)
         policy = policy.exploring(self.origin.exploration)
+        if request.filter is not None:
+            policy = policy.filtered(request.filter)
         return RankingRequest(request, state, served, policy, cause, self.new_id(), rival)
 
     def _of_store(self, *, is_read: bool) -> Cause | None:
@@ -260,3 +334,10 @@ class RecommendationPipeline:
         if shared is None or served is None:
             return None
         return Rival(shared.experiment, shared.first, shared.second, served, shared.policy)
+
+
+def _require_known_attributes(filter_text: str, served: CatalogueVersion) -> None:
+    known = attribute_names(served.catalogue)
+    for one in request_filter(filter_text).fields:
+        if one.is_attribute and one.scope is FieldScope.SALE and one.name not in known:
+            raise UnknownAttributeError(one.name, sorted(known))

@@ -23,6 +23,7 @@ class RecommendationRequest:
         limit: Number of sales wanted.
         forced: The variants that the caller forces, by experiment.
         choice: Sales that the caller excludes, or wants to have ranked.
+        filter: Condition on the sales that the caller wants, see `models.rules.expression`.
     """
 
     customer_id: str | None = None
@@ -33,6 +34,7 @@ class RecommendationRequest:
     limit: int = 10
     forced: Mapping[str, str] = field(default_factory=dict[str, str])
     choice: CallerChoice = field(default_factory=CallerChoice)
+    filter: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,7 @@ Scripts: ``read_customer``, ``append_events``, ``merge_customer``, ``describe_cu
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import chain
@@ -19,6 +19,7 @@ from app.bounded_log import BoundedLog
 from app.errors import StoreUnavailableError
 from app.settings import STREAM_BYTES
 from app.stores.connection import Argument, Command, Connection, Script
+from app.stores.deadline import within
 from app.stores.event_arguments import append_keys, append_limits, event_arguments
 from app.stores.keys import (
     CUSTOMER_TTL_S,
@@ -199,6 +200,34 @@ class CustomerStore:
             doing="reading a customer",
             within_s=within_s,
         )
+        return self._state(reply)
+
+    async def read_each(
+        self, customer_ids: Iterable[str], *, within_s: float | None = None
+    ) -> dict[str, CustomerState]:
+        """Read several customers in one round trip, without those that the store refuses.
+
+        Raises:
+            StoreUnavailableError: If the store is down, slow, or refuses all.
+            TimeoutError: If it takes longer than `within_s`.
+        """
+        ids = list(dict.fromkeys(customer_ids))
+        named = [CustomerKeys.for_customer(one) for one in ids]
+        calls = [
+            READ_CUSTOMER.by_sha([one.window, one.shown, one.profile, one.listed]) for one in named
+        ]
+        reading = self._connection.run_each(READ_CUSTOMER, calls, doing="reading customers")
+        replies = await within(within_s, reading)
+        failures = [reply for reply in replies if isinstance(reply, StoreUnavailableError)]
+        if failures and len(failures) == len(replies):
+            raise failures[0]
+        return {
+            customer_id: self._state(reply)
+            for customer_id, reply in zip(ids, replies, strict=True)
+            if not isinstance(reply, StoreUnavailableError)
+        }
+
+    def _state(self, reply: object) -> CustomerState:
         now_us, events, shown, profile, n_damaged, listed = cast(
             "tuple[int, bytes, bytes, bytes, int, bytes]", reply
         )

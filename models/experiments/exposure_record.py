@@ -124,6 +124,7 @@ class ExposureRecord:
             the answer was not made from it.
         rules: JSON of the policy's rules, without dry runs; None for none.
         rule_prices: What each rule costs, dry runs too, of a share of answers; empty for others.
+        filter: Condition on sales that the caller sent; None for none.
     """
 
     recommendation_id: str
@@ -159,6 +160,7 @@ class ExposureRecord:
     listed: tuple[str, ...] = ()
     rules: str | None = None
     rule_prices: tuple[RulePrice, ...] = ()
+    filter: str | None = None
 
     @property
     def context(self) -> Context:
@@ -175,16 +177,17 @@ class ExposureRecord:
         """The policy that made the slate.
 
         Raises:
-            ValueError: If its exploration or its rules are none of this software.
+            ValueError: If its exploration, rules or filter are none of this software.
         """
         given = self.exploration
         exploration = None if given is None else _EXPLORATION.validate_json(given)
-        return SlatePolicy(
+        policy = SlatePolicy(
             order_by=self.order_by,
             diversity=self.diversity,
             exploration=exploration,
             rules=NO_RULES if self.rules is None else _read_rules(self.rules),
         )
+        return policy.filtered(self.filter)
 
 
 # Chosen: answers between two changes of a plan share their rules.

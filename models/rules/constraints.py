@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 from models.domain.event import from_us
 from models.query.query import Query
 from models.rules.field import Subject
-from models.rules.rule import AtLeast, AtMost, Boost, Exclude, Only, Pin, SlateRule
+from models.rules.rule import (
+    REQUEST,
+    AtLeast,
+    AtMost,
+    Boost,
+    Exclude,
+    Only,
+    Pin,
+    SlateRule,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,7 +161,7 @@ def _matching(rule: SlateRule, subject: Subject, n: int) -> NDArray[np.bool_]:
     condition = rule.condition
     if condition is None:
         return np.ones(n, dtype=np.bool_)
-    if not rule.is_of_sales:
+    if not rule.is_of_sales or rule.name == REQUEST:  # callers may send any number of filters
         return np.broadcast_to(condition.matches(subject), n)
     # The cached value holds the condition, so that no other one gets its id.
     _, found = subject.query.cache.get_or_make(

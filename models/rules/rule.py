@@ -1,7 +1,7 @@
 """Rules of a merchandiser: when, which sales, and what is done with them."""
 
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
@@ -21,6 +21,9 @@ MAX_RULES: Final = 50  # chosen: each takes some microseconds an answer
 MAX_PLACES: Final = 100  # as the longest slate of `GET /v1/recommendations`
 # Chosen: at odds of 1 to 1,000, which are usual, this makes an even chance.
 _MOST_ODDS: Final = 1_000.0
+
+REQUEST: Final = "request"
+"""Name of the rule of a request's filter."""
 
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
@@ -206,6 +209,9 @@ class SlateRules(RootModel[tuple[SlateRule, ...]]):
     @model_validator(mode="after")
     def _have_names(self) -> Self:
         names = [rule.name for rule in self.root]
+        if REQUEST in names:
+            msg = f"no rule may have the name {REQUEST!r}: it stands for the filter of a request"
+            raise ValueError(msg)
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             msg = f"rules must have distinct names, got {', '.join(repeated)} more than once"
@@ -223,8 +229,29 @@ class SlateRules(RootModel[tuple[SlateRule, ...]]):
 
     @cached_property
     def live_json(self) -> str | None:
-        """The same as JSON, as exposure records hold them; None for none."""
-        return SlateRules(self.live).model_dump_json(exclude_none=True) if self.live else None
+        """The same without a request's filter as JSON, as exposure records hold them, or None."""
+        given = SlateRules(tuple(rule for rule in self.live if rule.name != REQUEST))
+        return given.model_dump_json(exclude_none=True) if given.root else None
+
+    def filtered(self, filter_text: str | None) -> Self:
+        """Return the same rules behind the filter of a request; themselves if that is None.
+
+        Raises:
+            ValueError: If it is no condition on sales.
+        """
+        if filter_text is None:
+            return self
+        return self.model_construct((request_filter(filter_text), *self.root))
+
+
+@lru_cache(maxsize=256)  # chosen: a website has a few dozen filters
+def request_filter(text: str) -> SlateRule:
+    """Return the rule of a request that shows no other sales than its condition matches.
+
+    Raises:
+        ValueError: If it is no condition on sales.
+    """
+    return SlateRule(name=REQUEST, where=text, action=Only())
 
 
 NO_RULES: Final = SlateRules()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.query.query import Query
 from models.rules.constraints import Constraints, holding
-from models.rules.rule import SlateRule, SlateRules
+from models.rules.rule import REQUEST, SlateRule, SlateRules
 from models.scoring.scorer import Scores
 from models.slate.exploration import is_drawn
 from models.slate.ruled_slate import ruled_order, ruled_slate
@@ -53,6 +53,8 @@ def rule_prices(
 ) -> tuple[RulePrice, ...]:
     """Price each rule that holds for a query, beside all others that are no dry run.
 
+    The filter of a request has no price.
+
     Args:
         query: The scored query.
         scores: Ordered by the policy.
@@ -89,6 +91,8 @@ def _prices(
     live = [rule for rule in held if not rule.dry_run]
     as_it_is = worth(live)
     for rule in held:
+        if rule.name == REQUEST:
+            continue
         if rule.dry_run:
             kept = [one for one in held if not one.dry_run or one is rule]
             lost, revenue = as_it_is - worth(kept)

@@ -66,6 +66,16 @@ class SlatePolicy(BaseModel):
             return self
         return self.model_copy(update={"exploration": usual})
 
+    def filtered(self, filter_text: str | None) -> Self:
+        """Return the policy behind the filter of a request; itself if that is None.
+
+        Raises:
+            ValueError: If it is no condition on sales.
+        """
+        if filter_text is None:
+            return self
+        return self.model_copy(update={"rules": self.rules.filtered(filter_text)})
+
     @property
     def without_exploration(self) -> Self:
         """The policy that tries nothing out."""

@@ -20,6 +20,7 @@ REQUESTS = [
     ("GET", "/v1/recommendations", Scope.READ),
     ("GET", "/v1/assignments", Scope.READ),
     ("POST", "/v1/rank", Scope.READ),
+    ("POST", "/v1/recommendations/batch", Scope.READ),
     ("GET", "/v1/sales/alps/similar", Scope.READ),
     ("POST", "/v1/events", Scope.EVENTS),
     ("GET", "/v1/sales", Scope.SALES),
@@ -101,6 +102,33 @@ async def test_a_request_needs_a_key_of_its_scope(
     refused = next(answer for one, answer in answers.items() if one is not scope)
     assert refused.json()["code"] == "forbidden"
     assert f"lacks the scope {scope.value!r}:" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("text", "needed"),
+    [
+        ('category == "ski"', None),
+        ("margin > 3", Scope.SALES),
+        ("stock == 1", Scope.SALES),
+        ("days_since_purchase < 30", Scope.CUSTOMERS),
+        ('customer["tier"] == "gold"', Scope.CUSTOMERS),
+    ],
+)
+async def test_a_filter_compares_no_value_that_its_key_may_not_read(
+    client: httpx.AsyncClient, keys: Mapping[Scope, str], text: str, needed: Scope | None
+) -> None:
+    headers = {"X-API-Key": keys[Scope.READ]}
+
+    answers = [
+        await client.get("/v1/recommendations", params={"filter": text}, headers=headers),
+        await client.post(
+            "/v1/recommendations/batch", json={"items": [{"filter": text}]}, headers=headers
+        ),
+    ]
+
+    for answer in answers:
+        assert answer.status_code == (200 if needed is None else 403)
+        assert needed is None or f"lacks the scope {needed.value!r}" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/v2/health/live", "/v2"])

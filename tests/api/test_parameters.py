@@ -13,7 +13,7 @@ from app.api.direct_route import DirectRoute
 from app.api.repeated_key import repeated_key
 from tests.shop import JSON, NDJSON
 
-LISTS = {"exclude", "variant"}
+LISTS = {"exclude", "fields", "variant"}
 PATHS = {
     route.path.replace("{sale_id}", "alps"): route
     for module in (assignments, catalogue, recommendations, sales)

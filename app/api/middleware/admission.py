@@ -23,6 +23,7 @@ RETRY_AFTER: Final = {"Retry-After": "1"}
 _LANES: Final = {
     ("GET", "/v1/recommendations"): Lane.RANKINGS,
     ("POST", "/v1/rank"): Lane.RANKINGS,
+    ("POST", "/v1/recommendations/batch"): Lane.RANKINGS,
     ("POST", "/v1/events"): Lane.EVENTS,
 }
 
@@ -63,7 +64,11 @@ class AdmissionControl:
 
 
 class Turn:
-    """The turn of one request."""
+    """The turn of one request.
+
+    Attributes:
+        n_answers: Rankings that it asks for.
+    """
 
     def __init__(self, admission: Admission, lane: Lane, *, is_gone: Callable[[], bool]) -> None:
         """Wait for nothing yet."""
@@ -73,6 +78,7 @@ class Turn:
         self._ticket: Ticket | None = None
         self._spent_s = 0.0
         self._is_over = False
+        self.n_answers = 1
 
     @property
     def ends_s(self) -> float:
@@ -113,7 +119,7 @@ class Turn:
         """Let the next take its turn; again, it does nothing."""
         if self._ticket is not None and not self._is_over:
             self._is_over = True
-            self._admission.leave(self._ticket, spent_s=self._spent_s)
+            self._admission.leave(self._ticket, spent_s=self._spent_s, n_answers=self.n_answers)
 
 
 def turn_of(request: Request) -> Turn:

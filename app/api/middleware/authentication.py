@@ -28,7 +28,7 @@ _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 # stocks nor customers' histories.
 _OPENED: Final[tuple[tuple[KeyScope, tuple[str, ...], re.Pattern[str]], ...]] = (
     (KeyScope.READ, _SAFE, re.compile(r"/v1/(recommendations|assignments|sales/[^/]+/similar)")),
-    (KeyScope.READ, ("POST",), re.compile(r"/v1/rank")),
+    (KeyScope.READ, ("POST",), re.compile(r"/v1/(rank|recommendations/batch)")),
     (KeyScope.EVENTS, ("POST",), re.compile(r"/v1/events")),
     (KeyScope.SALES, (*_SAFE, "POST", "PUT", "DELETE"), re.compile(r"/v1/sales(/.*)?")),
     (KeyScope.CUSTOMERS, (*_SAFE, "DELETE"), re.compile(r"/v1/customers/.*")),
@@ -88,7 +88,7 @@ class Authentication:
         # Forbidden calls count as well: a wrong key cannot try routes without a limit.
         grant = self._quotas.take(entry.key_id, entry.per_second or self._limit)
         if grant.is_granted and needed in entry.scopes:
-            scope["key_id"] = entry.key_id
+            scope["key_id"], scope["key_scopes"] = entry.key_id, entry.scopes
 
             async def send_with_quota(message: Message) -> None:
                 if message["type"] == "http.response.start":

@@ -14,6 +14,7 @@ from app.api.events import EventBatch
 from app.api.middleware.authentication import KEY_HEADER, required_scope
 from app.api.promotions import PromotionBody, StopBody
 from app.api.rank import RankBody
+from app.api.recommendations import BatchBody
 from app.api.sales import SaleBody
 from app.api.schema.openapi_examples import add_examples, add_parameter_examples
 from app.api.schema.problem import Problem, problems
@@ -35,7 +36,8 @@ _BODY_REFUSALS: Final = problems(413, 415)
 
 # Routes parse these themselves, so that FastAPI does not know them.
 _BODIES: Final = (
-    *(EventBatch, SaleBody, RankBody, BundleBody, ActivationBody, PromotionBody, StopBody),
+    *(EventBatch, SaleBody, RankBody, BatchBody, BundleBody, ActivationBody),
+    *(PromotionBody, StopBody),
     *(OffPolicyEstimate, ExperimentTerms, PlanDraft),
 )
 

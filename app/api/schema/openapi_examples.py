@@ -218,7 +218,6 @@ EXAMPLES: Final[dict[str, Any]] = {
 
 PARAMETERS: Final[dict[str, Any]] = {
     "limit": 10,
-    "exclude": ["s9"],
     "explain": True,
     "if-match": '"4"',
     "market": "fr",

@@ -3,19 +3,23 @@
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from time import perf_counter
-from typing import Final
+from typing import Annotated, Any, Final
 
+import numpy as np
 import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
-from pydantic.config import JsonDict
+from pydantic.config import JsonDict, JsonValue
 
 from app.api.middleware.admission import turn_of
 from app.api.schema.body import example
+from app.api.schema.cursor import next_cursor
+from app.api.schema.sale_fields import VIEW_EXAMPLE, SaleField, SaleView, sale_view
 from app.recommend.degradation_level import DegradationLevel
 from app.recommend.explanation import MAX_EXPLAINED
 from app.recommend.pipeline import Recommendation
 from app.resources import Resources
+from models.domain.event import key
 from models.experiments.exposure_record import ExposureRecord
 from models.ranker.explanation import Explanation
 from models.scoring.probability import MEANINGS, ProbabilityOf
@@ -35,12 +39,14 @@ EXPLANATION_EXAMPLE: Final[JsonDict] = {
         {"group": "sale", "log_odds": -0.04},
     ],
 }
+FIELDS_EXAMPLE: Final[list[JsonValue]] = ["title", "price", "closes_at", "image"]
 SALE_EXAMPLE: Final[JsonDict] = {
     "sale_id": "s-31",
     "rank": 1,
     "purchase_probability": 0.0183,
     "rules": ["ski-in-winter"],
     "explanation": EXPLANATION_EXAMPLE,
+    "sale": VIEW_EXAMPLE,
 }
 SLATE_EXAMPLE: Final[JsonDict] = {
     "recommendation_id": "6f0c0f7a5f1e4f0f9a53a0a5a6f3b0de",
@@ -97,6 +103,7 @@ class RecommendedSale(BaseModel):
         description=f"With `explain`: why, for the first {MAX_EXPLAINED} sales; null where it "
         "was not asked for, no model scored, or there was no time for it."
     )
+    sale: SaleView | None = Field(description="With `fields`: these of the sale; null without.")
 
 
 class AssignedVariant(BaseModel):
@@ -134,12 +141,23 @@ class SlateAnswer(BaseModel):
     items: list[RecommendedSale]
 
 
+SaleFields = Annotated[
+    tuple[SaleField, ...],
+    Field(
+        max_length=len(SaleField),
+        description="Fields of each sale to return as `sale`; in a URL, repeat it per field.",
+        examples=[FIELDS_EXAMPLE],
+    ),
+]
+
+
 async def answered(
     request: Request,
     recommendation: Recommendation,
     *,
     resources: Resources,
     is_explained: bool,
+    fields: Sequence[SaleField],
     extra: Mapping[str, object],
 ) -> Response:
     """Render an answer, with `extra` fields, timed, and labelled for the metrics."""
@@ -156,17 +174,56 @@ async def answered(
     request.state.degraded = record.degraded or ""
     request.state.bundle = record.bundle_id
     request.state.stages = stages
-    served = recommendation.asked.served
+    body = slate_fields(recommendation, explanations=explanations, fields=fields) | dict(extra)
+    return Response(orjson.dumps(body, option=orjson.OPT_UTC_Z), media_type="application/json")
+
+
+def slate_fields(
+    recommendation: Recommendation,
+    *,
+    explanations: Sequence[Explanation],
+    fields: Sequence[SaleField],
+) -> dict[str, object]:
+    """Return the fields of `SlateAnswer`, without a next page.
+
+    Args:
+        recommendation: The answer.
+        explanations: Those of its first sales.
+        fields: What is returned of each sale.
+    """
+    record, served = recommendation.record, recommendation.asked.served
+    body = slate_body(record, explanations)
     is_scored = any(shown.purchase_probability is not None for shown in record.slate)
     scorer = served.scorer if served is not None and is_scored else None
-    body = slate_body(record, explanations) | dict(extra)
     body["unmet_rules"] = recommendation.unmet
     body["probability_of"] = scorer.probability_of if scorer is not None else None
-    return Response(orjson.dumps(body), media_type="application/json")
+    if fields and served is not None:
+        for item in body["items"]:
+            item["sale"] = sale_view(served.catalogue, item["sale_id"], fields)
+    return body
 
 
-def slate_body(record: ExposureRecord, explanations: Sequence[Explanation]) -> dict[str, object]:
-    """Return the fields of `SlateAnswer`; explanations are those of the first sales."""
+def next_page(recommendation: Recommendation) -> str | None:
+    """Return the cursor of the page behind an answer; None if nothing is left to show."""
+    asked, slate = recommendation.asked, recommendation.record.slate
+    request = asked.request
+    if asked.served is None or len(slate) < request.limit:
+        return None
+    choice = request.choice
+    eligible = asked.served.eligible_sales.at(request.market, asked.state.now_us)
+    if len(choice.rows(eligible)) <= len(slate):
+        return None
+    shown = np.array([key(one.sale_id) for one in slate], dtype=np.uint64)
+    return next_cursor(choice.seen, shown)
+
+
+def slate_body(record: ExposureRecord, explanations: Sequence[Explanation]) -> dict[str, Any]:
+    """Return the fields of `SlateAnswer` that follow from the record.
+
+    Args:
+        record: Of the answer.
+        explanations: Those of its first sales.
+    """
     return {
         "recommendation_id": record.recommendation_id,
         "bundle": record.bundle_id or None,
@@ -181,6 +238,7 @@ def slate_body(record: ExposureRecord, explanations: Sequence[Explanation]) -> d
                 "rank": shown.rank,
                 "purchase_probability": shown.purchase_probability,
                 "rules": shown.rules,
+                "sale": None,
                 "explanation": explanation
                 and {
                     "sentence": explanation.sentence,

@@ -4,11 +4,14 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.schema.request_filter import FILTER_FIELD, Filter
 from app.errors import ExclusiveVariantsError
 from app.recommend.request import RecommendationRequest
 from models.domain.event import Identifier, Market
 from models.experiments.plan.experiment import MAX_VARIANTS
 from models.query.candidates import CallerChoice
+
+MAX_EXCLUDED: Final = 500
 
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 
@@ -48,7 +51,7 @@ class VisitFields(BaseModel):
     )
 
     def to_request(
-        self, *, limit: int = 10, choice: CallerChoice | None = None
+        self, *, limit: int = 10, choice: CallerChoice | None = None, filter_text: str | None = None
     ) -> RecommendationRequest:
         """Return the request for a slate of so many sales.
 
@@ -70,4 +73,17 @@ class VisitFields(BaseModel):
             limit=limit,
             forced=variants,
             choice=choice or CallerChoice(),
+            filter=filter_text,
         )
+
+
+class ListFields(VisitFields):
+    """Fields of every request for sales of the catalogue."""
+
+    exclude: tuple[Identifier, ...] = Field(
+        default=(),
+        max_length=MAX_EXCLUDED,
+        description="Sales not to show; in a URL, repeat it per sale.",
+        examples=[["s9"]],
+    )
+    filter: Filter | None = FILTER_FIELD

@@ -44,6 +44,18 @@ async def test_a_read_is_one_round_trip(counting: CustomerStore) -> None:
     assert CountingConnection.n_sent - before == 1
 
 
+async def test_many_customers_are_read_in_one_round_trip(counting: CustomerStore) -> None:
+    now_us = (await counting.read("c1")).now_us
+    await counting.append([event("e1", at_us=now_us, customer_id="c1")])
+    await counting.read_each(["c1"])
+    before = CountingConnection.n_sent
+
+    found = await counting.read_each(["c1", "c2", "c1", "c3"])
+
+    assert CountingConnection.n_sent - before == 1
+    assert {name: len(state.window) for name, state in found.items()} == {"c1": 1, "c2": 0, "c3": 0}
+
+
 async def test_a_batch_of_many_customers_is_one_round_trip(counting: CustomerStore) -> None:
     now_us = (await counting.read("c1")).now_us
     batch = [event(f"e{i}", at_us=now_us, customer_id=f"c{i % 7}") for i in range(50)]

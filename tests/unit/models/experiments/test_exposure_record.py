@@ -16,7 +16,7 @@ from models.experiments.plan.experiment import Unit
 from models.experiments.plan.plan import Assignment
 from models.query.candidates import CallerChoice
 from models.query.query import Context
-from models.rules.rule import SlateRules
+from models.rules.rule import Only, SlateRules
 from models.slate.rule_price import RulePrice
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
 from tests import records
@@ -34,6 +34,7 @@ RECORD = replace(
     slate=(ShownItem("s1", 1, 0.5, 0.0125), ShownItem("s2", 2, 1.0, None, ("pin",))),
     rules='[{"name":"pin","where":"sale_id == \\"s2\\"","action":{"kind":"pin","rank":2}}]',
     rule_prices=(RulePrice("pin", dry_run=False, outcomes=0.01, revenue=None),),
+    filter="price < 300",
     versions=(("numpy", "2"), ("vitrine", "0")),
 )
 
@@ -113,6 +114,7 @@ FILE = {
             }
         )
     ),
+    "filter": pl.String,
 }
 """The columns that files have had since 0.1: readers of other teams rely on them."""
 
@@ -194,13 +196,16 @@ def test_an_interleaved_record_is_read_back_with_its_teams_and_its_second_policy
 def test_a_record_says_what_was_asked_and_by_which_policy() -> None:
     assert RECORD.context == Context(1_795_370_746_382_841, "fr", "mobile")
     assert RECORD.choice == CallerChoice(("s9",), ("s1", "s2"), is_ordered=True)
-    assert RECORD.policy == SlatePolicy(
+    assert replace(RECORD, filter=None).policy == SlatePolicy(
         order_by="content",
         diversity=0.25,
         exploration=PlackettLuce(temperature=2.0),
         rules=SlateRules.model_validate_json(RECORD.rules or ""),
     )
     assert replace(RECORD, exploration=None).policy.exploration is None
+    first, second = RECORD.policy.rules.root
+    assert (first.where, first.action) == ("price < 300", Only())
+    assert second.name == "pin"
 
 
 def test_a_row_that_is_no_record_is_named_with_its_columns() -> None:

@@ -237,6 +237,7 @@ def test_answers_that_cannot_be_judged_are_counted_by_reason() -> None:
         answer("low", "s1", degraded="popularity"),
         answer("own", "s1", candidates=["s1"]),
         answer("both", "s1", "s2", interleaving=INTERLEAVED),
+        answer("asked", "s1", filter="price < 3"),
         answer("none"),
         answer("late", "s1", now=from_us(NOON + 25 * HOUR)),
     ]
@@ -249,6 +250,7 @@ def test_answers_that_cannot_be_judged_are_counted_by_reason() -> None:
         "degraded": 1,
         "own_candidates": 1,
         "interleaved": 1,
+        "filtered": 1,
         "empty": 1,
         "window_not_over": 1,
     }

@@ -1,0 +1,62 @@
+"""Cursor of the next page: the sales that were shown so far, by 40 bits of each key.
+
+It holds all that it says, so that any worker reads it; made up, it says no more than `exclude`.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.query.candidates import SEEN_SHIFT
+
+START: Final = "start"
+"""Asks for the first page."""
+
+MAX_SEEN: Final = 1_000
+"""Sales that a cursor holds at most; chosen: it is then 6,667 characters, which URLs may have."""
+
+_FORM: Final = b"\x01"
+_BYTES: Final = 5
+MAX_CURSOR: Final = 6_700
+"""Characters of a cursor at most."""
+
+
+def read_cursor(text: str) -> tuple[int, ...]:
+    """Return the short keys of the sales that a cursor names, see `CallerChoice.seen`.
+
+    Raises:
+        ValueError: If no answer had this cursor.
+    """
+    if text == START:
+        return ()
+    try:
+        content = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (Base64Error, ValueError):
+        content = b""
+    n_seen, rest = divmod(len(content) - len(_FORM), _BYTES)
+    if not content.startswith(_FORM) or rest or not 0 < n_seen <= MAX_SEEN:
+        msg = f"{text[:20]!r} is no cursor: send {START!r}, or `next` of the answer before"
+        raise ValueError(msg)
+    packed = content[len(_FORM) :]
+    return tuple(
+        int.from_bytes(packed[i : i + _BYTES], "big") for i in range(0, len(packed), _BYTES)
+    )
+
+
+def next_cursor(seen: Sequence[int], shown: NDArray[np.uint64]) -> str | None:
+    """Return the cursor behind an answer; None if it would name too many sales.
+
+    Args:
+        seen: Short keys of sales that earlier pages showed.
+        shown: Keys of the sales of this answer, shape ``(n_shown,)``.
+    """
+    short_keys: list[int] = (shown >> np.uint64(SEEN_SHIFT)).tolist()
+    together = sorted({*seen, *short_keys})
+    if len(together) > MAX_SEEN:
+        return None
+    content = b"".join([one.to_bytes(_BYTES, "big") for one in together])
+    return urlsafe_b64encode(_FORM + content).rstrip(b"=").decode()

@@ -1,0 +1,59 @@
+"""Filter of a request: a condition on sales, within what the key of its caller may read."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import Request
+from pydantic import AfterValidator, Field
+
+from app.errors import ForbiddenError
+from app.security.key import Scope
+from models.rules.expression import MAX_CHARS, read_expression
+from models.rules.field import FieldScope, RuleField
+from models.rules.rule import request_filter
+
+# By comparisons a caller could find out any value.
+_OF_SHOP: Final = frozenset({"margin", "stock"})
+
+
+def _is_condition(text: str) -> str:
+    _ = read_expression(text)
+    return text
+
+
+Filter = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_CHARS),
+    AfterValidator(_is_condition),
+]
+
+
+FILTER_FIELD: Final[Any] = Field(
+    default=None,
+    description="Only sales that meet a condition, as `where` of rules: see docs/rules.md. With a "
+    "key, `margin` and `stock` need the scope `sales` too, and fields of the customer `customers`.",
+    examples=['category == "ski" and price < 500'],
+)
+
+
+def require_rights(request: Request, *filters: str | None) -> None:
+    """Refuse filters by what the caller's key may not read; without keys all may be read.
+
+    Raises:
+        ForbiddenError: Names the scope that is missing.
+    """
+    held: tuple[Scope, ...] | None = request.scope.get("key_scopes")
+    if held is None:
+        return
+    for text in filters:
+        for field in () if text is None else request_filter(text).fields:
+            needed = _needed(field)
+            if needed is not None and needed not in held:
+                raise ForbiddenError(needed)
+
+
+def _needed(field: RuleField) -> Scope | None:
+    if field.scope in {FieldScope.CUSTOMER, FieldScope.BOTH}:
+        return Scope.CUSTOMERS
+    if field.name in _OF_SHOP and not field.is_attribute:
+        return Scope.SALES
+    return None

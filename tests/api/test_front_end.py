@@ -1,0 +1,268 @@
+"""What a website asks for in one call: fields of sales, filters, pages of a list, and batches."""
+
+import asyncio
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.bundles.bundle_repository import BundleRepository
+from app.catalogue.snapshot_archive import SnapshotArchive
+from app.cli.replay import Replayer, replay_all
+from app.resources import SNAPSHOTS
+from app.settings import Settings
+from app.stores.store import Stores
+from models.domain.event import from_us
+from models.domain.sale import Sale
+from models.experiments.exposure import read_exposures
+from tests.api.test_interleaving import exported, shelf
+from tests.api.test_recommendations import click
+from tests.api.test_rules import BALI_FIRST, NO_ROME, put, shown, slate
+from tests.builders import NOW_US
+from tests.shop import JSON, sale
+
+__all__ = ["shelf"]
+
+BATCH = "/v1/recommendations/batch"
+
+
+async def pages(client: httpx.AsyncClient, **params: str | int) -> list[list[str]]:
+    """All pages of a list."""
+    found: list[list[str]] = []
+    cursor: str | None = "start"
+    while cursor is not None:
+        answer = await slate(client, cursor=cursor, **params)
+        found.append(shown(answer))
+        cursor = answer["next"]
+    return found
+
+
+class TestFields:
+    @pytest.fixture
+    def stock(self) -> list[Sale]:
+        described: dict[str, Any] = {
+            "title": "Three nights",
+            "price": 199.0,
+            "original_price": 320.0,
+            "currency": "EUR",
+            "image": "rome.jpg",
+            "margin": 40.0,
+            "attributes": {"stars": 4.0, "spa": True},
+        }
+        closes_at = from_us(NOW_US) + timedelta(days=100_000)
+        return [sale("rome", category="city", closes_at=closes_at, **described)]
+
+    async def test_fields_of_sales_come_with_the_answer(self, client: httpx.AsyncClient) -> None:
+        names = ["title", "price", "image", "closes_at", "attributes", "country"]
+
+        answer = await client.get("/v1/recommendations", params={"fields": names})
+        ranked = await client.post("/v1/rank", json={"candidates": ["rome"], "fields": ["price"]})
+
+        closes_at = (from_us(NOW_US) + timedelta(days=100_000)).isoformat().replace("+00:00", "Z")
+        assert answer.json()["items"][0]["sale"] == {
+            "title": "Three nights",
+            "price": 199.0,
+            "image": "rome.jpg",
+            "closes_at": closes_at,
+            "attributes": {"stars": 4.0, "spa": True},
+            "country": None,
+        }
+        assert ranked.json()["items"][0]["sale"] == {"price": 199.0}
+        assert (await slate(client))["items"][0]["sale"] is None
+
+    @pytest.mark.parametrize("field", ["margin", "stock", "none"])
+    async def test_what_a_website_may_not_read_is_no_field(
+        self, client: httpx.AsyncClient, field: str
+    ) -> None:
+        answer = await client.get("/v1/recommendations", params={"fields": field})
+
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["location"] == "query.fields.0"
+
+
+class TestFilters:
+    async def test_only_sales_that_meet_the_filter_are_shown_beside_the_rules(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        await put(client, NO_ROME, BALI_FIRST)
+        filters = {
+            'category in ["city", "beach"]': ["bali", "nice"],
+            'category == "ski"': ["alps", "tignes"],
+            "price > 0": [],
+        }
+
+        answers = [await slate(client, market="fr", filter=one) for one in filters]
+
+        assert [sorted(shown(one)) for one in answers] == list(filters.values())
+        # A pin finds no sale where the filter leaves it out.
+        assert [one["unmet_rules"] for one in answers] == [[], ["bali"], ["bali"]]
+        assert shown(await slate(client))[0] == "bali"
+
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ("price <", "malformed"),
+            ("category", "malformed"),
+            ("", "malformed"),
+            ("x" * 1_001, "malformed"),
+            ("stars > 3", "unknown_attribute"),
+        ],
+    )
+    async def test_what_cannot_be_read_is_refused(
+        self, client: httpx.AsyncClient, text: str, code: str
+    ) -> None:
+        answer = await client.get("/v1/recommendations", params={"filter": text})
+
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+    async def test_no_rule_of_the_plan_has_the_name_of_a_filter(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        refused = await put(client, {**NO_ROME, "name": "request"})
+
+        assert refused.status_code == 422
+        assert "stands for the filter of a request" in refused.text
+
+
+class TestPagesOfAList:
+    @pytest.fixture
+    def stock(self) -> list[Sale]:
+        markets = [None, ("fr",), ("de",)]
+        return [
+            sale(f"s{n}", category=("ski", "city")[n % 2], markets=markets[n % 3])
+            for n in range(23)
+        ]
+
+    async def test_pages_partition_what_may_be_shown(self, client: httpx.AsyncClient) -> None:
+        """Of 23 sales 8 are of market de alone, and one of the others is excluded."""
+        found = await pages(client, market="fr", limit=4, exclude="s0")
+
+        together = [one for page in found for one in page]
+        assert [len(page) for page in found] == [4, 4, 4, 3]
+        assert sorted(together) == sorted(f"s{n}" for n in range(1, 23) if n % 3 != 2)
+
+    async def test_events_between_pages_repeat_and_lose_no_sale(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        """Each click changes the order of what is left."""
+        found: list[str] = []
+        cursor: str | None = "start"
+        while cursor is not None:
+            answer = await slate(client, customer_id="c1", limit=3, cursor=cursor)
+            found += shown(answer)
+            event = click(f"e{len(found)}", found[-1])
+            await client.post("/v1/events", json={"events": [event]})
+            cursor = answer["next"]
+
+        assert sorted(found) == sorted(f"s{n}" for n in range(23))
+
+    async def test_pages_of_a_filter_partition_what_meets_it(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        found = await pages(client, limit=5, filter='category == "ski"')
+
+        assert sorted(one for page in found for one in page) == sorted(
+            f"s{n}" for n in range(0, 23, 2)
+        )
+
+    async def test_without_a_cursor_there_is_no_next_page(self, client: httpx.AsyncClient) -> None:
+        assert (await slate(client, limit=3))["next"] is None
+
+    @pytest.mark.parametrize("text", ["", "other", "AQ", "AQAAAAA", "_" * 6_700, "x" * 6_701])
+    async def test_a_text_that_is_no_cursor_is_refused(
+        self, client: httpx.AsyncClient, text: str
+    ) -> None:
+        answer = await client.get("/v1/recommendations", params={"cursor": text})
+
+        assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
+
+
+class TestBatches:
+    async def test_each_customer_has_the_answer_of_a_call_of_their_own(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        await client.post("/v1/events", json={"events": [click("e1", "alps")]})
+        visits: list[dict[str, Any]] = [
+            {"customer_id": "c1", "limit": 2},
+            {"customer_id": "c2", "market": "fr", "filter": 'category == "beach"'},
+            {"limit": 1, "exclude": ["alps", "tignes", "bali"]},
+        ]
+
+        answer = await client.post(BATCH, json={"items": visits, "fields": ["category"]})
+
+        items = answer.json()["items"]
+        alone = [await slate(client, **visit) for visit in visits]
+        assert [one["customer_id"] for one in items] == ["c1", "c2", None]
+        assert [shown(one["answer"]) for one in items] == [shown(one) for one in alone]
+        assert shown(items[0]["answer"]) in (["alps", "tignes"], ["tignes", "alps"])
+        assert items[0]["answer"]["items"][0]["sale"] == {"category": "ski"}
+        assert len({one["answer"]["recommendation_id"] for one in items}) == 3
+
+    async def test_a_visit_that_cannot_be_answered_leaves_the_others_theirs(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        visits = [{"variant": ["none:a"]}, {"limit": 1}, {"filter": "stars > 3"}]
+
+        items = (await client.post(BATCH, json={"items": visits})).json()["items"]
+
+        assert [one["error"] and one["error"]["code"] for one in items] == [
+            "unknown_variant",
+            None,
+            "unknown_attribute",
+        ]
+        assert [one["answer"] is None for one in items] == [True, False, True]
+
+    @pytest.mark.parametrize("n", [0, 51])
+    async def test_a_batch_is_of_one_to_fifty_visits(
+        self, client: httpx.AsyncClient, n: int
+    ) -> None:
+        answer = await client.post(BATCH, content=json.dumps({"items": [{}] * n}), headers=JSON)
+
+        assert answer.status_code == 422
+
+    async def test_lists_of_one_customer_go_on_beside_a_batch(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        batch = client.post(BATCH, json={"items": [{"customer_id": f"c{n}"} for n in range(50)]})
+
+        of_batch, alone = await asyncio.gather(batch, slate(client, customer_id="c1"))
+
+        assert len(of_batch.json()["items"]) == 50
+        assert alone["degraded"] is None
+
+
+class TestBundles:
+    @pytest.fixture
+    def bundle(self, shelf: tuple[Path, Path]) -> Path:
+        return shelf[0]
+
+    async def test_filtered_answers_and_pages_are_made_again_to_the_bit(
+        self,
+        client: httpx.AsyncClient,
+        shelf: tuple[Path, Path],
+        stores: Stores,
+        settings: Settings,
+        tmp_path: Path,
+    ) -> None:
+        """Drawn by Plackett-Luce, under a rule of the plan."""
+        rules = [{"name": "bound", "action": {"kind": "at_most", "n": 3, "per": "category"}}]
+        drawn = {"kind": "plackett_luce", "temperature": 1.0}
+        plan = {"default": {"exploration": drawn, "rules": rules}}
+        assert (await client.put("/v1/plan", json=plan)).status_code == 200
+        price = 'price > 0 and category != "none"'
+        found = await pages(client, limit=2, customer_id="c1", filter=price)
+        visits = [{"customer_id": f"c{n}", "limit": 3, "filter": price} for n in range(5)]
+        await client.post(BATCH, json={"items": visits})
+        records = await exported(stores.connection, tmp_path / "out", n=len(found) + 5)
+        archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
+        replayer = Replayer(BundleRepository(shelf[0].parent, None), archive)
+
+        again = replay_all(read_exposures(tmp_path / "out"), replayer)
+
+        assert len(found) > 1
+        assert {one.filter for one in records} == {price}
+        assert max(len(one.exclude) for one in records) == 2 * (len(found) - 1)
+        assert (again.equal, again.differing, again.impossible) == (len(records), {}, {})
