@@ -6,8 +6,8 @@ Question: what does `FeatureSchema.assemble` cost for a slate of 10 sales, as in
 Method: a catalogue of 1,000 random sales, five in six with a picture, 30 events in the window,
 three recommenders; one thread; 2,000 questions of each size, each a new query, after 200 to warm
 up. As in serving, all queries rank the same eligible sales, which are looked up once; in
-comparison each query brings its own candidates. Each group, by its first feature, and each
-recommender are measured on a query whose window is joined already.
+comparison each query brings its own candidates. Each recommender is measured on a query whose
+window is joined already.
 
 Last numbers: see results/benchmarks/features_300.json after `make bench`.
 """
@@ -23,7 +23,6 @@ import pytest
 from benchmarks.results import write_result
 from models.catalogue.eligible_sales import EligibleSales
 from models.domain.profile import Profile
-from models.features.schema import GROUPS
 from models.query.query import Batch, Context, Query
 from tests.builders import DAY_US, NOW_US, SCHEMA, browse, crowd, window
 
@@ -73,8 +72,6 @@ def test_assemble(n_sales: int) -> None:
         "assemble_alone": percentiles(ask_alone, SCHEMA.assemble),
         "join": percentiles(ask, joined),
     }
-    for group in GROUPS:
-        figures[next(iter(group.features))] = percentiles(lambda: joined(ask()), group.values)
     for recommender in SCHEMA.recommenders:
         figures[recommender.name] = percentiles(lambda: joined(ask()), recommender.batch_scores)
 

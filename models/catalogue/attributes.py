@@ -1,5 +1,6 @@
 """Attributes as columns: numbers and flags as numbers, texts as indicators of values."""
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -150,18 +151,32 @@ class AttributeColumns:
             NaN where the attribute is unknown; an indicator is 1 where it has the text, and 0
             where it has another value. Shape ``(n, n_columns)``.
         """
-        indicators = np.array(
-            [
-                [np.nan if attributes.get(name) is None else 0.0 for name, _ in self.texts]
-                for attributes in described
-            ]
-        ).reshape(len(described), len(self.texts))
-        mark_attribute_texts(described, self._text_columns, matrix=indicators)
-        return np.hstack([attribute_numbers(described, self.numbers), indicators])
+        rows = [self.row(attributes) for attributes in described]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self))
+
+    def row(self, attributes: AttributeValues) -> list[float]:
+        """Return the columns of one sale or customer, see `values`.
+
+        Without NumPy, whose calls take longer than the few columns of a customer.
+        """
+        row = [math.nan] * len(self)
+        for column, name in enumerate(self.numbers if attributes else ()):
+            value = attributes.get(name)
+            if value is not None and not isinstance(value, str):
+                row[column] = min(max(float(value), -_LARGEST), _LARGEST)
+        for name, by_text in self._text_columns.items() if attributes else ():
+            value = attributes.get(name)
+            if value is None:
+                continue
+            text = value if isinstance(value, str) else attribute_text(value)
+            for of_text, column in by_text.items():
+                row[column] = float(of_text == text)
+        return row
 
     @cached_property
     def _text_columns(self) -> TextColumns:
-        return text_columns({value: column for column, value in enumerate(self.texts)})
+        n_numbers = len(self.numbers)
+        return text_columns({value: n_numbers + place for place, value in enumerate(self.texts)})
 
     def to_arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
         """Return the columns as arrays whose names begin with a prefix; see `from_arrays`."""

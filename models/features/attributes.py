@@ -14,6 +14,7 @@ from models.catalogue.attributes import AttributeColumns
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.catalogue_cache import cached
 from models.features.feature import FeatureGroup, Scope
+from models.kernel.steps import Step
 from models.query.query import Batch
 
 # Chosen: names are columns of reports.
@@ -36,23 +37,23 @@ class AttributeFeatures:
     def groups(self) -> tuple[FeatureGroup, ...]:
         """The groups of features, only those that have columns."""
         groups = (
-            FeatureGroup(Scope.SALE, _meanings("sale", self.sales), self._of_sales),
-            FeatureGroup(Scope.CUSTOMER, _meanings("customer", self.customers), self._of_customers),
+            FeatureGroup(Scope.SALE, _meanings("sale", self.sales), shared=self._of_sales),
+            FeatureGroup(
+                Scope.CUSTOMER,
+                _meanings("customer", self.customers),
+                step=lambda _: Step.copying(len(self.customers)),
+                given=lambda query: self.customers.row(query.profile.attributes),
+            ),
         )
         return tuple(group for group in groups if group.features)
 
     def _of_sales(self, batch: Batch) -> NDArray[np.float64]:
-        return batch.gather(self.table(batch.catalogue))
+        return self.table(batch.catalogue).take(batch.rows, axis=0)
 
     @cached
     def table(self, catalogue: Catalogue) -> NDArray[np.float64]:
         """Return the columns of every sale of a catalogue, shape ``(n_catalogue, n_columns)``."""
         return self.sales.values([sale.attributes for sale in catalogue.sales])
-
-    def _of_customers(self, batch: Batch) -> NDArray[np.float64]:
-        if not any(one.profile.attributes for one in batch.queries):
-            return np.full((1, 1, len(self.customers)), np.nan)
-        return self.customers.values([one.profile.attributes for one in batch.queries])[:, None]
 
     def to_bytes(self) -> bytes:
         """Serialise; see `from_bytes`."""

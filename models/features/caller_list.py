@@ -1,5 +1,6 @@
 """Features of a caller's list: its order, its prices, the customer's history with it."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.domain.event import PURCHASE
 from models.features.feature import FeatureGroup, Scope
+from models.kernel.steps import Step
 from models.query.caller_candidates import CallerCandidates
 from models.query.customer_history import History
 from models.query.query import Batch
@@ -33,9 +35,12 @@ _FEATURES: Final = {
 }
 
 
-def _values(batch: Batch) -> NDArray[np.float64]:
+_UNKNOWN: Final = (math.nan,) * len(_FEATURES)
+
+
+def _values(batch: Batch) -> NDArray[np.float64] | None:
     if all(query.caller_list is None for query in batch.queries):
-        return np.full((len(batch), 1, len(_FEATURES)), np.nan)
+        return None
     values = np.full((*batch.rows.shape, len(_FEATURES)), np.nan)
     for place, query in enumerate(batch.queries):
         if query.caller_list is not None:
@@ -102,6 +107,8 @@ def _last_rank(places: NDArray[np.intp], caller_list: CallerCandidates) -> float
 LISTED: Final = FeatureGroup(
     scope=Scope.LIST,
     features=_FEATURES,
-    values=_values,
+    step=lambda _: Step.copying(len(_FEATURES)),
+    given=lambda _: _UNKNOWN,
+    replaced=_values,
     decreasing=frozenset({LIST_RANK}),
 )

@@ -1,6 +1,8 @@
 """Context features: time of the request, and position of the sale."""
 
 import math
+from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -8,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.event import from_us
+from models.domain.units import MINUTE_US
 from models.features.feature import FeatureGroup, Scope
+from models.kernel.steps import Step
 from models.query.query import Batch
 
 _YEAR_DAYS: Final = 365.25
@@ -22,17 +26,15 @@ POSITION_DEVICE: Final = "position_device"
 """Name of the feature that says on which device it was shown, see `device_code`."""
 
 
-def _values(batch: Batch) -> NDArray[np.float64]:
-    # Shape (n_queries, 1, 5): all candidates of a query share its moment.
-    values: list[list[float]] = []
-    for query in batch.queries:
-        now = from_us(query.context.now_us)
-        # As angles, so that midnight and the end of the year are no jumps.
-        hour = 2 * math.pi * (now.hour + now.minute / 60) / _HOURS
-        day = 2 * math.pi * now.timetuple().tm_yday / _YEAR_DAYS
-        circle = [math.sin(hour), math.cos(hour), math.sin(day), math.cos(day)]
-        values.append([*circle, float(now.weekday())])
-    return np.array(values)[:, None]
+# Of the answers of one minute; replay and training ask for many minutes, one after the other.
+@lru_cache(maxsize=64)
+def _moment(minute: int) -> Sequence[float]:
+    now = from_us(minute * MINUTE_US)
+    # As angles, so that midnight and the end of the year are no jumps.
+    hour = 2 * math.pi * (now.hour + now.minute / 60) / _HOURS
+    day = 2 * math.pi * now.timetuple().tm_yday / _YEAR_DAYS
+    circle = [math.sin(hour), math.cos(hour), math.sin(day), math.cos(day)]
+    return (*circle, float(now.weekday()))
 
 
 CONTEXT: Final = FeatureGroup(
@@ -44,10 +46,13 @@ CONTEXT: Final = FeatureGroup(
         "context_day_cosine": "Day of the year, cosine",
         "context_weekday": "Day of the week, Monday 0",
     },
-    values=_values,
+    step=lambda _: Step.copying(5),
+    given=lambda query: _moment(query.context.now_us // MINUTE_US),
 )
 
 
+# Chosen: callers may send any device.
+@lru_cache(maxsize=64)
 def device_code(device: str | None) -> float:
     """Return a number in ``[0, 1)`` that names a device, NaN for an unknown one.
 
@@ -60,16 +65,15 @@ def device_code(device: str | None) -> float:
     return int.from_bytes(digest, "big") / 256**_CODE_BYTES
 
 
-def _positions(batch: Batch) -> NDArray[np.float64]:
-    devices = np.array([device_code(one.context.device) for one in batch.queries])
+def _positions(batch: Batch) -> NDArray[np.float64] | None:
     if all(one.positions is None for one in batch.queries):
-        return np.stack([np.ones(len(batch)), devices], axis=1)[:, None]
+        return None
     first = np.ones(batch.rows.shape[1])
     shown = [first if one.positions is None else one.positions for one in batch.queries]
     positions = np.array(shown, dtype=np.float64)  # shape (n_queries, n_sales)
     values = np.empty((*positions.shape, 2))
     values[..., 0] = np.where(positions > 0, positions, np.nan)
-    values[..., 1] = devices[:, None]
+    values[..., 1] = np.array([device_code(one.context.device) for one in batch.queries])[:, None]
     return values
 
 
@@ -81,6 +85,8 @@ POSITION_GROUP: Final = FeatureGroup(
         POSITION_DEVICE: "Number of the device that it was shown on, as devices may have position "
         "effects of their own; nothing else reads it",
     },
-    values=_positions,
+    step=lambda _: Step.copying(2),
+    given=lambda query: (1.0, device_code(query.context.device)),
+    replaced=_positions,
     decreasing=frozenset({POSITION}),
 )

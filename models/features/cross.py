@@ -3,7 +3,7 @@
 from typing import Final
 
 from models.features.feature import FeatureGroup, Scope
-from models.kernel.features import Family, Step
+from models.kernel.steps import Family, Step
 
 _FEATURES: Final = {
     "same_sale_views": "The customer's views and clicks of this sale in the window",
@@ -20,4 +20,4 @@ _FEATURES: Final = {
 
 _STEP: Final = Step(Family.CROSS, len(_FEATURES))
 
-CROSS: Final = FeatureGroup.compiled(Scope.CROSS, _FEATURES, step=lambda _: _STEP)
+CROSS: Final = FeatureGroup(Scope.CROSS, _FEATURES, step=lambda _: _STEP)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from models.features.feature import FeatureGroup, Scope
-from models.kernel.features import Family, Step
+from models.kernel.steps import Family, Step
 
 _FEATURES: Final = {
     "customer_views": "Views and clicks in the window",
@@ -23,4 +23,4 @@ _FEATURES: Final = {
 
 _STEP: Final = Step(Family.CUSTOMER, len(_FEATURES))
 
-CUSTOMER: Final = FeatureGroup.compiled(Scope.CUSTOMER, _FEATURES, step=lambda _: _STEP)
+CUSTOMER: Final = FeatureGroup(Scope.CUSTOMER, _FEATURES, step=lambda _: _STEP)

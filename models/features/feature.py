@@ -1,23 +1,32 @@
 """Feature groups: columns of the feature matrix that are computed together."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
-from models.kernel.features import Step
-from models.query.query import Batch
-
-Values = Callable[[Batch], NDArray[np.float64]]
-"""Computes columns of a batch, shape ``(n_queries, n_sales, n_columns)`` or broadcast to it."""
-
+from models.kernel.steps import Step
+from models.query.query import Batch, Query
 
 StepOf = Callable[[Catalogue], Step]
 """Returns the step by which the kernel computes columns of a catalogue's sales."""
+
+Given = Callable[[Query], Sequence[float]]
+"""Returns the numbers of a query that a step reads."""
+
+Shared = Callable[[Batch], NDArray[np.float64]]
+"""Computes columns that all customers share, shape ``(n_queries, n_sales, n_columns)``."""
+
+Replaced = Callable[[Batch], NDArray[np.float64] | None]
+"""Computes columns in place of a step's, same shape; None where the step's hold."""
+
+
+def nothing_given(_query: Query) -> Sequence[float]:
+    """Return no numbers, of a step that reads none."""
+    return ()
 
 
 class Scope(StrEnum):
@@ -33,36 +42,22 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class FeatureGroup:
-    """Feature group: features that are computed together.
+    """Feature group: features that are computed together. NaN: unknown.
 
     Attributes:
         scope: Subject of the features.
         features: Meaning of each feature by its name, in the order of the columns.
-        values: Computes the features, shape ``(n_queries, n_sales, n_features)``, or
-            ``(n_queries, 1, n_features)`` if all candidates of a query share them. NaN: unknown.
+        step: The kernel's step, which computes them with those of all groups in one call.
+        given: The numbers of a query that the step reads.
+        shared: Computes them where there is no step, as all customers share them.
+        replaced: Computes them where a query needs more than the step has.
         decreasing: Names of features with a monotone decreasing effect.
-        step: The same for the kernel, which computes all such groups in one call; None if it
-            cannot.
     """
 
     scope: Scope
     features: Mapping[str, str]
-    values: Values
-    decreasing: frozenset[str] = frozenset()
     step: StepOf | None = None
-
-    @classmethod
-    def compiled(
-        cls,
-        scope: Scope,
-        features: Mapping[str, str],
-        *,
-        step: StepOf,
-        decreasing: frozenset[str] = frozenset(),
-    ) -> Self:
-        """Return a group whose features the kernel computes."""
-
-        def values(batch: Batch) -> NDArray[np.float64]:
-            return batch.compute(step(batch.catalogue))
-
-        return cls(scope, features, values, decreasing, step)
+    given: Given = nothing_given
+    shared: Shared | None = None
+    replaced: Replaced | None = None
+    decreasing: frozenset[str] = frozenset()

@@ -6,7 +6,7 @@ The list is the impressions among which the customer last clicked, put into the 
 from typing import Final
 
 from models.features.feature import FeatureGroup, Scope
-from models.kernel.features import Family, Step
+from models.kernel.steps import Family, Step
 
 _FEATURES: Final = {
     "last_list_in": "1 if it was in the list that the customer last chose from, else 0; unknown "
@@ -19,4 +19,4 @@ _FEATURES: Final = {
 
 _STEP: Final = Step(Family.LAST_LIST, len(_FEATURES))
 
-LAST_LIST: Final = FeatureGroup.compiled(Scope.LIST, _FEATURES, step=lambda _: _STEP)
+LAST_LIST: Final = FeatureGroup(Scope.LIST, _FEATURES, step=lambda _: _STEP)

@@ -4,7 +4,7 @@ from typing import Final
 
 from models.catalogue.catalogue import Catalogue
 from models.features.feature import FeatureGroup, Scope
-from models.kernel.features import Family, Step
+from models.kernel.steps import Family, Step
 
 _FEATURES: Final = {
     "sale_price": "Logarithm of the price",
@@ -23,4 +23,4 @@ def _step(catalogue: Catalogue) -> Step:
     return Step(Family.SALE, len(_FEATURES), tables)
 
 
-SALE: Final = FeatureGroup.compiled(Scope.SALE, _FEATURES, step=_step)
+SALE: Final = FeatureGroup(Scope.SALE, _FEATURES, step=_step)

@@ -1,6 +1,6 @@
 """Feature schema: ordered columns, their hash, and the feature matrix of a query."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -18,10 +18,10 @@ from models.features.caller_list import LISTED
 from models.features.context import CONTEXT, POSITION_GROUP
 from models.features.cross import CROSS
 from models.features.customer import CUSTOMER
-from models.features.feature import FeatureGroup, Scope, Values
+from models.features.feature import FeatureGroup, Given, Scope, Shared
 from models.features.last_list import LAST_LIST
 from models.features.sale import SALE
-from models.kernel.features import Step, Steps
+from models.kernel.steps import Step, Steps
 from models.neighbours.search import N_NEIGHBOURS
 from models.query.customer_history import EVIDENCE, HALF_LIVES_S, INTEREST, LIST_S
 from models.query.query import Batch, Query
@@ -40,15 +40,16 @@ GROUPS: Final[tuple[FeatureGroup, ...]] = (
 
 
 @dataclass(frozen=True)
-class _Part:
-    # Columns of a group or recommender: first those of the kernel's step, then those of NumPy.
-    start: int
-    end: int
-    step: Callable[[Catalogue], Step | None] | None
-    values: Values | None
+class _Plan:
+    # How the columns of a catalogue's sales are computed: by steps of the kernel, which read the
+    # given numbers in this order, and the columns between them that all customers share.
+    steps: Steps
+    given: tuple[Given, ...]
+    shared: tuple[Shared, ...]
 
 
-@dataclass(frozen=True)
+# Compared by identity: the hash of all recommenders would take part of each answer.
+@dataclass(frozen=True, eq=False)
 class FeatureSchema:
     """The columns of a feature matrix for a set of recommenders.
 
@@ -126,27 +127,60 @@ class FeatureSchema:
         Returns:
             Shape ``(n_queries, n_sales, n_features)``; see `assemble`.
         """
-        matrix = np.empty((*batch.rows.shape, len(self.names)), dtype=np.float32)
-        batch.joined.fill(matrix, self._steps(batch.catalogue), rows=batch.rows)
-        for part in self._parts:
-            if part.values is not None:
-                values = part.values(batch)
-                matrix[..., part.end - values.shape[-1] : part.end] = values
+        plan = self._plan(batch.catalogue)
+        given = [[number for own in plan.given for number in own(one)] for one in batch.queries]
+        matrix = batch.joined.matrices(
+            plan.steps,
+            rows=batch.rows,
+            given=np.array(given, dtype=np.float64),
+            shared=self._shared(batch, plan),
+        )
+        start = 0
+        for group in self.groups:
+            values = group.replaced(batch) if group.replaced else None
+            if values is not None:
+                matrix[..., start : start + len(group.features)] = values
+            start += len(group.features)
         return matrix
 
-    @cached
-    def _steps(self, catalogue: Catalogue) -> Steps:
-        steps = [(part.start, part.step(catalogue)) for part in self._parts if part.step]
-        return Steps([(start, step) for start, step in steps if step is not None])
+    def _shared(self, batch: Batch, plan: _Plan) -> NDArray[np.float32]:
+        # Kept for all customers of a group who choose from the same candidates.
+        groups = tuple(
+            [tuple([one.shared_by(query) for one in self.recommenders]) for query in batch.queries]
+        )
 
-    @cached_property
-    def _parts(self) -> tuple[_Part, ...]:
-        parts: list[_Part] = []
+        def make() -> NDArray[np.float32]:
+            parts = [np.empty((*batch.rows.shape, 0)), *(one(batch) for one in plan.shared)]
+            return np.concatenate(parts, axis=-1).astype(np.float32)
+
+        return batch.cache.get_or_make((self, groups), make)
+
+    @cached
+    def _plan(self, catalogue: Catalogue) -> _Plan:
+        steps: list[tuple[int, Step]] = []
+        given: list[Given] = []
+        shared: list[Shared] = []
+        shared_columns: list[int] = []
+        start = 0
         for group in self.groups:
-            start = parts[-1].end if parts else 0
-            values = group.values if group.step is None else None
-            parts.append(_Part(start, start + len(group.features), group.step, values))
+            end = start + len(group.features)
+            if group.step is not None:
+                steps.append((start, group.step(catalogue)))
+                given.append(group.given)
+            elif group.shared is not None:
+                shared_columns += range(start, end)
+                shared.append(group.shared)
+            start = end
         for one in self.recommenders:
-            start = parts[-1].end
-            parts.append(_Part(start, start + len(one.columns), one.step, one.plain_scores))
-        return tuple(parts)
+            end, step = start + len(one.columns), one.step(catalogue)
+            first = end if step is None else end - step.width if one.is_shared_first else start
+            n_computed = 0 if step is None else step.width
+            if step is not None:
+                steps.append((first, step))
+                given.append(one.given)
+            if n_computed < len(one.columns):
+                shared_columns += [*range(start, first), *range(first + n_computed, end)]
+                shared.append(one.shared_scores)
+            start = end
+        packed = Steps(steps, n_columns=start, shared_columns=shared_columns)
+        return _Plan(packed, tuple(given), tuple(shared))

@@ -8,20 +8,34 @@
 
 #include "customer.h"
 
-enum { N_TABLES = 6, N_SIZES = 4, N_NUMBERS = 2, MAX_WIDTH = 16 };
+enum { N_TABLES = 6, N_SIZES = 4, N_NUMBERS = 2 };
+enum { NO_MEMORY = 1, UNKNOWN_ROW };
 
 /* Columns of a feature matrix, by one family with the tables of one catalogue. */
 typedef struct {
     int64_t family;
     int64_t column; /* the first */
     int64_t width;
+    int64_t given; /* the first of its numbers of a query */
     int64_t sizes[N_SIZES];
     const void *tables[N_TABLES];
     double numbers[N_NUMBERS];
 } Step;
 
-/* What features.py has to lay out alike. */
-const int64_t SIZES[] = {sizeof(Rules), sizeof(Step), sizeof(Customer)};
+/* A feature matrix: the steps, and the columns that are shared by all customers. */
+typedef struct {
+    const Step *steps;
+    const int64_t *shared_columns;
+    int64_t n_steps;
+    int64_t n_shared;
+    int64_t n_columns;
+    int64_t n_given; /* numbers of a query */
+    int64_t width;   /* of the widest step */
+    int64_t n_work;  /* scratch of the step that needs most */
+} Plan;
+
+/* What features.py and steps.py have to lay out alike. */
+const int64_t SIZES[] = {sizeof(Rules), sizeof(Step), sizeof(Plan), sizeof(Customer)};
 
 typedef struct {
     const Rules *rules;
@@ -30,7 +44,8 @@ typedef struct {
     const Customer *customer;
     const int64_t *rows; /* of the candidates */
     int64_t n_rows;
-    double *work; /* as many as the step says */
+    const double *numbers; /* of the query itself */
+    double *work;          /* as many as the step says */
 } Query;
 
 typedef void Family(const Query *, const Step *, double *);
@@ -550,6 +565,36 @@ static void buy_again(const Query *query, const Step *step, double *out) {
     for (int32_t i = 0; i < n; i++) query->sales->bought_place[bought[i].row] = 0;
 }
 
+/* ---- numbers of the query ---- */
+
+/* The same for all candidates. */
+static void given(const Query *query, const Step *step, double *out) {
+    for (int64_t i = 0; i < query->n_rows; i++, out += step->width) {
+        memcpy(out, query->numbers + step->given, (size_t)step->width * sizeof *out);
+    }
+}
+
+/* tables: places, mean, weights; sizes: dimensions, attributes; given: the attributes, the first of
+   them NaN for a customer without any; work: 2 dimensions. */
+static void demographic(const Query *query, const Step *step, double *out) {
+    const double *places = step->tables[0], *mean = step->tables[1], *weights = step->tables[2];
+    const double *own = query->numbers + step->given;
+    const int64_t size = step->sizes[0], n_own = step->sizes[1];
+    double *beyond = query->work, *taste = query->work + size;
+    if (!n_own || !size || isnan(own[0])) {
+        fill(out, NAN, query->n_rows * step->width);
+        return;
+    }
+    fill(beyond, 0.0, size);
+    for (int64_t k = 0; k < n_own; k++) add(beyond, own[k], weights + k * size, size);
+    for (int64_t k = 0; k < size; k++) taste[k] = mean[k] + beyond[k];
+    for (int64_t i = 0; i < query->n_rows; i++, out += step->width) {
+        const double *place = places + query->rows[i] * size;
+        out[0] = dot(place, taste, size);
+        out[1] = dot(place, beyond, size);
+    }
+}
+
 enum { N_COUNTED = 6 };
 
 /*
@@ -573,55 +618,60 @@ void sum_look_alikes(const double *totals, const int64_t *neighbours, const doub
     }
 }
 
-/* In the order of `Family` in features.py. */
+/* In the order of `Family` in steps.py. */
 static Family *const FAMILIES[] = {
     customer_features, sale_features, cross_features, last_list_features, content, images,
     taste,             collaborative, text,           covisitation,       session,
-    buy_again,
+    buy_again,         given,         demographic,
 };
 
+static void compute_query(const Query *query, const Plan *plan, const float *shared, double *block,
+                          float *matrix) {
+    for (int64_t i = 0; i < query->n_rows; i++) {
+        float *to = matrix + i * plan->n_columns;
+        for (int64_t k = 0; k < plan->n_shared; k++) to[plan->shared_columns[k]] = *shared++;
+    }
+    for (const Step *step = plan->steps; step < plan->steps + plan->n_steps; step++) {
+        FAMILIES[step->family](query, step, block);
+        for (int64_t i = 0; i < query->n_rows; i++) {
+            const double *from = block + i * step->width;
+            float *to = matrix + i * plan->n_columns + step->column;
+            for (int64_t k = 0; k < step->width; k++) to[k] = (float)from[k];
+        }
+    }
+}
+
 /*
- * Compute the columns of steps for the candidates of queries, and return 0; 1 without memory.
+ * Compute the columns of a plan for the candidates of queries, and return 0; NO_MEMORY, or
+ * UNKNOWN_ROW for a candidate beyond the sales.
  * rows: of the candidates (n_queries, n_rows).
- * n_work: numbers of scratch that the steps need.
- * matrix: (n_queries, n_rows, n_columns), of which the columns of the steps are written.
+ * numbers: of the queries (n_queries, n_given).
+ * shared: the columns that no step computes (n_queries, n_rows, n_shared).
+ * matrix: (n_queries, n_rows, n_columns), or NULL for the only step alone, in double precision:
+ * alone: (n_queries, n_rows, width).
  */
-int compute(const Rules *rules, const Sales *sales, const Step *steps, int64_t n_steps,
-            int64_t n_work, const Asked *asked, const Customer *customers, int64_t n_queries,
-            const int64_t *rows, int64_t n_rows, float *matrix, int64_t n_columns) {
-    double *block = malloc((size_t)(n_rows * MAX_WIDTH + n_work + 1) * sizeof *block);
-    if (!block) return 1;
-    double *work = block + n_rows * MAX_WIDTH;
+int compute(const Rules *rules, const Sales *sales, const Plan *plan, const Asked *asked,
+            const Customer *customers, int64_t n_queries, const int64_t *rows, int64_t n_rows,
+            const double *numbers, const float *shared, float *matrix, double *alone) {
+    for (int64_t i = 0; i < n_queries * n_rows; i++) {
+        if (rows[i] < 0 || rows[i] >= sales->n_sales) return UNKNOWN_ROW;
+    }
+    double *block = malloc((size_t)(n_rows * plan->width + plan->n_work + 1) * sizeof *block);
+    if (!block) return NO_MEMORY;
+    double *work = block + n_rows * plan->width;
     for (int64_t q = 0; q < n_queries; q++) {
-        const Query query = {rules, sales, asked + q, customers + q, rows + q * n_rows, n_rows, work};
-        float *own = matrix + q * n_rows * n_columns;
+        const double *own = numbers + q * plan->n_given;
+        const Query query = {rules, sales, asked + q, customers + q, rows + q * n_rows, n_rows, own,
+                             work};
         place(sales, query.customer);
-        for (const Step *step = steps; step < steps + n_steps; step++) {
-            FAMILIES[step->family](&query, step, block);
-            for (int64_t i = 0; i < n_rows; i++) {
-                const double *from = block + i * step->width;
-                float *to = own + i * n_columns + step->column;
-                for (int64_t k = 0; k < step->width; k++) to[k] = (float)from[k];
-            }
+        if (alone) {
+            FAMILIES[plan->steps->family](&query, plan->steps, alone + q * n_rows * plan->width);
+        } else {
+            compute_query(&query, plan, shared + q * n_rows * plan->n_shared, block,
+                          matrix + q * n_rows * plan->n_columns);
         }
         unplace(sales, query.customer);
     }
     free(block);
-    return 0;
-}
-
-/* Compute one step in double precision: scores (n_queries, n_rows, width). */
-int compute_alone(const Rules *rules, const Sales *sales, const Step *step, int64_t n_work,
-                  const Asked *asked, const Customer *customers, int64_t n_queries,
-                  const int64_t *rows, int64_t n_rows, double *scores) {
-    double *work = malloc((size_t)(n_work + 1) * sizeof *work);
-    if (!work) return 1;
-    for (int64_t q = 0; q < n_queries; q++) {
-        const Query query = {rules, sales, asked + q, customers + q, rows + q * n_rows, n_rows, work};
-        place(sales, query.customer);
-        FAMILIES[step->family](&query, step, scores + q * n_rows * step->width);
-        unplace(sales, query.customer);
-    }
-    free(work);
     return 0;
 }

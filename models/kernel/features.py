@@ -5,9 +5,8 @@ The kernel checks nothing: arrays are checked here, once for a catalogue, or at 
 
 import ctypes
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import cached_property
 from typing import Final, Self
 
@@ -15,13 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.kernel.library import MAX_EVENTS, kernel
+from models.kernel.steps import Step, Steps, address
 
-_N_TABLES: Final = 6
-_N_SIZES: Final = 4
-_N_NUMBERS: Final = 2
-_MAX_WIDTH: Final = 16
 _N_HALF_LIVES: Final = 2
 _N_COUNTED: Final = 6
+_NO_MEMORY: Final = 1
 _N_PLACES: Final = 3  # of events, impressions and purchases
 
 N_KIND_CODES: Final = 16
@@ -41,18 +38,6 @@ RULES: Final = np.dtype(
     ]
 )
 """Constants of features, ``Rules`` in ``customer.h``."""
-
-STEP: Final = np.dtype(
-    [
-        ("family", "i8"),
-        ("column", "i8"),
-        ("width", "i8"),
-        ("sizes", "i8", _N_SIZES),
-        ("tables", "u8", _N_TABLES),
-        ("numbers", "f8", _N_NUMBERS),
-    ]
-)
-"""``Step`` in ``features.c``."""
 
 _ASKED: Final = struct.Struct("15q")
 """``Asked`` in ``customer.h``."""
@@ -77,90 +62,6 @@ CUSTOMER: Final = np.dtype(
 """A history joined to a catalogue: ``Customer`` in ``customer.h``."""
 
 
-class Family(IntEnum):
-    """Families of features, in the order of ``FAMILIES`` in ``features.c``."""
-
-    CUSTOMER = 0
-    SALE = 1
-    CROSS = 2
-    LAST_LIST = 3
-    CONTENT = 4
-    IMAGES = 5
-    TASTE = 6
-    COLLABORATIVE = 7
-    TEXT = 8
-    COVISITATION = 9
-    SESSION = 10
-    BUY_AGAIN = 11
-
-
-_TABLES: Final[Mapping[Family, str]] = {
-    Family.CUSTOMER: "",
-    Family.SALE: "ddl?",
-    Family.CROSS: "",
-    Family.LAST_LIST: "",
-    Family.CONTENT: "ddld",
-    Family.IMAGES: "f?",
-    Family.TASTE: "ddd",
-    Family.COLLABORATIVE: "dd",
-    Family.TEXT: "ddd",
-    Family.COVISITATION: "ld",
-    Family.SESSION: "dd",
-    Family.BUY_AGAIN: "dd",
-}
-"""Types of the tables of each family, as NumPy's characters: ``l`` for any 64-bit integer."""
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """Columns that a family computes with the tables of a catalogue.
-
-    Attributes:
-        family: The family, whose C function says what it takes.
-        width: Number of its columns.
-        tables: Its tables; one row a sale, or what was fitted.
-        sizes: Its sizes.
-        numbers: Its numbers.
-        n_work: Numbers of scratch that it needs.
-    """
-
-    family: Family
-    width: int
-    tables: tuple[NDArray[np.generic], ...] = ()
-    sizes: tuple[int, ...] = ()
-    numbers: tuple[float, ...] = ()
-    n_work: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse tables of other types than the family reads.
-
-        Raises:
-            ValueError: If there are any, or more columns than the kernel has room for.
-        """
-        if self.width > _MAX_WIDTH:
-            msg = f"{self.width} columns of {self.family.name}, at most {_MAX_WIDTH} are computed"
-            raise ValueError(msg)
-        types = "".join("l" if one.dtype == np.int64 else one.dtype.char for one in self.tables)
-        if types != _TABLES[self.family]:
-            msg = f"tables of {self.family.name} have types {types}, not {_TABLES[self.family]}"
-            raise ValueError(msg)
-
-
-def address(array: NDArray[np.generic]) -> int:
-    """Return where the values of a contiguous array begin.
-
-    Raises:
-        ValueError: If it is not contiguous.
-    """
-    if not array.flags.c_contiguous:
-        msg = f"an array of shape {array.shape} is not contiguous"
-        raise ValueError(msg)
-    if array.flags.writeable and array.size:
-        # A third of the time of ``array.ctypes.data``: some thirty arrays a query.
-        return ctypes.addressof(ctypes.c_char.from_buffer(array.data))
-    return array.ctypes.data
-
-
 class Sales:
     """The sales of a catalogue as the kernel reads them, with its scratch.
 
@@ -177,26 +78,6 @@ class Sales:
         )
         self._record = np.array([self.n_sales, *map(address, self._kept), n_codes], dtype=np.int64)
         self.address = address(self._record)
-
-
-class Steps:
-    """Steps of one catalogue, packed once for many queries."""
-
-    def __init__(self, steps: Sequence[tuple[int, Step]]) -> None:
-        """Pack steps, each with its first column."""
-        self._kept = [step for _, step in steps]
-        self._record = np.zeros(len(steps), dtype=STEP)
-        for packed, (column, step) in zip(self._record, steps, strict=True):
-            packed["family"], packed["column"], packed["width"] = step.family, column, step.width
-            packed["sizes"][: len(step.sizes)] = step.sizes
-            packed["tables"][: len(step.tables)] = [address(one) for one in step.tables]
-            packed["numbers"][: len(step.numbers)] = step.numbers
-        self.address = address(self._record)
-        self.n_work = max((step.n_work for step in self._kept), default=0)
-
-    def __len__(self) -> int:
-        """Return the number of steps."""
-        return len(self._kept)
 
 
 Customers = ctypes.Array[ctypes.c_char]
@@ -245,54 +126,76 @@ class Joined:
         """What was joined, of type `CUSTOMER`, shape ``(n_queries,)``."""
         return np.frombuffer(memoryview(self.memory), dtype=CUSTOMER)
 
-    def fill(self, matrix: NDArray[np.float32], steps: Steps, *, rows: NDArray[np.int64]) -> None:
-        """Write the columns of steps into a matrix ``(n_queries, n_rows, n_columns)``.
+    def matrices(
+        self,
+        steps: Steps,
+        *,
+        rows: NDArray[np.int64],
+        given: NDArray[np.float64],
+        shared: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Compute the feature matrices of queries.
 
         Args:
-            matrix: Contiguous; other columns stay.
             steps: Of the same catalogue.
             rows: Catalogue rows of the candidates, shape ``(n_queries, n_rows)``.
+            given: Numbers of each query that the steps read, shape ``(n_queries, n_given)``.
+            shared: The columns that no step computes, shape ``(n_queries, n_rows, n_shared)``.
+
+        Returns:
+            Shape ``(n_queries, n_rows, n_columns)``.
 
         Raises:
-            ValueError: If a candidate is not in the catalogue.
+            ValueError: If a candidate is not in the catalogue, or a shape does not fit.
             MemoryError: If there is no memory for scratch.
         """
-        n_queries, n_rows, n_columns = matrix.shape
-        rows = self._checked(rows)
-        failed = kernel().compute(
-            *(self.rules, self.sales.address, steps.address, len(steps), steps.n_work),
-            *(self.asked, self.memory, n_queries, address(rows), n_rows),
-            *(address(matrix), n_columns),
-        )
-        if failed:
-            raise MemoryError
+        if shared.shape != (*rows.shape, steps.n_shared):
+            msg = f"shared columns of shape {shared.shape}, not {(*rows.shape, steps.n_shared)}"
+            raise ValueError(msg)
+        matrix = np.empty((*rows.shape, steps.n_columns), dtype=np.float32)
+        self._compute(steps, rows, given, shared=address(shared), matrix=address(matrix), alone=0)
+        return matrix
 
-    def scores(self, step: Step, *, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Compute one step alone, in double precision; see `fill`.
+    def scores(
+        self, step: Step, *, rows: NDArray[np.int64], given: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Compute one step alone, in double precision; see `matrices`.
 
         Returns:
             Shape ``(n_queries, n_rows, width)``.
         """
-        rows, steps = self._checked(rows), Steps([(0, step)])
         scores = np.empty((*rows.shape, step.width))
-        failed = kernel().compute_alone(
-            *(self.rules, self.sales.address, steps.address, steps.n_work),
-            *(self.asked, self.memory, self.n_queries, address(rows), rows.shape[1]),
-            address(scores),
-        )
-        if failed:
-            raise MemoryError
+        steps = Steps([(0, step)], n_columns=step.width)
+        self._compute(steps, rows, given, shared=0, matrix=0, alone=address(scores))
         return scores
 
-    def _checked(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        if len(rows) != self.n_queries:
-            msg = f"candidates of {len(rows)} queries for {self.n_queries} customers"
+    def _compute(
+        self,
+        steps: Steps,
+        rows: NDArray[np.int64],
+        given: NDArray[np.float64],
+        *,
+        shared: int,
+        matrix: int,
+        alone: int,
+    ) -> None:
+        if len(rows) != self.n_queries or given.shape != (self.n_queries, steps.n_given):
+            msg = (
+                f"candidates of {len(rows)} queries and numbers of shape {given.shape} for "
+                f"{self.n_queries} customers and {steps.n_given} numbers"
+            )
             raise ValueError(msg)
-        # As unsigned numbers negative rows are large ones.
-        if rows.size and int(rows.view(np.uint64).max()) >= self.sales.n_sales:
+        rows = np.ascontiguousarray(rows, dtype=np.int64)
+        failed = kernel().compute(
+            *(self.rules, self.sales.address, steps.address),
+            *(self.asked, self.memory, self.n_queries, address(rows), rows.shape[1]),
+            *(address(given), shared, matrix, alone),
+        )
+        if failed == _NO_MEMORY:
+            raise MemoryError
+        if failed:
             msg = f"candidates beyond the {self.sales.n_sales} sales of the catalogue"
             raise ValueError(msg)
-        return np.ascontiguousarray(rows, dtype=np.int64)
 
 
 def look_alike_counts(

@@ -120,13 +120,9 @@ def load(path: Path) -> ctypes.PyDLL:
     ]
     library.join.argtypes = [pointer, pointer, pointer, pointer, long]
     library.compute.argtypes = [
-        *(pointer, pointer, pointer, long, long),
+        *(pointer, pointer, pointer),
         *(pointer, pointer, long, pointer, long),
-        *(pointer, long),
-    ]
-    library.compute_alone.argtypes = [
-        *(pointer, pointer, pointer, long),
-        *(pointer, pointer, long, pointer, long, pointer),
+        *(pointer, pointer, pointer, pointer),
     ]
     library.hash.argtypes = [pointer, long, pointer]
     real = ctypes.c_double

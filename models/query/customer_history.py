@@ -14,8 +14,9 @@ from models.domain.event import CART, CLICK, KINDS, PURCHASE, TOUCHES, WITHOUT_S
 from models.domain.profile import Profile
 from models.domain.purchase_history import PurchaseHistory
 from models.domain.units import DAY_S, MINUTE_S
-from models.kernel.features import N_KIND_CODES, RULES, Joined, Sales, address
+from models.kernel.features import N_KIND_CODES, RULES, Joined, Sales
 from models.kernel.library import MAX_BOUGHT, MAX_EVENTS
+from models.kernel.steps import address
 
 # Chosen, not measured; part of the schema hash. Other events show no interest in a sale.
 _INTEREST_BY_TYPE: Final = {

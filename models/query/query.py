@@ -1,9 +1,9 @@
 """Queries: the customer, the context and the candidate sales that are to be scored."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self, TypeVar
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,10 @@ from models.catalogue.eligible_sales import EligibleSales
 from models.domain.customer import Window
 from models.domain.event import IMPRESSION
 from models.domain.profile import Profile
-from models.kernel.features import Joined, Step, look_alike_counts
+from models.kernel.features import Joined, look_alike_counts
+from models.kernel.steps import Step
 from models.query.caller_candidates import CallerCandidates
 from models.query.customer_history import History, join
-
-T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +150,6 @@ class Batch:
         queries: At least one, with equal numbers of candidates; their catalogues have the same
             sales, with counts, neighbours and openings that may differ.
         rows: Catalogue rows of the candidates, shape ``(n_queries, n_sales)``.
-        opens_us: Their openings, same shape.
-        now_us: Time of each query, shape ``(n_queries,)``.
         counts: Event counts of the candidates at these times.
         joined: The windows joined to the catalogue at these times.
         cache: What is derived from catalogues and candidates, for any customer.
@@ -160,8 +157,6 @@ class Batch:
 
     queries: Sequence[Query]
     rows: NDArray[np.int64]
-    opens_us: NDArray[np.int64]
-    now_us: NDArray[np.int64]
     counts: CandidateCounts
     joined: Joined
     cache: CatalogueCache
@@ -169,12 +164,9 @@ class Batch:
     @classmethod
     def from_queries(cls, queries: Sequence[Query], counts: Sequence[CandidateCounts]) -> Self:
         """Batch queries, each with the counts of its candidates at its time."""
-        now_us = np.array([one.context.now_us for one in queries])
         return cls(
             queries=queries,
             rows=np.array([one.rows for one in queries]),
-            opens_us=np.array([one.catalogue.opens_us[one.rows] for one in queries]),
-            now_us=now_us,
             counts=CandidateCounts.concatenate(counts),
             joined=join(
                 [one.window for one in queries],
@@ -192,10 +184,6 @@ class Batch:
         return cls(
             queries=(query,),
             rows=query.rows[None],
-            opens_us=cache.get_or_make(
-                "opens_us", lambda: query.catalogue.opens_us[query.rows][None]
-            ),
-            now_us=np.array([query.context.now_us]),
             counts=cache.get_or_make("counts", lambda: CandidateCounts.from_query(query)),
             joined=query.joined,
             cache=cache,
@@ -207,30 +195,18 @@ class Batch:
 
     @property
     def catalogue(self) -> Catalogue:
-        """All known sales; for counts, neighbours and openings see `counts` and `opens_us`."""
+        """All known sales; counts, neighbours and openings are those of the first query."""
         return self.queries[0].catalogue
 
-    def gather(self, table: NDArray[T]) -> NDArray[T]:
-        """Gather the candidates' rows of a table of the catalogue; cached by the table's identity.
+    def compute(self, step: Step, given: Callable[[Query], Sequence[float]]) -> NDArray[np.float64]:
+        """Compute the columns of one step by the kernel.
 
         Args:
-            table: One row per sale, shape ``(n_catalogue, ...)``; made once for a catalogue, not
-                for each query.
+            step: The step.
+            given: Returns the numbers of a query that it reads.
 
         Returns:
-            Shape ``(n_queries, n_sales, ...)``; read only.
+            Shape ``(n_queries, n_sales, step.width)``.
         """
-        # The cached value holds the table, so that no other one gets its id.
-        _, found = self.cache.get_or_make(
-            ("gathered", id(table)), lambda: (table, table.take(self.rows, axis=0))
-        )
-        found.flags.writeable = False  # shared through the cache
-        return found
-
-    def compute(self, step: Step) -> NDArray[np.float64]:
-        """Compute columns by the kernel, shape ``(n_queries, n_sales, step.width)``."""
-        return self.joined.scores(step, rows=self.rows)
-
-    def history(self, place: int) -> History:
-        """Return the history of one of the queries."""
-        return History(self.joined.customers[place])
+        numbers = np.array([given(query) for query in self.queries], dtype=np.float64)
+        return self.joined.scores(step, rows=self.rows, given=numbers)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
-from models.kernel.features import address
 from models.kernel.library import kernel
+from models.kernel.steps import address
 
 # Chosen: standardised values are clipped here, so that outliers have a bounded effect.
 _MAX_Z: Final = 8.0

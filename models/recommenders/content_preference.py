@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
-from models.kernel.features import Family, Step
+from models.kernel.steps import Family, Step
 from models.recommenders.content_encoder import Projection
 from models.recommenders.recommender import Recommender
 

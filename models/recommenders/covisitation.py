@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
-from models.kernel.features import Step
+from models.kernel.steps import Step
 from models.recommenders.item_similarity import ItemSimilarity
 from models.recommenders.recommender import Recommender
 

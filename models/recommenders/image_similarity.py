@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.catalogue_cache import cached
-from models.kernel.features import Family, Step
+from models.kernel.steps import Family, Step
 from models.query.query import Batch
 from models.recommenders.popularity import Popularity
 from models.recommenders.recommender import Recommender
@@ -49,7 +49,7 @@ class ImageSimilarity(Recommender):
         tables = catalogue.embeddings, catalogue.pictured
         return Step(Family.IMAGES, _N_OF_CUSTOMER, tables, (size,), n_work=2 * size)
 
-    def plain_scores(self, batch: Batch) -> NDArray[np.float64]:
+    def shared_scores(self, batch: Batch) -> NDArray[np.float64]:
         """Return the rates of look-alikes, the same for every customer."""
         return self.look_alike_rates(batch).transpose(1, 2, 0)
 

@@ -78,8 +78,8 @@ class Popularity(Recommender):
     }
 
     @cached
-    def plain_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by rates, shape ``(n_queries, n_sales, 9)``; see `Recommender.plain_scores`."""
+    def shared_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score by rates, shape ``(n_queries, n_sales, 9)``; see `Recommender.shared_scores`."""
         decayed = batch.counts.decayed
         rates = self._rates_of(batch)
         volumes = np.einsum("hbij,j->hbi", decayed[[HOURS, DAYS]], COUNTED_INTEREST)

@@ -14,6 +14,7 @@ from models.catalogue.catalogue import Catalogue
 from models.catalogue.catalogue_cache import cached
 from models.domain.event import CLICK, IMPRESSION, PURCHASE, VIEW
 from models.domain.profile import Profile
+from models.kernel.steps import Step
 from models.query.query import Batch, Query
 from models.recommenders.popularity import Popularity
 from models.recommenders.recommender import Recommender
@@ -178,12 +179,13 @@ class CustomerActivity:
 
     def log_factors(self, profile: Profile) -> tuple[float, float]:
         """Return the logs of the open and the purchase factor, 0 where unknown."""
-        counts = np.array(profile.counts, dtype=np.float64)
-        clicks, opened = opened_counts(counts)
+        counts = profile.counts
+        bought = counts[PURCHASE]
+        clicks, opened = max(counts[CLICK], bought), max(counts[CLICK] + counts[VIEW], bought)
         expected = self.click_rate * counts[IMPRESSION]
         return (
-            _log_factor(float(clicks), expected, self.click_weight) if expected else 0.0,
-            _log_factor(counts[PURCHASE], self.purchase_rate * float(opened), self.purchase_weight),
+            _log_factor(clicks, expected, self.click_weight) if expected else 0.0,
+            _log_factor(bought, self.purchase_rate * opened, self.purchase_weight),
         )
 
 
@@ -232,6 +234,7 @@ class SegmentPopularity(Recommender):
     customer_activity: CustomerActivity
 
     name: ClassVar[str] = "audience"
+    is_shared_first: ClassVar[bool] = True
     columns: ClassVar[Mapping[str, str]] = {
         "audience": "Popularity times the lift of the customer's market, device and segment",
         "audience_market": "Logarithm of the sale's relative open rate in the customer's market",
@@ -246,17 +249,35 @@ class SegmentPopularity(Recommender):
         "audience_own_buys": "The same of the customer's purchases per opened sale",
     }
 
-    def plain_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by group, shape ``(n_queries, n_sales, 10)``; see `Recommender.plain_scores`."""
-        groups = tuple(map(self._groups, batch.queries))
-        shared = batch.cache.get_or_make((self, groups), lambda: self._shared(batch, groups))
-        scores = np.empty((*batch.rows.shape, len(self.columns)))
-        scores[..., :-_N_OWN] = shared
-        own = [self.customer_activity.log_factors(query.profile) for query in batch.queries]
-        scores[..., -_N_OWN:] = np.array(own)[:, None]
+    def shared_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score by group, shape ``(n_queries, n_sales, 8)``; see `Recommender.shared_scores`."""
+        groups = [self.shared_by(query) for query in batch.queries]
+        markets, devices, segments = zip(*groups, strict=True)
+        lifts = np.array(
+            [
+                self.markets.lookup(batch, markets),
+                self.devices.lookup(batch, devices),
+                self.segments.lookup(batch, segments),
+            ]
+        )
+        market, device, segment = lifts
+        scores = np.empty((*batch.rows.shape, len(self.columns) - _N_OWN))
+        scores[..., 0] = self.popularity.order(batch) * market * device * segment
+        scores[..., 1:4] = np.log(lifts).transpose(1, 2, 0)
+        scores[..., 4:6] = self.market_activity.lookup(markets)[:, None]
+        scores[..., 6:8] = self.device_activity.lookup(devices)[:, None]
         return scores
 
-    def _groups(self, query: Query) -> tuple[str | None, str | None, str]:
+    def step(self, catalogue: Catalogue) -> Step:
+        """Return the step of the customer's own activity; see `Recommender.step`."""
+        del catalogue
+        return Step.copying(_N_OWN)
+
+    def given(self, query: Query) -> Sequence[float]:
+        """Return the customer's own activity; see `Recommender.given`."""
+        return self.customer_activity.log_factors(query.profile)
+
+    def shared_by(self, query: Query) -> tuple[str | None, str | None, str]:
         """Return market, device and segment; None for an unknown one, which bounds the cache."""
         market, device = query.context.market, query.context.device
         known_markets, known_devices = self._known
@@ -273,26 +294,6 @@ class SegmentPopularity(Recommender):
             frozenset([*self.markets.groups, *self.market_activity.groups]),
             frozenset([*self.devices.groups, *self.device_activity.groups]),
         )
-
-    def _shared(
-        self, batch: Batch, groups: Sequence[tuple[str | None, str | None, str]]
-    ) -> NDArray[np.float64]:
-        # Shape (n_queries, n_sales, 8), the columns that no single customer changes.
-        markets, devices, segments = zip(*groups, strict=True)
-        lifts = np.array(
-            [
-                self.markets.lookup(batch, markets),
-                self.devices.lookup(batch, devices),
-                self.segments.lookup(batch, segments),
-            ]
-        )
-        market, device, segment = lifts
-        scores = np.empty((*batch.rows.shape, len(self.columns) - _N_OWN))
-        scores[..., 0] = self.popularity.order(batch) * market * device * segment
-        scores[..., 1:4] = np.log(lifts).transpose(1, 2, 0)
-        scores[..., 4:6] = self.market_activity.lookup(markets)[:, None]
-        scores[..., 6:8] = self.device_activity.lookup(devices)[:, None]
-        return scores
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """Return the fitted arrays; see `Recommender.to_arrays`."""

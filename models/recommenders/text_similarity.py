@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
 from models.domain.sale import Sale
-from models.kernel.features import Family, Step
+from models.kernel.steps import Family, Step
 from models.recommenders.recommender import Recommender
 from models.recommenders.text_embedding import TextSpace
 

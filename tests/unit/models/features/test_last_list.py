@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from models.domain.event import EventType
-from models.features.last_list import LAST_LIST
 from models.query.query import Batch, CandidateCounts, Query
-from tests.builders import Seen, catalogue, feature, query, sale
+from tests.builders import SCHEMA, Seen, catalogue, feature, query, sale
 
 SHOWN, VIEW, CLICK, BUY = (
     EventType.IMPRESSION,
@@ -76,10 +75,8 @@ def test_a_batch_has_the_values_of_its_queries_alone() -> None:
     queries: list[Query] = [query(SHOP, *one, candidates=NAMES) for one in events]
     counts = [CandidateCounts.from_query(one) for one in queries]
 
-    together = LAST_LIST.values(Batch.from_queries(queries, counts))
+    together = SCHEMA.assemble_batch(Batch.from_queries(queries, counts))
 
-    columns = [list(LAST_LIST.features).index(name) for name in names]
+    columns = [SCHEMA.names.index(name) for name in names]
     alone = [[feature(one, name) for name in names] for one in queries]
-    np.testing.assert_array_equal(
-        together[..., columns].astype(np.float32), np.array(alone).transpose(0, 2, 1)
-    )
+    np.testing.assert_array_equal(together[..., columns], np.array(alone).transpose(0, 2, 1))

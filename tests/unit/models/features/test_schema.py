@@ -37,7 +37,7 @@ class RowNumber(Recommender):
     name: ClassVar[str] = "row_number"
     columns: ClassVar[Mapping[str, str]] = {"row_number": "Row in the catalogue"}
 
-    def plain_scores(self, batch: Batch) -> NDArray[np.float64]:
+    def shared_scores(self, batch: Batch) -> NDArray[np.float64]:
         return batch.rows[..., None].astype(np.float64)
 
     def to_arrays(self) -> Mapping[str, NDArray[np.float64]]:

@@ -19,17 +19,9 @@ from models.domain.purchase_history import BOUGHT_SALES
 from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions
 from models.domain.refund_matching import SHOWS_INTEREST, refunds_in_order
 from models.features.schema import FeatureSchema
-from models.kernel.features import (
-    CUSTOMER,
-    RULES,
-    STEP,
-    Family,
-    Step,
-    Steps,
-    hash_of,
-    look_alike_counts,
-)
+from models.kernel.features import CUSTOMER, RULES, hash_of, look_alike_counts
 from models.kernel.library import MAX_BOUGHT, MAX_EVENTS, kernel
+from models.kernel.steps import PLAN, STEP, Family, Step, Steps
 from models.query.query import Batch, CandidateCounts, Context, Query
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.content_encoder import Encoder, Projection
@@ -52,9 +44,9 @@ NAN = float("nan")
 
 
 def test_structures_are_laid_out_as_in_c() -> None:
-    sizes = (ctypes.c_int64 * 3).in_dll(kernel(), "SIZES")
+    sizes = (ctypes.c_int64 * 4).in_dll(kernel(), "SIZES")
 
-    assert list(sizes) == [RULES.itemsize, STEP.itemsize, CUSTOMER.itemsize]
+    assert list(sizes) == [RULES.itemsize, STEP.itemsize, PLAN.itemsize, CUSTOMER.itemsize]
     assert MAX_EVENTS == WINDOW_EVENTS == SHOWN_SALES
     assert MAX_BOUGHT == BOUGHT_SALES
 
@@ -434,11 +426,9 @@ def test_tables_of_another_type_or_layout_are_refused() -> None:
     """The kernel would read other numbers, or beyond them."""
     with pytest.raises(ValueError, match="tables of SESSION have types fd, not dd"):
         Step(Family.SESSION, 1, (np.zeros((2, 2), dtype=np.float32), np.zeros((8, 2))))
-    with pytest.raises(ValueError, match="17 columns of CROSS, at most 16 are computed"):
-        Step(Family.CROSS, 17)
     transposed = Step(Family.SESSION, 1, (np.zeros((2, 3)).T, np.zeros((8, 2))))
     with pytest.raises(ValueError, match=r"shape \(3, 2\) is not contiguous"):
-        Steps([(0, transposed)])
+        Steps([(0, transposed)], n_columns=1)
 
 
 def murmur3(content: bytes) -> str:

@@ -9,6 +9,7 @@ from models.domain.customer import ALL_PIECES, Window, pack_member
 from models.domain.event import KIND, KINDS, EventType, key
 from models.domain.profile import Profile
 from models.domain.recent_impressions import NOTHING_SHOWN
+from models.kernel.steps import Step
 from models.query.customer_history import HALF_LIVES_S, LASTING, VISIT
 from models.query.query import Context
 from models.recommenders.content_profile import ContentProfile
@@ -97,12 +98,21 @@ def test_more_purchases_than_a_history_holds_are_refused() -> None:
 def test_candidates_beyond_the_catalogue_are_refused(rows: list[int]) -> None:
     """The kernel would read memory that is not the catalogue's."""
     with pytest.raises(ValueError, match="candidates beyond the 3 sales of the catalogue"):
-        query(SHOP).joined.scores(ContentProfile().step(SHOP), rows=np.array([rows]))
+        query(SHOP).joined.scores(
+            ContentProfile().step(SHOP), rows=np.array([rows]), given=np.empty((1, 0))
+        )
 
 
 def test_candidates_of_other_queries_are_refused() -> None:
-    with pytest.raises(ValueError, match="candidates of 2 queries for 1 customers"):
-        query(SHOP).joined.scores(ContentProfile().step(SHOP), rows=np.array([[0], [1]]))
+    with pytest.raises(ValueError, match=r"candidates of 2 queries .* for 1 customers"):
+        query(SHOP).joined.scores(
+            ContentProfile().step(SHOP), rows=np.array([[0], [1]]), given=np.empty((1, 0))
+        )
+
+
+def test_numbers_of_a_query_that_a_step_does_not_read_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"numbers of shape \(1, 3\) .* and 2 numbers"):
+        query(SHOP).joined.scores(Step.copying(2), rows=np.array([[0]]), given=np.zeros((1, 3)))
 
 
 def test_what_still_shows_interest() -> None:

@@ -102,4 +102,4 @@ def test_a_batch_of_one_is_that_query(n_events: int, rng: np.random.Generator) -
 
     ((places, batch),) = batches([one], fit_at=lambda _: 0)
 
-    assert (places, batch.now_us.tolist(), batch.rows.tolist()) == ([0], [7], [[0, 1, 2]])
+    assert (places, batch.queries[0].context.now_us, batch.rows.tolist()) == ([0], 7, [[0, 1, 2]])
