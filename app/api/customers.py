@@ -46,6 +46,7 @@ _BOUGHT: Final[JsonDict] = {
 _PROFILE: Final[JsonDict] = {
     "first_at": "2026-02-01T08:30:00Z",
     "counts": {"impression": 120, "view": 9, "click": 14, "cart": 2, "purchase": 2},
+    "month": {"impression": 30, "view": 2, "click": 3},
     "bought": [_BOUGHT],
     "attributes": {"age": 41.0, "tier": "gold"},
 }
@@ -103,12 +104,13 @@ class KnownPurchase(BaseModel):
 
 
 class KnownProfile(BaseModel):
-    """Totals of the events before the last night, and attributes."""
+    """Counts of the events before the last night, and attributes."""
 
     model_config = example(_PROFILE)
 
     first_at: datetime | None = Field(description="The customer's first event; null without one.")
-    counts: dict[EventType, int] = Field(description="Events by type.")
+    counts: dict[EventType, int] = Field(description="Events of 180 days by type.")
+    month: dict[EventType, int] = Field(description="Events of the last 30 of them by type.")
     bought: list[KnownPurchase] = Field(description="Sales bought last, by key; at most 256.")
     attributes: dict[str, AttributeValue] = Field(
         description="Columns of the shop's table of customers that models can learn from."
@@ -192,6 +194,7 @@ async def get_customer(customer_id: CustomerId, resources: ResourcesDep) -> Cust
         else KnownProfile(
             first_at=from_us(profile.first_us) if profile.first_us else None,
             counts=dict(zip(KINDS, profile.counts, strict=True)),
+            month=dict(zip(KINDS, profile.month, strict=True)),
             bought=list(_bought(profile, served)),
             attributes=dict(profile.attributes),
         ),

@@ -32,7 +32,7 @@ def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer
 
     Args:
         events: Accepted events.
-        now_us: The store's clock; what is received later is left out. Profiles total what
+        now_us: The store's clock; what is received later is left out. Profiles count what
             was received before the last night.
     """
     firsts = with_quantities(events.event_keys, events.kinds, quantities=events.quantities)
@@ -63,6 +63,7 @@ def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer
                 sale_keys=events.sale_keys[before_night],
                 undone=undone_us[before_night] < night_floor(now_us),
                 attributes=events.attributes.attributes(int(codes[start])),
+                night_us=night_floor(now_us),
             ),
             last_us=int(events.at_us[rows[-1]]),
             recent=np.column_stack(

@@ -1,4 +1,4 @@
-"""Profile: totals of a customer's events up to midnight, and what the shop knows of them."""
+"""Profile: counts of a customer's events up to midnight, and what the shop knows of them."""
 
 from dataclasses import dataclass, field
 from typing import Final, Self
@@ -12,10 +12,17 @@ from models.domain.purchase_history import PurchaseHistory
 from models.domain.sale import AttributeValue, AttributeValues
 from models.domain.units import DAY_US
 
-# The time of the first event, then a count a type.
-_FIELDS: Final = 1 + len(KINDS)
-_PACKED: Final = np.dtype(">i8")
-HEAD_BYTES: Final = _FIELDS * _PACKED.itemsize
+PROFILE_DAYS: Final = 180
+"""Days before midnight whose events count: counts for ever grow with the age of the shop."""
+MONTH_DAYS: Final = 30
+
+# Raised when the bytes get another meaning: those of before are refused, not misread.
+_FORMAT: Final = 2
+# The format, the time of the first event, then a count a type, of either window.
+_PACKED: Final = np.dtype(
+    [("format", "u1"), ("first_us", ">i8"), ("counts", ">u4", (2, len(KINDS)))]
+)
+HEAD_BYTES: Final = _PACKED.itemsize
 """Bytes of a packed profile before its attributes and their length."""
 # Length of the attributes, which follow.
 _LENGTH_BYTES: Final = 4
@@ -29,19 +36,23 @@ def night_floor(now_us: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Totals of a customer's events that were received before midnight, and their attributes.
+    """Counts of a customer's events that were received before midnight, and their attributes.
 
     Attributes:
         first_us: Time of the first event, microseconds since the epoch; 0 if unknown.
-        counts: Number of events by type code, without fully refunded purchases.
-        bought: Packed purchases by sale, the same; see `models.domain.purchase_history`.
+        counts: Number of events of the last 180 days by type code, without fully refunded
+            purchases.
+        bought: Packed purchases of all times by sale, the same; see
+            `models.domain.purchase_history`.
         attributes: The customer's row of ``customers``: numbers, texts and flags by name.
+        month: Number of events of the last 30 days, as ``counts``.
     """
 
     first_us: int
     counts: tuple[int, ...]
     bought: bytes = b""
     attributes: AttributeValues = field(default_factory=dict[str, AttributeValue])
+    month: tuple[int, ...] = (0,) * len(KINDS)
 
     @classmethod
     def empty(cls) -> Self:
@@ -57,8 +68,9 @@ class Profile:
         sale_keys: NDArray[np.uint64],
         undone: NDArray[np.bool_],
         attributes: AttributeValues,
+        night_us: int,
     ) -> Self:
-        """Total a customer's events received before midnight.
+        """Count a customer's events received before midnight.
 
         Args:
             kinds: Type codes, shape ``(n,)``.
@@ -66,14 +78,18 @@ class Profile:
             sale_keys: Keys of the sales, same shape.
             undone: Purchases that were fully refunded by then, which do not count, same shape.
             attributes: See `Profile`.
+            night_us: That midnight, microseconds since the epoch.
         """
-        counts = np.bincount(kinds[~undone], minlength=len(KINDS)).tolist()
+        paid = (kinds == PURCHASE) & ~undone
         bought = b""
-        if counts[PURCHASE]:
-            paid = (kinds == PURCHASE) & ~undone
+        if paid.any():
             bought = PurchaseHistory.from_purchases(sale_keys[paid], at_us[paid]).pack()
         first_us = int(at_us.min()) if len(at_us) else 0
-        return cls(first_us, tuple(counts), bought, attributes)
+        counts, month = (
+            np.bincount(kinds[~undone & (at_us >= night_us - days * DAY_US)], minlength=len(KINDS))
+            for days in (PROFILE_DAYS, MONTH_DAYS)
+        )
+        return cls(first_us, tuple(counts.tolist()), bought, attributes, tuple(month.tolist()))
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
@@ -93,9 +109,13 @@ class Profile:
         attributes, bought = packed[start:end], packed[end:]
         # Read once here, so that damaged purchases are found where they come in.
         PurchaseHistory.unpack(bought)
-        first_us, *counts = np.frombuffer(head, dtype=_PACKED).tolist()
-        if min(first_us, *counts) < 0 or first_us > LAST_US:
-            msg = f"a packed profile begins with a time and counts, got {first_us} and {counts}"
+        [read] = np.frombuffer(head, dtype=_PACKED)
+        first_us, (counts, month) = int(read["first_us"]), read["counts"].tolist()
+        if read["format"] != _FORMAT:
+            msg = f"a packed profile of format {read['format']}, and this software reads {_FORMAT}"
+            raise ValueError(msg)
+        if not 0 <= first_us <= LAST_US:
+            msg = f"a packed profile begins with the time of an event, got {first_us}"
             raise ValueError(msg)
         try:
             known = _ATTRIBUTES.validate_json(attributes) if attributes else {}
@@ -104,10 +124,12 @@ class Profile:
             reason = exc.errors(include_input=False)[0]["msg"]
             msg = f"the attributes of a packed profile cannot be read: {reason}"
             raise ValueError(msg) from None
-        return cls(first_us, tuple(counts), bought, known)
+        return cls(first_us, tuple(counts), bought, known, tuple(month))
 
     def pack(self) -> bytes:
         """Return the bytes that `unpack` reads."""
-        head = np.array([self.first_us, *self.counts], dtype=_PACKED).tobytes()
+        head = np.array(
+            (_FORMAT, self.first_us, (self.counts, self.month)), dtype=_PACKED
+        ).tobytes()
         attributes = _ATTRIBUTES.dump_json(dict(self.attributes)) if self.attributes else b""
         return head + len(attributes).to_bytes(_LENGTH_BYTES, "big") + attributes + self.bought

@@ -16,8 +16,11 @@ _FEATURES: Final = {
     "customer_favourites": "Favourites in the window",
     "customer_searches": "Searches and opened e-mails in the window",
     "customer_active_recency": "Logarithm of seconds since the last event of any type",
-    "customer_past_purchases": "Purchases before last night, without fully refunded ones",
-    "customer_past_events": "Events before last night",
+    "customer_past_purchases": "Purchases in the 180 days before last night, without fully "
+    "refunded ones",
+    "customer_past_events": "Events in the 180 days before last night",
+    "customer_month_purchases": "Purchases in the 30 days before last night, the same",
+    "customer_month_events": "Events in the 30 days before last night",
     "customer_tenure_days": "Days since the first event, by last night's profile",
 }
 

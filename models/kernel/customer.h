@@ -45,6 +45,8 @@ typedef struct {
     int64_t first_us; /* the customer's first event by the profile, 0 if unknown */
     int64_t n_past_purchases;
     int64_t n_past_events;
+    int64_t n_month_purchases;
+    int64_t n_month_events;
     const uint64_t *members; /* (n_members, 3): event key, sale key, stamp */
     int64_t n_members;
     const uint64_t *shown_keys;

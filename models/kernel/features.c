@@ -120,6 +120,8 @@ static void customer_features(const Query *query, const Step *step, double *out)
         log1p(customer->active_age_s),
         (double)asked->n_past_purchases,
         (double)asked->n_past_events,
+        (double)asked->n_month_purchases,
+        (double)asked->n_month_events,
         asked->first_us ? (double)since_us / 1e6 / 86400.0 : NAN,
     };
     for (int64_t i = 0; i < query->n_rows; i++) memcpy(out + i * step->width, values, sizeof values);

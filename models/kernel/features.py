@@ -39,7 +39,7 @@ RULES: Final = np.dtype(
 )
 """Constants of features, ``Rules`` in ``customer.h``."""
 
-_ASKED: Final = struct.Struct("15q")
+_ASKED: Final = struct.Struct("17q")
 """``Asked`` in ``customer.h``."""
 
 CUSTOMER: Final = np.dtype(

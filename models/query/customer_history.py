@@ -102,7 +102,7 @@ def join(
 
     Args:
         windows: The customers' windows.
-        profiles: Totals of events before them.
+        profiles: Counts of events before them.
         catalogues: With the same sales; neighbours and openings may differ.
         now_us: Time of each query, microseconds since the epoch.
 
@@ -131,10 +131,11 @@ def join(
         )
         kept.append(arrays)
         members, keys, stamps, bought_at, opens_us, near_rows, similarities = map(address, arrays)
-        counts = profile.counts
+        counts, month = profile.counts, profile.month
         asked.append(
             (
                 *(now, profile.first_us, counts[PURCHASE], sum(counts)),
+                *(month[PURCHASE], sum(month)),
                 *(members, len(window), keys, stamps, len(shown)),
                 *(bought_at, n_bought),
                 *(opens_us, near_rows, similarities, near.rows.shape[1]),

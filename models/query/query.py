@@ -40,9 +40,9 @@ def n_known_events(window: Window, profile: Profile) -> int:
 
     Args:
         window: The customer's window.
-        profile: Totals of events before the window.
+        profile: Counts of events before the window.
     """
-    # The profile counts all events up to last night, the window holds the latest 128.
+    # The profile counts events of 180 days up to last night, the window holds the latest 128.
     return max(len(window), sum(profile.counts) - profile.counts[IMPRESSION])
 
 
@@ -52,7 +52,7 @@ class Query:
 
     Attributes:
         window: The customer's window.
-        profile: Totals of events before the window.
+        profile: Counts of events before the window.
         catalogue: All known sales with their counts.
         context: Time and place.
         rows: Catalogue rows of the candidates, shape ``(n_sales,)``.

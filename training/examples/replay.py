@@ -176,13 +176,14 @@ class ProfileReplay:
         Attributes are those of the dataset, which has no earlier ones.
         """
         known = self._known(customer, now_us)
-        undone = self._undone_us[known] < night_floor(now_us)
+        night_us = night_floor(now_us)
         return Profile.from_events(
             self._kinds[known],
             self._at_us[known],
             sale_keys=self._sale_keys[known],
-            undone=undone,
+            undone=self._undone_us[known] < night_us,
             attributes=self._attributes.attributes(customer),
+            night_us=night_us,
         )
 
     def last_us(self, customer: int, now_us: int) -> int | None:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.event import CLICK, IMPRESSION, KINDS, PURCHASE
+from models.domain.profile import PROFILE_DAYS
+from models.domain.units import DAY_US
 from models.recommenders.popularity import Popularity
 from models.recommenders.segment_popularity import (
     HOT_EVENTS,
@@ -44,9 +46,14 @@ def fit_segment_popularity(interactions: Interactions, popularity: Popularity) -
 
 
 def fit_customer_activity(interactions: Interactions) -> CustomerActivity:
-    """Fit the mean rates of opening and buying, and how much customers differ in them."""
+    """Fit the mean rates of opening and buying, and how much customers differ in them.
+
+    They are those of the days that profiles count.
+    """
     n = interactions.n_customers * len(KINDS)
-    cells = interactions.customers * len(KINDS) + interactions.kinds
+    last_us = int(interactions.received_us[-1]) if len(interactions.received_us) else 0
+    counted = interactions.received_us >= last_us - PROFILE_DAYS * DAY_US
+    cells = (interactions.customers * len(KINDS) + interactions.kinds)[counted]
     counts = np.bincount(cells, minlength=n).reshape(-1, len(KINDS)).astype(np.float64)
     clicks, opened = opened_counts(counts)
     return CustomerActivity(

@@ -258,7 +258,7 @@ async def test_damaged_events_of_a_customer_are_left_out_and_go_with_an_erasure(
     [line] = lines
     assert (line["n_members"], line["profile"]) == (
         4,
-        "a packed profile begins with 92 bytes of numbers, got 7 bytes",
+        "a packed profile begins with 93 bytes of numbers, got 7 bytes",
     )
     assert outcome.status is EventStatus.ACCEPTED
     assert (await stores.customers.erase("c1")).n_events == 5

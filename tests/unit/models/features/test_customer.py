@@ -20,7 +20,11 @@ EVENTS = (
     (EventType.SEARCH, "unknown", 9.0),
     (EventType.EMAIL_OPEN, "a", 9.0),
 )
-PROFILE = Profile(first_us=NOW_US - 3 * DAY_US - DAY_US // 2, counts=(100, 20, 10, 3, 2))
+PROFILE = Profile(
+    first_us=NOW_US - 3 * DAY_US - DAY_US // 2,
+    counts=(100, 20, 10, 3, 2),
+    month=(40, 3, 0, 0, 1),
+)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +42,8 @@ PROFILE = Profile(first_us=NOW_US - 3 * DAY_US - DAY_US // 2, counts=(100, 20, 1
         ("customer_active_recency", math.log(10)),
         ("customer_past_purchases", 2.0),
         ("customer_past_events", 135.0),
+        ("customer_month_purchases", 1.0),
+        ("customer_month_events", 44.0),
         ("customer_tenure_days", 3.5),
     ],
 )

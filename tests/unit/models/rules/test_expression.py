@@ -115,6 +115,7 @@ def test_purchases_of_the_profile_count_from_the_end_of_their_day() -> None:
         sale_keys=SHOP.keys[rows(SHOP, "tyrol")],
         undone=np.zeros(1, dtype=np.bool_),
         attributes={"tier": "gold"},
+        night_us=NOW_US,
     )
     of = subject(profile=bought)
 

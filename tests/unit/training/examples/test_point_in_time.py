@@ -187,7 +187,7 @@ def test_assembled_rows_are_those_of_queries_built_by_hand() -> None:
     known = event_table(LOG[:2])
     by_hand = Query(
         window=WindowReplay(known).window(0, NOON),
-        profile=Profile(NOON - 2 * DAY, (0, 0, 0, 0, 1)),
+        profile=Profile(NOON - 2 * DAY, (0, 0, 0, 0, 1), month=(0, 0, 0, 0, 1)),
         catalogue=past.catalogue.with_counts(CountReplay(known, past.catalogue).at(NOON - 1)),
         context=Context(NOON - 1, market="fr", device=None),
         rows=slates.rows,

@@ -148,25 +148,31 @@ def test_of_many_impressions_the_last_128_sales_shown_so_far_are_known(
     assert len(found) == 128
 
 
-@given(logs(unit=HOUR, n_moments=60, max_delay=30), st.integers(0, 100 * 60))
-def test_a_profile_totals_what_was_received_before_the_last_midnight(
-    log: list[Row], minute: int
+@given(logs(unit=HOUR, n_moments=60, max_delay=30), st.integers(0, 100 * 60), st.integers(0, 190))
+def test_a_profile_counts_what_was_received_before_the_last_midnight(
+    log: list[Row], minute: int, days: int
 ) -> None:
     log = [row for row in log if row.kind != "refund"] or [Row()]
-    events, now_us = event_table(log), NOON + minute * MINUTE
+    events, now_us = event_table(log), NOON + minute * MINUTE + days * DAY
     midnight = now_us - now_us % DAY
     replay = ProfileReplay(events)
 
     for code, customer in enumerate(events.customers.values):
         known = [r for r in log if r.customer == customer and r.received_us < midnight]
-        counts = tuple(sum(r.kind == name for r in known) for name in KIND_NAMES)
+        counts, month = (
+            tuple(
+                sum(r.kind == name and r.at_us >= midnight - n * DAY for r in known)
+                for name in KIND_NAMES
+            )
+            for n in (180, 30)
+        )
         first_us = min((r.at_us for r in known), default=0)
         paid = [r for r in known if r.kind == "purchase"]
         bought = PurchaseHistory.from_purchases(
             np.array([key(r.sale) for r in paid], dtype=np.uint64),
             np.array([r.at_us for r in paid], dtype=np.int64),
         )
-        assert replay.profile(code, now_us) == Profile(first_us, counts, bought.pack())
+        assert replay.profile(code, now_us) == Profile(first_us, counts, bought.pack(), month=month)
 
 
 @pytest.mark.parametrize(("day", "purchases"), [(1, 2), (2, 2), (3, 1)])

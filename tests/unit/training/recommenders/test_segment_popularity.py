@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models.domain.event import KIND, EventType, key
 from models.ranker.position_effect import PositionEffect
 from models.recommenders.segment_popularity import SaleLift, SegmentPopularity
-from tests.logs import HOUR, MINUTE, Row, catalogue, event_table
+from tests.logs import DAY, HOUR, MINUTE, NOON, Row, catalogue, event_table
 from training.recommenders.interactions import Interactions
 from training.recommenders.popularity import fit_popularity
 from training.recommenders.segment_popularity import fit_customer_activity, fit_segment_popularity
@@ -191,6 +191,17 @@ def test_customers_who_differ_by_chance_alone_have_no_ways(rng: np.random.Genera
     assert ways.purchase_weight > 100
 
 
+def test_what_profiles_no_longer_count_makes_no_rate() -> None:
+    """By hand: 1,000 clicks and then 2,000 impressions, of 100 customers."""
+    known = counted(click=np.full(100, 10), impression=np.full(100, 20))
+    days = np.repeat([181, 0], [1_000, 2_000])
+
+    recent = fit_customer_activity(replace(known, received_us=NOON - days * DAY))
+
+    assert fit_customer_activity(known).click_rate == pytest.approx(0.5)
+    assert recent.click_rate == 0
+
+
 def counted(**of_kind: NDArray[np.int64]) -> Interactions:
     """The events of customers, so many of each kind."""
     kinds, customers = zip(
@@ -203,6 +214,7 @@ def counted(**of_kind: NDArray[np.int64]) -> Interactions:
     none = Interactions.from_events(event_table([Row()]), SHOP)
     return replace(
         none,
+        received_us=np.full(sum(map(len, kinds)), NOON),
         customers=np.concatenate(customers),
         n_customers=len(next(iter(of_kind.values()))),
         kinds=np.concatenate(kinds).astype(np.uint8),
