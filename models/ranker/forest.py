@@ -8,12 +8,14 @@ reads values up to 1e-35 from 0 as 0: beside a threshold in that range they may 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.kernel.library import ROWS_AT_ONCE, kernel
+from models.kernel.steps import address
 
 # Chosen: it bounds the depth of a tree, and with that the stack of the walk.
 MAX_LEAVES: Final = 64
@@ -112,12 +114,16 @@ class Forest:
         columns = np.empty((len(self.used), ROWS_AT_ONCE), dtype=np.float32)
         is_shared = np.empty(len(self.used), dtype=np.uint8)
         kernel().add_leaves(
-            *(self.splits.ctypes.data, self.leaves.ctypes.data, self.roots.ctypes.data),
-            *(self.ends.ctypes.data, len(self.ends), self.used.ctypes.data, len(self.used)),
-            *(features.ctypes.data, n, n_features, columns.ctypes.data),
-            *(is_shared.ctypes.data, sums.ctypes.data),
+            *(*self._packed, address(features), n, n_features),
+            *(address(columns), address(is_shared), address(sums)),
         )
         return sums
+
+    @cached_property
+    def _packed(self) -> tuple[int, ...]:
+        # The first arguments of the kernel's function.
+        tables = address(self.splits), address(self.leaves), address(self.roots)
+        return (*tables, address(self.ends), len(self.ends), address(self.used), len(self.used))
 
 
 def read_trees(text: str) -> Iterator[Tree]:

@@ -50,6 +50,8 @@ class PositionEffect:
             positions: From 1; an unknown one, 0 or NaN, counts as the first, shape ``(n,)``.
             devices: Codes, NaN if unknown, same shape.
         """
+        if (positions == 1).all():  # as in every answer
+            return np.ones(len(positions))
         # ``fmax`` ignores NaN.
         places = np.minimum(np.fmax(positions, 1), self.curves.shape[1]).astype(np.intp) - 1
         if not len(self.devices):

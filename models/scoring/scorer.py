@@ -195,7 +195,7 @@ class Scorer:
             order_sizes=OrderSizes.from_bytes(bundle.content(ORDER_SIZES_FILE)),
         )
 
-    @property
+    @cached_property
     def policies(self) -> tuple[str, ...]:
         """Names of the policies: see `models.ranker.objective.Policy`, and every recommender."""
         baseline = () if self.logistic is None else (Policy.LOGISTIC,)
@@ -264,16 +264,20 @@ class Scorer:
         # Assembled once: the answer's record hashes the same matrix that was scored.
         features = self.schema.assemble(query)
         probabilities = self.ranker.probabilities(features)
-        catalogue, rows = query.catalogue, query.rows
-        scores = Scores(
-            probabilities,
-            probabilities,
-            features,
-            prices=np.expm1(catalogue.log_price[rows]),
-            margins=catalogue.margin[rows],
-            sizes=self.order_sizes.of(catalogue.keys[rows]),
+        prices, margins, sizes = query.cache.get_or_make(
+            (self.order_sizes, "values of purchases"), lambda: self._purchases(query)
         )
-        return replace(scores, order=self.order(scores, policy))
+        scores = Scores(
+            probabilities, probabilities, features, prices=prices, margins=margins, sizes=sizes
+        )
+        order = self.order(scores, policy)
+        return scores if order is probabilities else replace(scores, order=order)
+
+    def _purchases(self, query: Query) -> tuple[NDArray[np.float64], ...]:
+        # Prices, margins and usual sizes, the same for all customers.
+        catalogue, rows = query.catalogue, query.rows
+        sizes = self.order_sizes.of(catalogue.keys[rows])
+        return np.expm1(catalogue.log_price[rows]), catalogue.margin[rows], sizes
 
     def orders(self, query: Query) -> NDArray[np.float64]:
         """Return the sort keys of every policy, shape ``(n_sales, n_policies)``."""

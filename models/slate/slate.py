@@ -139,4 +139,4 @@ def best(order: NDArray[np.float64], limit: int) -> NDArray[np.intp]:
     Returns:
         Indices, shape ``(min(limit, n_candidates),)``.
     """
-    return np.argsort(-order, kind="stable")[:limit]
+    return (-order).argsort(kind="stable")[:limit]
