@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.errors import ServiceError, SlowBodyError
 from app.network.door import Door, network_of
 from app.network.head import check_head
+from app.network.joined_writes import JoinedWrites
 from app.network.refusal import (
     HeadTooLargeError,
     MalformedRequestError,
@@ -213,6 +214,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope.setdefault("state", {})[ARRIVED] = time.monotonic()
         self._n_unanswered += 1
         super().on_headers_complete()
+        if self.scope["method"] != "HEAD":
+            cycle = self.cycle
+            cycle.transport = JoinedWrites(self.transport, lambda: cycle.response_started)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body; the rest of one that was answered already is bounded too."""
