@@ -37,6 +37,7 @@ from app.stores.embedded import server_folder
 from app.stores.past_clock import PastClockError, require_present
 from app.workers import listen, run
 from models.scoring.bundle import BundleError
+from models.scoring.bundle_storage import StorageError
 
 _log = get_logger(__name__)
 
@@ -104,12 +105,13 @@ async def _require_bundle(settings: Settings, url: str) -> None:
 
     Raises:
         BundleError: If neither is whole.
+        StorageError: If one is to be fetched, and the storage does not answer.
     """
     # The settings first: their bundle is enough, also while the store is unreachable.
-    repository = BundleRepository(settings.bundles, settings.bundle)
+    repository = BundleRepository.from_settings(settings)
     try:
         repository.require("")
-    except BundleError as exc:
+    except (BundleError, StorageError) as exc:
         try:
             async with opened(url) as stores:
                 wanted = (await stores.bundles.wanted()).active

@@ -151,7 +151,7 @@ async def open_resources(settings: Settings, worker: Worker) -> AsyncGenerator[R
             wanted = (await stores.bundles.wanted()).active
         except StoreUnavailableError as exc:
             _log.warning("the settings decide which bundle answers", reason=str(exc))
-        repository = BundleRepository(settings.bundles, settings.bundle)
+        repository = BundleRepository.from_settings(settings)
         model = await asyncio.to_thread(repository.load_first, wanted)
         async with resources_over(stores, model, settings=settings, worker=worker) as resources:
             yield resources
@@ -219,7 +219,7 @@ def _promotion_controller(
     active = ActiveBundle(
         name=f"{gethostname()}-{os.getpid()}",
         store=stores.bundles,
-        repository=BundleRepository(settings.bundles, settings.bundle),
+        repository=BundleRepository.from_settings(settings),
         live=live,
         pool=pool,
         metrics=metrics,

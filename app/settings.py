@@ -114,6 +114,12 @@ class Settings(BaseSettings):
         "loopback.",
     )
     bundles: Path = Field(default=Path("models/bundles"), description="Directory of all bundles.")
+    bundles_from: str | None = Field(
+        default=None,
+        description="URL of a bundle storage, as s3://bucket/bundles, from which bundles are "
+        "fetched into `bundles` when they are asked for. Credentials come from the environment, see "
+        "docs/operations.md. Unset: none.",
+    )
     bundle: str | None = Field(
         default=None,
         description="Bundle to serve until one is activated: an id below `bundles`, or a "

@@ -231,10 +231,12 @@ class ActiveBundle:
         return True
 
     async def _cause(self, bundle_id: str) -> object:
-        """Return what a refusal depends on: the sales of a loaded bundle, or else all files."""
+        """Return what a refusal depends on: the sales of a loaded bundle, or else its files."""
         if bundle_id in self._loaded:
             return self.live.served and self.live.served.content.id
-        return await asyncio.get_running_loop().run_in_executor(self.pool, self.repository.state)
+        return await asyncio.get_running_loop().run_in_executor(
+            self.pool, self.repository.cause, bundle_id
+        )
 
     async def _used(self, bundle_id: str, use: _Use | None) -> None:
         try:

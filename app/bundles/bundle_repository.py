@@ -1,4 +1,4 @@
-"""Bundles of this machine: listed, verified, and loaded as models."""
+"""Bundles of this machine: listed, verified, and loaded as models; fetched where they are not."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from typing import Self
 from app.catalogue.model import Model
 from app.errors import BundleRefusedError, UnknownBundleError
 from app.observability import get_logger
+from app.settings import Settings
 from models.neighbours.search import search_device
 from models.pictures.onnx import Provider
 from models.pictures.scene_labeller import SceneLabeller, SceneModelError
@@ -18,10 +19,12 @@ from models.scoring.bundle import (
     Manifest,
     bundle_directories,
     bundle_paths,
+    is_bundle_id,
     read_bundle,
     read_manifest,
     resolve_bundle,
 )
+from models.scoring.bundle_storage import BundleStorage, StorageError
 from models.scoring.scorer import LABELS_FILE, SCENES_FILE, Scorer
 
 _log = get_logger(__name__)
@@ -78,14 +81,28 @@ class BundleRepository:
     Attributes:
         first: Bundle of the settings, served until the store names another: an id, a directory,
             or None for the newest.
+        storage: From where bundles are fetched that are asked for by id and are not here, and the
+            newest while there is none; None without.
         verified: Results of verification by path, kept while the files stay as they are.
     """
 
     root: Path
     first: str | None
+    storage: BundleStorage | None = None
     verified: dict[Path, tuple[FileState | None, BundleInfo]] = field(
         default_factory=dict[Path, tuple[FileState | None, BundleInfo]]
     )
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the repository of the settings.
+
+        Raises:
+            StorageError: If the URL of the storage is none.
+        """
+        url = settings.bundles_from
+        storage = None if url is None else BundleStorage.open(url)
+        return cls(settings.bundles, settings.bundle, storage)
 
     def infos(self) -> list[BundleInfo]:
         """Return every bundle, newest first, those without a readable manifest at the end.
@@ -95,9 +112,17 @@ class BundleRepository:
         found = map(self._verified, self._directories())
         return sorted(found, key=lambda one: one.age_order, reverse=True)
 
-    def state(self) -> dict[Path, FileState | None]:
-        """Return the state of all files, without reading them; None of an unreadable bundle."""
-        return {path: _state(path) for path in self._directories()}
+    def cause(self, bundle_id: str) -> object:
+        """Return what decides whether a bundle can be loaded: the same while nothing changed.
+
+        It is the state of all files here, without reading them. Of a bundle that may be fetched it
+        is another thing each time, as nothing here tells when a storage answers again.
+        """
+        directories = self._directories()
+        is_here = any(path.name == bundle_id for path in directories)
+        if self.storage is not None and not is_here:
+            return object()
+        return {path: _state(path) for path in directories}
 
     def whole(self, bundle_id: str) -> Manifest:
         """Return the manifest of a bundle whose every byte is verified, once as in `infos`.
@@ -142,21 +167,22 @@ class BundleRepository:
 
         Raises:
             BundleError: If there is no such bundle.
+            StorageError: If it is to be fetched, and the storage does not answer.
         """
-        return read_manifest(resolve_bundle(self.first, self.root)).bundle_id
+        return read_manifest(self._first()).bundle_id
 
     def require(self, wanted: str) -> None:
         """Verify the bundle that the store wants, or else that of the settings.
 
         Raises:
             BundleError: If neither is whole, with the reason of the second.
+            StorageError: If it is to be fetched, and the storage does not answer.
         """
-        path = self._paths().get(wanted)
-        if path is not None:
-            with suppress(BundleError):
-                _ = read_bundle(path)
+        if wanted:
+            with suppress(BundleError, BundleRefusedError, UnknownBundleError):
+                _ = read_bundle(self._path(wanted))
                 return
-        _ = read_bundle(resolve_bundle(self.first, self.root))
+        _ = read_bundle(self._first())
 
     def load_first(self, wanted: str) -> Model:
         """Load the bundle that the store wants, or else that of the settings.
@@ -172,8 +198,8 @@ class BundleRepository:
                     "the bundle that the store wants is not served", bundle=wanted, reason=str(exc)
                 )
         try:
-            return _load(resolve_bundle(self.first, self.root))
-        except (BundleError, SceneModelError) as exc:
+            return _load(self._first())
+        except (BundleError, SceneModelError, StorageError) as exc:
             _log.error(
                 "no bundle could be loaded: answers are ordered by popularity", reason=str(exc)
             )
@@ -194,7 +220,32 @@ class BundleRepository:
         for path in self._directories():
             if path.name == bundle_id:
                 return path
-        raise UnknownBundleError(bundle_id, str(self.root))
+        if self.storage is None or not is_bundle_id(bundle_id):
+            raise UnknownBundleError(bundle_id, str(self.root))
+        return self._fetched(bundle_id, self.storage)
+
+    def _fetched(self, bundle_id: str, storage: BundleStorage) -> Path:
+        try:
+            path = storage.fetch(bundle_id, self.root)
+        except (BundleError, StorageError) as exc:
+            raise BundleRefusedError(bundle_id, str(exc)) from exc
+        _log.info("bundle fetched", bundle=bundle_id, storage=storage.url)
+        return path
+
+    def _first(self) -> Path:
+        """Return the bundle of the settings, fetched if it is not here.
+
+        Raises:
+            BundleError: If there is no such bundle.
+            StorageError: If it is to be fetched, and the storage does not answer.
+        """
+        try:
+            return resolve_bundle(self.first, self.root)
+        except BundleError:
+            if self.storage is None:
+                raise
+            wanted = self.first or self.storage.newest()
+            return self.storage.fetch(wanted, self.root)
 
     def _directories(self) -> list[Path]:
         directories = bundle_directories(self.root)

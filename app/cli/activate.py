@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 from app.bundles.bundle_repository import BundleRepository
 from app.cli.console import JsonOption, exit_on_user_error, print_summary, read_settings
 from app.errors import PromotionSparedError
+from app.settings import Settings
 from models.domain.errors import UserError
 
 # The service loads and verifies the bundle before it answers; chosen, not measured.
@@ -45,11 +47,15 @@ def activate_command(
     """
     settings = read_settings()
     with exit_on_user_error():
-        bundle_id = bundle or BundleRepository(settings.bundles, None).first_id()
+        bundle_id = bundle or _newest(settings)
         api_key = key_file.read_text(encoding="utf-8").strip() if key_file else None
         # A nightly job names no bundle: what it would stop has to run for days.
         spared = activate(url, bundle_id, api_key=api_key, spare_promotion=bundle is None)
     print_summary({"spared": spared} if spared else {"active": bundle_id}, as_json=as_json)
+
+
+def _newest(settings: Settings) -> str:
+    return replace(BundleRepository.from_settings(settings), first=None).first_id()
 
 
 def activate(url: str, bundle_id: str, *, api_key: str | None, spare_promotion: bool) -> str | None:

@@ -35,7 +35,7 @@ def plan_editor(stores: Stores, settings: Settings) -> PlanEditor:
     Raises:
         PlanFileError: If the settings name a plan that cannot be read.
     """
-    repository = BundleRepository(settings.bundles, settings.bundle)
+    repository = BundleRepository.from_settings(settings)
     return PlanEditor(
         stores.plans, stores.bundles, stores.server, repository, first_plan(settings.plan)
     )

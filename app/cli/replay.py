@@ -77,7 +77,7 @@ def replay_command(
             where = data or "the store: what was exported is no longer there, see --exported"
             msg = f"no answer {recommendation_id!r} in {where}"
             raise ReplayError(msg)
-        repository = BundleRepository(settings.bundles, settings.bundle)
+        repository = BundleRepository.from_settings(settings)
         archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
         replays = replay_all(exposures, Replayer(repository, archive))
     print_summary(asdict(replays), as_json=as_json)

@@ -145,20 +145,30 @@ class Bundle:
         return self.files[name]
 
 
-def write_bundle(root: Path, manifest: Manifest, *, files: Mapping[str, bytes]) -> Path:
+def is_bundle_id(name: str) -> bool:
+    """Return whether a name has the form of a bundle's id."""
+    return _ID.fullmatch(name) is not None
+
+
+def write_bundle(
+    root: Path, manifest: Manifest, *, files: Mapping[str, bytes], bundle_id: str = ""
+) -> Path:
     """Write a bundle atomically, by renaming a complete staging directory.
 
     Args:
         root: Directory of bundles; made if absent.
         manifest: Everything but ``files``, which is computed here.
         files: Content by name.
+        bundle_id: The id that it must have; empty where it is new.
 
     Returns:
         The bundle's directory, named by its id. An equal bundle that exists already is
         not written again.
 
     Raises:
-        BundleError: If a directory of that name exists and is not a valid bundle.
+        BundleError: If a directory of that name exists and is not a valid bundle, or if the content
+            has another id than it must have.
+        OSError: If it cannot be written.
         ValueError: If a file has a name that a bundle may not hold.
     """
     for name in files:
@@ -167,6 +177,9 @@ def write_bundle(root: Path, manifest: Manifest, *, files: Mapping[str, bytes]) 
             raise ValueError(msg)
     hashes = {name: sha256(content).hexdigest() for name, content in sorted(files.items())}
     complete = manifest.model_copy(update={"files": hashes})
+    if bundle_id and complete.bundle_id != bundle_id:
+        msg = f"bundle {bundle_id}: its files are those of {complete.bundle_id}; publish it again"
+        raise BundleError(msg)
     target = root / complete.bundle_id
     if target.exists():
         _ = read_bundle(target)
@@ -179,7 +192,13 @@ def write_bundle(root: Path, manifest: Manifest, *, files: Mapping[str, bytes]) 
         write_file(staging / MANIFEST, complete.to_bytes())
         # `mkdtemp` makes directories that only their owner may enter.
         staging.chmod(0o755)
-        staging.rename(target)
+        try:
+            staging.rename(target)
+        except OSError:
+            # Another process may have written the same bundle meanwhile.
+            if not target.exists():
+                raise
+            _ = read_bundle(target)
         sync_directory(root)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -225,28 +244,50 @@ def read_manifest(directory: Path) -> Manifest:
     Raises:
         BundleError: If it is missing, of another format, or was changed.
     """
-    content = _read_file(directory, MANIFEST)
+    manifest = parse_manifest(_read_file(directory, MANIFEST), name=directory.name)
+    _require_id(manifest, directory.resolve().name)
+    return manifest
+
+
+def parse_manifest(content: bytes, *, name: str) -> Manifest:
+    """Check the bytes of a manifest.
+
+    Args:
+        content: The bytes.
+        name: The bundle's name, which must not be the id of another bundle.
+
+    Raises:
+        BundleError: If it is of another format, or was changed.
+    """
     try:
         version = _Format.model_validate_json(content).format_version
         # Another format may have other fields.
         manifest = Manifest.model_validate_json(content) if version == FORMAT_VERSION else None
     except (ValidationError, ValueError) as exc:
-        msg = f"bundle {directory.name}: malformed {MANIFEST}: {reason_for(exc)}"
+        msg = f"bundle {name}: malformed {MANIFEST}: {reason_for(exc)}"
         raise BundleError(msg) from exc
     if manifest is None:
         msg = (
-            f"bundle {directory.name}: format version {version}, "
+            f"bundle {name}: format version {version}, "
             f"this software reads {FORMAT_VERSION}; train it again"
         )
         raise BundleError(msg)
-    names = {name for name in (directory.name, directory.resolve().name) if _ID.fullmatch(name)}
-    if manifest.to_bytes() != content or names - {manifest.bundle_id}:
-        msg = (
-            f"bundle {directory.name}: {MANIFEST} was changed: its content has the id "
-            f"{manifest.bundle_id}; copy the bundle again, under its own name"
-        )
-        raise BundleError(msg)
+    if manifest.to_bytes() != content:
+        raise BundleError(_changed(name, manifest))
+    _require_id(manifest, name)
     return manifest
+
+
+def _require_id(manifest: Manifest, name: str) -> None:
+    if is_bundle_id(name) and name != manifest.bundle_id:
+        raise BundleError(_changed(name, manifest))
+
+
+def _changed(name: str, manifest: Manifest) -> str:
+    return (
+        f"bundle {name}: {MANIFEST} was changed: its content has the id "
+        f"{manifest.bundle_id}; copy the bundle again, under its own name"
+    )
 
 
 def _read_file(directory: Path, name: str) -> bytes:
@@ -283,7 +324,7 @@ def _may_be_bundle(directory: Path) -> bool:
     try:
         if not directory.is_dir():
             return False
-        return _ID.fullmatch(directory.name) is not None or (directory / MANIFEST).is_file()
+        return is_bundle_id(directory.name) or (directory / MANIFEST).is_file()
     except OSError:  # no permission to enter it
         return False
 

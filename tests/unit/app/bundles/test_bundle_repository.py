@@ -75,18 +75,18 @@ def test_what_is_not_changed_is_verified_once(tmp_path: Path) -> None:
 def test_a_change_of_bytes_or_of_rights_shows_without_reading_a_file(tmp_path: Path) -> None:
     whole = bundle(tmp_path)
     repository = BundleRepository(tmp_path, None)
-    before = repository.state()
-    same = repository.state()
+    before = repository.cause("")
+    same = repository.cause("")
 
     (whole / "ranker.txt").chmod(0o600)
-    rights = repository.state()
+    rights = repository.cause("")
     content, times = (whole / "ranker.txt").read_bytes(), (whole / "ranker.txt").stat()
     (whole / "ranker.txt").write_bytes(content[::-1])
     # Copied with its time, as by `rsync -t`.
     os.utime(whole / "ranker.txt", ns=(times.st_atime_ns, times.st_mtime_ns))
 
     assert same == before
-    assert len({str(one) for one in (before, rights, repository.state())}) == 3
+    assert len({str(one) for one in (before, rights, repository.cause(""))}) == 3
 
 
 def test_a_half_copied_bundle_is_not_whole_and_says_what_it_lacks(tmp_path: Path) -> None:
