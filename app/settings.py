@@ -116,8 +116,8 @@ class Settings(BaseSettings):
     bundles: Path = Field(default=Path("models/bundles"), description="Directory of all bundles.")
     bundles_from: str | None = Field(
         default=None,
-        description="URL of a bundle storage, as s3://bucket/bundles, from which bundles are "
-        "fetched into `bundles` when they are asked for. Credentials come from the environment, see "
+        description="URL of a bundle storage, as s3://bucket/bundles. What is asked for and not in "
+        "`bundles` is fetched from it. Credentials come from the environment, see "
         "docs/operations.md. Unset: none.",
     )
     bundle: str | None = Field(

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import obstore
 from obstore.exceptions import BaseError
@@ -28,6 +28,9 @@ from models.scoring.bundle import (
     write_bundle,
 )
 
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
 _T = TypeVar("_T")
 
 MAX_BUNDLES: Final = 1_000
@@ -41,6 +44,10 @@ _MAX_MANIFEST_BYTES: Final = 2**24
 
 class StorageError(UserError):
     """A storage that cannot be used; the message says what was done, and what it answered."""
+
+
+class _AbsentError(StorageError):
+    """An object that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +78,14 @@ class BundleStorage:
         if not rest:
             msg = f"{url!r} is no URL of a bundle storage: give one like s3://bucket/bundles"
             raise StorageError(msg)
-        retry = {"max_retries": _RETRIES, "retry_timeout": _RETRY_FOR}
+        # An endpoint of one's own network may be without TLS; credentials are signed, not sent.
+        client: ClientConfig = {"timeout": _TIMEOUT, "allow_http": True}
+        retry: RetryConfig = {"max_retries": _RETRIES, "retry_timeout": _RETRY_FOR}
         try:
             if scheme == "file":
                 Path(f"/{rest.lstrip('/')}").mkdir(parents=True, exist_ok=True)
                 return cls(url, from_url(url))
-            store = from_url(
-                url, client_options={"timeout": _TIMEOUT, "allow_http": True}, retry_config=retry
-            )
+            store = from_url(url, client_options=client, retry_config=retry)
         except (BaseError, OSError, ValueError) as exc:
             msg = f"the bundle storage {url} cannot be opened: {_first_line(exc)}"
             raise StorageError(msg) from exc
@@ -92,7 +99,10 @@ class BundleStorage:
         Raises:
             StorageError: If the storage does not answer, or holds more than 1,000 bundles.
         """
-        listed = self._done("listing", lambda: obstore.list_with_delimiter(self._store))
+        listed = self._done(
+            "listing",
+            lambda: obstore.list_with_delimiter(self._store),  # pyright: ignore[reportUnknownMemberType] - of Arrow, in another overload
+        )
         ids = [name for name in map(_last_part, listed["common_prefixes"]) if is_bundle_id(name)]
         if len(ids) > MAX_BUNDLES:
             msg = f"{self.url} holds {len(ids)} bundles, at most {MAX_BUNDLES}: keep fewer"
@@ -200,7 +210,7 @@ class BundleStorage:
         path = f"{bundle_id}/{name}"
         try:
             got = self._done(f"reading {path}", lambda: obstore.get(self._store, path))
-        except FileNotFoundError as exc:
+        except _AbsentError as exc:
             msg = f"bundle {bundle_id}: {name} is not in {self.url}"
             raise BundleError(msg) from exc
         most = _MAX_MANIFEST_BYTES if name == MANIFEST else MAX_FILE_BYTES
@@ -216,17 +226,16 @@ class BundleStorage:
     def _delete(self, bundle_id: str, names: list[str]) -> None:
         for name in names:
             path = f"{bundle_id}/{name}"
-            with suppress(FileNotFoundError):
+            with suppress(_AbsentError):
                 self._done(f"removing {path}", lambda path=path: obstore.delete(self._store, path))
 
     def _done(self, doing: str, act: Callable[[], _T]) -> _T:
         try:
             return act()
-        except FileNotFoundError:
-            raise
         except (BaseError, OSError, ValueError) as exc:
             msg = f"{doing} in the bundle storage {self.url} failed: {_first_line(exc)}"
-            raise StorageError(msg) from exc
+            absent = isinstance(exc, FileNotFoundError)
+            raise (_AbsentError if absent else StorageError)(msg) from exc
 
 
 def _last_part(prefix: str) -> str:

@@ -18,6 +18,7 @@ from models.domain.sale import Sale
 from models.experiments.exposure_record import FILE_COLUMNS
 from models.ranker.two_stage import BUYING_FILE, CALIBRATION_FILE, RANKER_FILE
 from models.scoring.bundle import MANIFEST, Bundle, newest_bundle, read_bundle
+from models.scoring.bundle_storage import BundleStorage
 from models.scoring.scorer import SCENES_FILE, TOPICS_FILE, Scorer, recommender_file
 from tests.end_to_end.night import JUDGE_HOURS, killed_night, night_in
 from tests.proofs import ROOT, Proof
@@ -76,6 +77,7 @@ def nightly(root: Path, data: Path, *, cache: Path) -> "subprocess.CompletedProc
         "--state": root / "state",
         "--cache": cache,
         "--judge-hours": JUDGE_HOURS,
+        "--publish-to": f"file://{root}/storage",
     }
     words = [str(word) for option in options.items() for word in option]
     command = [sys.executable, "-m", "training", "nightly", "--json", *words]
@@ -117,6 +119,8 @@ def test_a_night_killed_in_every_stage_publishes_the_same_bytes(
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["verdict"] == "published"
     assert contents(tmp_path) == contents(calm.root)
+    storage = BundleStorage.open(f"file://{tmp_path}/storage")
+    assert [storage.newest()] == [path.name for path in (tmp_path / "bundles").iterdir()]
     assert trained.stat().st_mtime_ns == trained_ns  # what was finished is not done again
     proof.record("nightly", {"killed_at": [f"{stage}+{ticks}" for stage, ticks in killed]})
 

@@ -1,4 +1,7 @@
-"""Commands ``python -m training bundles``: list, show and compare bundles by their model cards."""
+"""Commands ``python -m training bundles``: list, show and compare bundles, and copy them.
+
+They are listed, shown and compared by their model cards, and copied to and from a storage.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +17,7 @@ from models.scoring.bundle import (
     read_bundle,
     resolve_bundle,
 )
+from models.scoring.bundle_storage import BundleStorage
 from models.scoring.model_card import ModelCard, read_model_card
 from models.scoring.scorer import META
 from training.checks.card_document import (
@@ -29,9 +33,12 @@ from training.report.block import Table
 from training.report.page import page
 from training.report.terminal import print_blocks, print_table
 
-app = typer.Typer(name="bundles", no_args_is_help=True, help="List, show and compare bundles.")
+app = typer.Typer(
+    name="bundles", no_args_is_help=True, help="List, show, compare and copy bundles."
+)
 
 Named = Annotated[str, typer.Argument(help="Bundle: a directory, or an id.")]
+Url = Annotated[str, typer.Argument(help="URL of a bundle storage, as s3://bucket/bundles.")]
 
 
 @app.command("list")
@@ -121,6 +128,47 @@ def compare_command(
             "the figures are of different lists: judge both with `evaluate` on the same ones",
             err=True,
         )
+
+
+@app.command("push")
+def push_command(
+    url: Url,
+    bundle: Annotated[
+        str | None, typer.Argument(help="Bundle: a directory, or an id. Default: the newest.")
+    ] = None,
+    bundles: Bundles = BUNDLES,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Remove all but so many of the newest there.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Copy a bundle to a storage, where it is seen once it is whole."""
+    with exit_on_user_error():
+        storage = BundleStorage.open(url)
+        pushed = storage.publish(resolve_bundle(bundle, bundles))
+        removed = [] if keep is None else storage.keep(keep, also=frozenset({pushed}))
+    if as_json:
+        print_json({"pushed": pushed, "removed": list[JsonValue](removed)})
+    else:
+        gone = f"; removed {', '.join(removed)}" if removed else ""
+        typer.echo(f"{pushed} is in {url}{gone}")
+
+
+@app.command("pull")
+def pull_command(
+    url: Url,
+    bundle: Annotated[str | None, typer.Argument(help="Its id. Default: the newest.")] = None,
+    bundles: Bundles = BUNDLES,
+    as_json: Json = False,
+) -> None:
+    """Copy a bundle from a storage, whole or not at all."""
+    with exit_on_user_error():
+        storage = BundleStorage.open(url)
+        path = storage.fetch(bundle or storage.newest(), bundles)
+    if as_json:
+        print_json({"pulled": path.name, "directory": str(path)})
+    else:
+        typer.echo(f"{path.name} is in {bundles}")
 
 
 def _described(manifest: Manifest, card: ModelCard) -> dict[str, str]:

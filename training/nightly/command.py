@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 
 from models.domain.event import to_us
 from models.domain.units import HOUR_US
-from models.scoring.bundle import resolve_bundle
+from models.scoring.bundle import bundle_paths, resolve_bundle
+from models.scoring.bundle_storage import BundleStorage
 from training.configuration import RunConfig
 from training.console import Threads, bars, exit_on_user_error, print_json
 from training.nightly.run import Night, NightOutcome, NightVerdict, run_night
@@ -48,12 +49,16 @@ def nightly_command(
     max_fault_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Rows that may be left out at most.")
     ] = 0.01,
+    publish_to: Annotated[
+        str | None, typer.Option(help="URL of a bundle storage that gets what is published.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     threads: Threads = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Validate, train, evaluate, decide and publish; exit 3 if worse, 4 if nothing is new."""
     with exit_on_user_error(), bars() as progress:
+        storage = None if publish_to is None else BundleStorage.open(publish_to)
         night = Night(
             data=data,
             bundles=bundles,
@@ -70,6 +75,9 @@ def nightly_command(
             threads=threads,
         )
         outcome = run_night(night, progress=progress)
+        if storage is not None:
+            progress.stage("copy")
+            _copy(outcome, bundles, storage)
     for remark in outcome.remarks:
         typer.echo(f"note: {remark}", err=True)
     if as_json:
@@ -78,3 +86,11 @@ def nightly_command(
         bundle = outcome.awaiting or outcome.published or outcome.candidate
         typer.echo(f"{outcome.verdict}: {bundle}: {'; '.join(outcome.reasons)}")
     raise typer.Exit(EXIT_CODES[outcome.verdict])
+
+
+def _copy(outcome: NightOutcome, bundles: Path, storage: BundleStorage) -> None:
+    # The champion too: a night whose copy failed has nothing new when it is run again.
+    of_night = {outcome.champion, outcome.published, outcome.awaiting}
+    for bundle_id, path in bundle_paths(bundles).items():
+        if bundle_id in of_night:
+            storage.publish(path)

@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from threading import Event
 
 import pytest
 
 from app.bundles.active_bundle import RETRY_S, RETRY_UNCHANGED_S, ActiveBundle
-from app.bundles.bundle_repository import BundleRepository, FileState
+from app.bundles.bundle_repository import BundleRepository
 from app.catalogue.model import Model
 from app.errors import BundleRefusedError
 from tests.shop import scorer
@@ -28,8 +27,8 @@ class Shelf(BundleRepository):
     reads: list[str] = field(default_factory=list[str])
     waits: Event = field(default_factory=Event)
 
-    def state(self) -> dict[Path, FileState | None]:
-        return {Path(one): frozenset() for one in self.broken}
+    def cause(self, bundle_id: str) -> object:
+        return bundle_id, frozenset(self.broken)
 
     def load(self, bundle_id: str) -> Model:
         self.reads.append(bundle_id)
