@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from unittest.mock import patch
 
-import boto3
 import httpx
 from moto.server import ThreadedMotoServer
 
@@ -32,19 +31,18 @@ def s3_server() -> Generator[S3]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
     environment = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "shop",
         "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
     }
     try:
         with patch.dict(os.environ, environment):
             # Servers of one process share what they hold.
-            httpx.post(f"{environment['AWS_ENDPOINT_URL']}/moto-api/reset").raise_for_status()
-            boto3.client("s3").create_bucket(
-                Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-            )
+            httpx.post(f"{endpoint}/moto-api/reset").raise_for_status()
+            httpx.put(f"{endpoint}/{BUCKET}").raise_for_status()
             yield S3(server, environment)
     finally:
         server.stop()
