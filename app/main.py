@@ -26,6 +26,7 @@ from app.api import (
     experiments,
     health,
     metrics,
+    pages,
     promotions,
     rank,
     recommendations,
@@ -65,6 +66,7 @@ _ROUTERS: Final = tuple(
     for noun in (
         recommendations,
         rank,
+        pages,
         assignments,
         experiments,
         rules,

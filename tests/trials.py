@@ -42,6 +42,7 @@ RECORDED: Final[Mapping[str, object]] = {
     "versions": [],
     "listed": [],
     "rule_prices": [],
+    "rows": [],
 }
 """A row of the file of exposures, but for the answer's id, time and slate."""
 

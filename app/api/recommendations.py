@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
 from app.api.dependencies import ResourcesDep
@@ -12,7 +12,7 @@ from app.api.direct_route import DirectRoute
 from app.api.middleware.admission import turn_of
 from app.api.parameters import DIGITS
 from app.api.schema.body import body_of, described, example
-from app.api.schema.cursor import MAX_CURSOR, MAX_SEEN, START, read_cursor
+from app.api.schema.cursor import CURSOR_FIELD, NEXT_FIELD, Cursor, read_cursor
 from app.api.schema.problem import problems
 from app.api.schema.recommendation import (
     FIELDS_EXAMPLE,
@@ -43,26 +43,13 @@ _ERROR: Final[JsonDict] = {
 }
 
 
-def _is_cursor(text: str) -> str:
-    _ = read_cursor(text)
-    return text
-
-
-Cursor = Annotated[str, Field(max_length=MAX_CURSOR), AfterValidator(_is_cursor)]
-
-
 class RecommendationQuery(ListFields):
     """Parameters of a recommendation."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), DIGITS] = Field(
         default=10, description="Number of sales wanted."
     )
-    cursor: Cursor | None = Field(
-        default=None,
-        description=f"Asks for pages: `{START}` for the first, then `next` of the answer before. "
-        "No page repeats a sale of an earlier one.",
-        examples=[START],
-    )
+    cursor: Cursor | None = CURSOR_FIELD
     fields: SaleFields = ()
     explain: bool = Field(default=False, description="Explain the first sales; takes longer.")
 
@@ -72,10 +59,7 @@ class PageAnswer(SlateAnswer):
 
     model_config = example({**SLATE_EXAMPLE, "next": None})
 
-    next: str | None = Field(
-        description="With `cursor`: that of the next page; null without, where nothing is left to "
-        f"show, and once {MAX_SEEN:,} sales were shown."
-    )
+    next: str | None = NEXT_FIELD
 
 
 class BatchVisit(ListFields):

@@ -120,6 +120,7 @@ class Replayer:
         ]
         ranks = zip(recorded.slate, again.slate, strict=False)
         pairs.append(("interleaving", recorded.interleaving, again.interleaving))
+        pairs.append(("rows", recorded.rows, again.rows))
         pairs += ((f"rank {then.rank}", then, now) for then, now in ranks)
         differences = (
             f"{what}: recorded {then}, made again {now}" for what, then, now in pairs if then != now
@@ -233,7 +234,11 @@ def _holds(fields: Mapping[bytes, bytes], wanted: bytes) -> bool:
 def _asked(recorded: ExposureRecord, served: CatalogueVersion | None) -> RankingRequest:
     """Return the ranking request that a record says was answered."""
     request = RecommendationRequest(
-        market=recorded.market, device=recorded.device, limit=recorded.limit, choice=recorded.choice
+        market=recorded.market,
+        device=recorded.device,
+        limit=recorded.limit,
+        choice=recorded.choice,
+        rows=tuple(one.row for one in recorded.rows),
     )
     state = CustomerState(
         recorded.now_us,

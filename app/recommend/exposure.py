@@ -58,6 +58,7 @@ def exposure_record(
         rules=policy.rules.live_json,
         rule_prices=ranking.rule_prices,
         filter=request.filter,
+        rows=ranking.rows,
     )
 
 

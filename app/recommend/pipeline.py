@@ -263,8 +263,8 @@ class RecommendationPipeline:
             is_empty = not len(served.eligible_sales.at(market, state.now_us).rows)
             if is_empty and request.choice.sale_ids is None:
                 raise UnknownMarketError(market, names)
-        if served and request.filter is not None:
-            _require_known_attributes(request.filter, served)
+        if served and (request.filter is not None or request.rows):
+            _require_known_attributes(request, served)
         ranking = self.ranker.rank(asked, within_s=within_s)
         record = exposure_record(
             asked,
@@ -336,8 +336,10 @@ class RecommendationPipeline:
         return Rival(shared.experiment, shared.first, shared.second, served, shared.policy)
 
 
-def _require_known_attributes(filter_text: str, served: CatalogueVersion) -> None:
+def _require_known_attributes(request: RecommendationRequest, served: CatalogueVersion) -> None:
     known = attribute_names(served.catalogue)
-    for one in request_filter(filter_text).fields:
-        if one.is_attribute and one.scope is FieldScope.SALE and one.name not in known:
-            raise UnknownAttributeError(one.name, sorted(known))
+    filters = (request.filter, *(row.filter for row in request.rows))
+    for text in filters:
+        for one in () if text is None else request_filter(text).fields:
+            if one.is_attribute and one.scope is FieldScope.SALE and one.name not in known:
+                raise UnknownAttributeError(one.name, sorted(known))

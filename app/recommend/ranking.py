@@ -28,17 +28,25 @@ from app.recommend.degradation_level import (
     worse,
 )
 from app.recommend.drift import Drift
+from app.recommend.fallback_order import fallback_order, listed_candidates
 from app.recommend.latency_estimate import MAX_DOUBLINGS, LatencyEstimate
+from app.recommend.page import empty_rows, exploration_cost, ranked_page, row_records
 from app.recommend.request import RankingRequest, Rival
-from models.experiments.exposure_record import InterleavedRecord, ShownItem
+from models.experiments.exposure_record import InterleavedRecord, RowRecord, ShownItem
 from models.query.candidates import candidate_query
 from models.query.query import Context, Query
-from models.recommenders.popularity import Popularity, event_volume
+from models.recommenders.popularity import Popularity
 from models.scoring.scorer import Scorer, Scores
 from models.slate.exploration import Slate, seed_from, uniforms
 from models.slate.interleaving import FIRST, NO_TEAM, SECOND, team_draft
 from models.slate.rule_price import RulePrice, is_priced, rule_prices
-from models.slate.slate import best, certain_order, fallback_slate, make_slate, under_rules
+from models.slate.slate import (
+    certain_order,
+    fallback_page,
+    fallback_slate,
+    make_slate,
+    under_rules,
+)
 from models.slate.slate_policy import SlatePolicy
 
 BY_POPULARITY: Final = SlatePolicy(order_by=Popularity.name)
@@ -65,6 +73,7 @@ class Ranking:
         listed: The customer's list as far as it could be shown; empty where it was not used.
         unmet: Names of the rules that no sale could meet which may be shown.
         rule_prices: What each rule costs; empty where they are not priced.
+        rows: Rows of a page; empty for a list.
     """
 
     slate: tuple[ShownItem, ...]
@@ -75,6 +84,7 @@ class Ranking:
     listed: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
     rule_prices: tuple[RulePrice, ...] = ()
+    rows: tuple[RowRecord, ...] = ()
 
     @property
     def degraded(self) -> DegradationLevel | None:
@@ -121,11 +131,11 @@ class SlateRanker:
                 None no model is called at all.
         """
         if asked.served is None:
-            return NOTHING
+            return replace(NOTHING, rows=empty_rows(asked))
         query, scorer = query_of(asked, asked.served), asked.served.scorer
         if not len(query.rows):
             is_lost = asked.cause is CAUSES[DegradationLevel.REMEMBERED]
-            return NOTHING_LEFT if is_lost else NOTHING
+            return replace(NOTHING_LEFT if is_lost else NOTHING, rows=empty_rows(asked))
         if scorer is None:
             return _without_model(asked, query, NO_MODEL)
         started, policy = self.clock(), order_of(asked)
@@ -241,53 +251,29 @@ def query_of(asked: RankingRequest, served: CatalogueVersion) -> Query:
 
 
 def _without_model(asked: RankingRequest, query: Query, cause: Cause) -> Ranking:
-    listed = _listed(asked, query)
+    listed = listed_candidates(asked, query)
     rules, limit = asked.policy.rules, asked.request.limit
-    slate = fallback_slate(query, _fallback_order(asked, query, listed), rules=rules, limit=limit)
+    order, filled = fallback_order(asked, query, listed), tuple[RowRecord, ...]()
+    if asked.request.rows and order is not None:
+        page = fallback_page(query, order, asked.request.rows, rules=rules)
+        slate, filled = page.slate, row_records(asked, query, page)
+    else:
+        slate = fallback_slate(query, order, rules=rules, limit=limit)
     items = _items(query, slate, [None] * len(slate.picks))
     rows: list[int] = query.rows[listed].tolist()
     names = tuple([query.catalogue.sales[row].sale_id for row in rows])
     if asked.cause is not None and asked.cause.level in OF_CATALOGUE:
-        return Ranking(items, "", asked.cause, listed=names, unmet=slate.unmet)
+        return Ranking(items, "", asked.cause, listed=names, unmet=slate.unmet, rows=filled)
     level = DegradationLevel.LIST if names else cause.level
-    return Ranking(items, "", replace(cause, level=level), listed=names, unmet=slate.unmet)
-
-
-def _fallback_order(
-    asked: RankingRequest, query: Query, listed: NDArray[np.intp]
-) -> NDArray[np.float64] | None:
-    """Return what orders candidates without a model; None for the caller's own order."""
-    if asked.request.choice.is_ordered:
-        return None
-    volume = event_volume(query.catalogue.counts.decayed[:, query.rows])
-    if not len(listed):
-        return volume
-    # The list, then the others by volume.
-    popular = best(volume, len(volume))
-    places = np.concatenate([listed, popular[~np.isin(popular, listed)]])
-    order = np.empty(len(volume))
-    order[places] = np.arange(len(volume), 0, -1)
-    return order
-
-
-def _listed(asked: RankingRequest, query: Query) -> NDArray[np.intp]:
-    """Return the candidates of the customer's list, in its order; none where another order is due.
-
-    A stale catalogue is ordered by popularity, and a caller's list as the caller ordered it.
-    """
-    is_stale = asked.cause is CAUSES[DegradationLevel.SNAPSHOT]
-    if is_stale or asked.request.choice.is_ordered or not len(asked.state.listed):
-        return np.empty(0, dtype=np.intp)
-    rows = query.catalogue.rows_for(asked.state.listed.sale_keys)
-    order = np.argsort(query.rows, kind="stable")
-    places = np.minimum(np.searchsorted(query.rows, rows, sorter=order), len(order) - 1)
-    found = order[places]
-    return found[query.rows[found] == rows]
+    cause = replace(cause, level=level)
+    return Ranking(items, "", cause, listed=names, unmet=slate.unmet, rows=filled)
 
 
 def _with_model(
     asked: RankingRequest, query: Query, scores: Scores, *, scorer: Scorer, policy: SlatePolicy
 ) -> Ranking:
+    if asked.request.rows:
+        return _page_with_model(asked, query, scores, scorer=scorer, policy=policy)
     slate = _slate(asked, query, scores, policy=policy)
     probabilities: list[float] = scores.probabilities[slate.picks].tolist()
     items = _items(query, slate, probabilities)
@@ -312,6 +298,21 @@ def _with_model(
         cost,
         unmet=slate.unmet,
         rule_prices=prices,
+    )
+
+
+def _page_with_model(
+    asked: RankingRequest, query: Query, scores: Scores, *, scorer: Scorer, policy: SlatePolicy
+) -> Ranking:
+    page = ranked_page(asked, query, scores, scorer=scorer, policy=policy)
+    probabilities: list[float] = scores.probabilities[page.slate.picks].tolist()
+    return Ranking(
+        _items(query, page.slate, probabilities),
+        scores.feature_hash,
+        asked.cause,
+        exploration_cost(page, scores, scorer=scorer, device=asked.request.device),
+        unmet=page.slate.unmet,
+        rows=row_records(asked, query, page),
     )
 
 

@@ -7,6 +7,7 @@ from app.catalogue.catalogue_version import CatalogueVersion
 from app.recommend.degradation_level import Cause
 from app.stores.customer import CustomerState
 from models.query.candidates import CallerChoice
+from models.slate.page import PageRow
 from models.slate.slate_policy import SlatePolicy
 
 
@@ -24,6 +25,7 @@ class RecommendationRequest:
         forced: The variants that the caller forces, by experiment.
         choice: Sales that the caller excludes, or wants to have ranked.
         filter: Condition on the sales that the caller wants, see `models.rules.expression`.
+        rows: Rows of a page; empty for a list.
     """
 
     customer_id: str | None = None
@@ -35,6 +37,7 @@ class RecommendationRequest:
     forced: Mapping[str, str] = field(default_factory=dict[str, str])
     choice: CallerChoice = field(default_factory=CallerChoice)
     filter: str | None = None
+    rows: tuple[PageRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,6 @@
 """Routing of a request to variants, by the plan of experiments."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.errors import ExclusiveVariantsError, UnknownVariantError
 from app.recommend.request import RecommendationRequest
@@ -57,8 +57,18 @@ def routed(
         forced=request.forced,
     )
     try:
-        return Routing(stored, stored.plan.route(visit))
+        route = stored.plan.route(visit)
     except plans.UnknownVariantError as exc:
         raise UnknownVariantError(str(exc)) from exc
     except plans.ExclusiveVariantsError as exc:
         raise ExclusiveVariantsError(str(exc)) from exc
+    return Routing(stored, _of_one_policy(route) if request.rows else route)
+
+
+def _of_one_policy(route: Route) -> Route:
+    """Return the route without an interleaving: its control makes a page, which counts in none."""
+    shared = route.interleaving
+    if shared is None:
+        return route
+    others = tuple(one for one in route.assignments if one.experiment != shared.experiment)
+    return replace(route, assignments=others, interleaving=None)

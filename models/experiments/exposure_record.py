@@ -19,6 +19,7 @@ from models.experiments.plan.plan import Assignment
 from models.query.candidates import CallerChoice
 from models.query.query import Context
 from models.rules.rule import NO_RULES, SlateRules
+from models.slate.page import PageRow
 from models.slate.rule_price import RulePrice
 from models.slate.slate_policy import Exploration, SlatePolicy
 
@@ -80,6 +81,21 @@ class InterleavedRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RowRecord:
+    """Row of a page.
+
+    Attributes:
+        row: As it was asked for.
+        n_items: Number of its sales, which follow those of the rows above in the slate.
+        because_of: The sale that its sales are like; None for other kinds, and if there is none.
+    """
+
+    row: PageRow
+    n_items: int
+    because_of: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ExposureRecord:
     """Exposure record: all inputs of one answer, and the answer.
 
@@ -95,7 +111,7 @@ class ExposureRecord:
         now_us: The moment of the answer by the store's clock, microseconds since the epoch.
         market: As the caller named it.
         device: As the caller named it.
-        limit: Number of sales asked for.
+        limit: Number of sales asked for, of all rows of a page.
         exclude: Known sale ids that the caller excluded, in the caller's order, each once.
         excluded_unknown: Number of other ids there.
         candidates: Known sale ids that the caller wanted to have ranked, in the caller's order;
@@ -125,6 +141,7 @@ class ExposureRecord:
         rules: JSON of the policy's rules, without dry runs; None for none.
         rule_prices: What each rule costs, dry runs too, of a share of answers; empty for others.
         filter: Condition on sales that the caller sent; None for none.
+        rows: Rows of a page, from the top; empty for a list.
     """
 
     recommendation_id: str
@@ -161,6 +178,7 @@ class ExposureRecord:
     rules: str | None = None
     rule_prices: tuple[RulePrice, ...] = ()
     filter: str | None = None
+    rows: tuple[RowRecord, ...] = ()
 
     @property
     def context(self) -> Context:

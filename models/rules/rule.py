@@ -233,6 +233,12 @@ class SlateRules(RootModel[tuple[SlateRule, ...]]):
         given = SlateRules(tuple(rule for rule in self.live if rule.name != REQUEST))
         return given.model_dump_json(exclude_none=True) if given.root else None
 
+    @cached_property
+    def of_later_rows(self) -> Self:
+        """The rules that hold in every row of a page: pins and guarantees are of its first."""
+        kept = [one for one in self.root if not isinstance(one.action, Pin | AtLeast)]
+        return self.model_construct(tuple(kept))
+
     def filtered(self, filter_text: str | None) -> Self:
         """Return the same rules behind the filter of a request; themselves if that is None.
 
@@ -249,8 +255,9 @@ def request_filter(text: str) -> SlateRule:
     """Return the rule of a request that shows no other sales than its condition matches.
 
     Raises:
-        ValueError: If it is no condition on sales.
+        ExpressionError: If it is no condition on sales.
     """
+    _ = read_expression(text)
     return SlateRule(name=REQUEST, where=text, action=Only())
 
 

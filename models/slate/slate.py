@@ -1,5 +1,6 @@
 """Slate construction from scored candidates: order, diversity, exploration."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from models.slate.exploration import (
     uniforms,
     with_new_sales,
 )
+from models.slate.page import PageRow, PageSlate
 from models.slate.ruled_slate import RuledOrder, ruled_order, ruled_slate
 from models.slate.slate_policy import NewSaleSlots, PlackettLuce, SlatePolicy
 
@@ -44,11 +46,25 @@ def make_slate(
     if ruled is not None:
         diversity, exploration = policy.diversity, policy.exploration
         return ruled_slate(ruled, query, diversity=diversity, exploration=exploration, seed=seed)
-    by_score = best(scores.order, len(query.rows))
+    return _unruled_slate(
+        query, scores.order, scores.probabilities, policy=policy, limit=limit, seed=seed
+    )
+
+
+def _unruled_slate(
+    query: Query,
+    order: NDArray[np.float64],
+    probabilities: NDArray[np.float64],
+    *,
+    policy: SlatePolicy,
+    limit: int,
+    seed: int,
+) -> Slate:
+    by_score = best(order, len(query.rows))
     first = by_score[:limit]
     if policy.diversity:
         similarity = Similarity.from_catalogue(query.catalogue, query.rows)
-        first = diversified(scores.order, similarity, weight=policy.diversity, limit=limit)
+        first = diversified(order, similarity, weight=policy.diversity, limit=limit)
     match policy.exploration:
         case None:
             return Slate.certain(first)
@@ -67,8 +83,67 @@ def make_slate(
             # Utilities must fall with rank, and the order may be by another score than the
             # probability. The sorted log-odds are therefore assigned by rank: they determine only
             # how strongly the order is perturbed.
-            utilities = np.sort(log_odds(scores.probabilities))[::-1] / temperature
+            utilities = np.sort(log_odds(probabilities))[::-1] / temperature
             return plackett_luce(ranking, utilities, limit=limit, share=share, seed=seed)
+
+
+def make_page(
+    query: Query,
+    scores: Scores,
+    rows: Sequence[PageRow],
+    *,
+    orders: Sequence[NDArray[np.float64]],
+    policy: SlatePolicy,
+    seed: int,
+) -> PageSlate:
+    """Fill the rows of a page: each has an order and diversity of its own.
+
+    Exclusions, boosts and upper bounds of the policy's rules hold in every row. Pins, guarantees
+    and exploration are of the first.
+
+    Args:
+        query: The scored query of the page.
+        scores: Of all its candidates.
+        rows: At least one.
+        orders: Sort key of each row, of all candidates, shape ``(n_candidates,)`` each.
+        policy: Diversity, exploration and rules.
+        seed: Of the exploration.
+    """
+    held = holding(policy.rules.live, query)
+    constraints = Constraints.from_rules(held, query) if held else None
+    certain = policy.without_exploration
+
+    def select(place: int, indices: NDArray[np.intp]) -> Slate:
+        order, limit, of_row = orders[place][indices], rows[place].limit, constraints
+        if place and constraints is None and not policy.diversity:
+            return Slate.certain(best(order, limit))
+        part, applied = query.select(query.rows[indices]), certain if place else policy
+        probabilities = scores.probabilities[indices]
+        if of_row is None:
+            return _unruled_slate(
+                part, order, probabilities, policy=applied, limit=limit, seed=seed
+            )
+        of_row = of_row.take(indices)
+        if place:
+            of_row = replace(of_row, pins=(), floors=())
+        ruled = ruled_order(of_row, order, probabilities=probabilities, limit=limit)
+        diversity, exploration = policy.diversity, applied.exploration
+        return ruled_slate(ruled, part, diversity=diversity, exploration=exploration, seed=seed)
+
+    return PageSlate.fill(query, rows, select)
+
+
+def fallback_page(
+    query: Query, order: NDArray[np.float64], rows: Sequence[PageRow], *, rules: SlateRules
+) -> PageSlate:
+    """Fill the rows of a page without a model; see `make_page` and `fallback_slate`."""
+
+    def select(place: int, indices: NDArray[np.intp]) -> Slate:
+        part = query.select(query.rows[indices])
+        of_row = rules.of_later_rows if place else rules
+        return fallback_slate(part, order[indices], rules=of_row, limit=rows[place].limit)
+
+    return PageSlate.fill(query, rows, select)
 
 
 def under_rules(

@@ -21,6 +21,7 @@ REQUESTS = [
     ("GET", "/v1/assignments", Scope.READ),
     ("POST", "/v1/rank", Scope.READ),
     ("POST", "/v1/recommendations/batch", Scope.READ),
+    ("POST", "/v1/pages", Scope.READ),
     ("GET", "/v1/sales/alps/similar", Scope.READ),
     ("POST", "/v1/events", Scope.EVENTS),
     ("GET", "/v1/sales", Scope.SALES),

@@ -177,6 +177,7 @@ def recorded(
         "versions": [],
         "listed": [],
         "rule_prices": [],
+        "rows": [],
     }
     rows = [{**constant, **row} for row in slates.iter_rows(named=True)]
     return pl.DataFrame(rows, schema=FILE_COLUMNS)

@@ -24,6 +24,7 @@ _LANES: Final = {
     ("GET", "/v1/recommendations"): Lane.RANKINGS,
     ("POST", "/v1/rank"): Lane.RANKINGS,
     ("POST", "/v1/recommendations/batch"): Lane.RANKINGS,
+    ("POST", "/v1/pages"): Lane.RANKINGS,
     ("POST", "/v1/events"): Lane.EVENTS,
 }
 

@@ -12,7 +12,7 @@ from app.observability import audit_log
 
 UNCHANGING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # Posts that change nothing that an operator is responsible for; events are in the metrics.
-NO_CHANGES: Final = frozenset({"/v1/events", "/v1/rank", "/v1/recommendations/batch"})
+NO_CHANGES: Final = frozenset({"/v1/events", "/v1/rank", "/v1/pages", "/v1/recommendations/batch"})
 # No log line names a customer: logs are kept longer than erased customers may be.
 NOT_LOGGED: Final = frozenset({"customer_id"})
 

@@ -28,7 +28,7 @@ _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 # stocks nor customers' histories.
 _OPENED: Final[tuple[tuple[KeyScope, tuple[str, ...], re.Pattern[str]], ...]] = (
     (KeyScope.READ, _SAFE, re.compile(r"/v1/(recommendations|assignments|sales/[^/]+/similar)")),
-    (KeyScope.READ, ("POST",), re.compile(r"/v1/(rank|recommendations/batch)")),
+    (KeyScope.READ, ("POST",), re.compile(r"/v1/(rank|pages|recommendations/batch)")),
     (KeyScope.EVENTS, ("POST",), re.compile(r"/v1/events")),
     (KeyScope.SALES, (*_SAFE, "POST", "PUT", "DELETE"), re.compile(r"/v1/sales(/.*)?")),
     (KeyScope.CUSTOMERS, (*_SAFE, "DELETE"), re.compile(r"/v1/customers/.*")),

@@ -6,10 +6,11 @@ It holds all that it says, so that any worker reads it; made up, it says no more
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator, Field
 
 from models.query.candidates import SEEN_SHIFT
 
@@ -60,3 +61,22 @@ def next_cursor(seen: Sequence[int], shown: NDArray[np.uint64]) -> str | None:
         return None
     content = b"".join([one.to_bytes(_BYTES, "big") for one in together])
     return urlsafe_b64encode(_FORM + content).rstrip(b"=").decode()
+
+
+def _is_cursor(text: str) -> str:
+    _ = read_cursor(text)
+    return text
+
+
+Cursor = Annotated[str, Field(max_length=MAX_CURSOR), AfterValidator(_is_cursor)]
+
+CURSOR_FIELD: Final[Any] = Field(
+    default=None,
+    description=f"Asks for pages: `{START}` for the first, then `next` of the answer before. No "
+    "page repeats a sale of an earlier one.",
+    examples=[START],
+)
+NEXT_FIELD: Final[Any] = Field(
+    description="With `cursor`: that of the next page; null without, where nothing is left to "
+    f"show, and once {MAX_SEEN:,} sales were shown."
+)

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from app.api.bundles import ActivationBody, BundleBody
 from app.api.events import EventBatch
 from app.api.middleware.authentication import KEY_HEADER, required_scope
+from app.api.pages import PageBody
 from app.api.promotions import PromotionBody, StopBody
 from app.api.rank import RankBody
 from app.api.recommendations import BatchBody
@@ -36,7 +37,7 @@ _BODY_REFUSALS: Final = problems(413, 415)
 
 # Routes parse these themselves, so that FastAPI does not know them.
 _BODIES: Final = (
-    *(EventBatch, SaleBody, RankBody, BatchBody, BundleBody, ActivationBody),
+    *(EventBatch, SaleBody, RankBody, BatchBody, PageBody, BundleBody, ActivationBody),
     *(PromotionBody, StopBody),
     *(OffPolicyEstimate, ExperimentTerms, PlanDraft),
 )

@@ -116,10 +116,8 @@ class AssignedVariant(BaseModel):
     forced: bool = Field(description="Whether the caller decided, and not the hash.")
 
 
-class SlateAnswer(BaseModel):
-    """A slate: the sales in the order of the page."""
-
-    model_config = example(SLATE_EXAMPLE)
+class AnswerHead(BaseModel):
+    """What every answer says beside its sales."""
 
     recommendation_id: str = Field(description="Send it back as `exposure_id` of events.")
     bundle: str | None = Field(description="The bundle that scored; null without a model.")
@@ -138,6 +136,13 @@ class SlateAnswer(BaseModel):
         description="Names of the pins and guarantees that no sale could meet which may be shown: "
         "it is closed, sold out, of another market, excluded, or there are too few."
     )
+
+
+class SlateAnswer(AnswerHead):
+    """A slate: the sales in the order of the page."""
+
+    model_config = example(SLATE_EXAMPLE)
+
     items: list[RecommendedSale]
 
 
@@ -170,12 +175,18 @@ async def answered(
         sale_ids = [shown.sale_id for shown in record.slate]
         explanations = await resources.explainer.explain(recommendation.asked, sale_ids)
         stages["explain"] = perf_counter() - started
-    request.state.variant = resources.pipeline.counts.label(record)
-    request.state.degraded = record.degraded or ""
-    request.state.bundle = record.bundle_id
+    labelled(request, recommendation, resources)
     request.state.stages = stages
     body = slate_fields(recommendation, explanations=explanations, fields=fields) | dict(extra)
     return Response(orjson.dumps(body, option=orjson.OPT_UTC_Z), media_type="application/json")
+
+
+def labelled(request: Request, recommendation: Recommendation, resources: Resources) -> None:
+    """Label a request by its answer, for metrics and the log."""
+    record = recommendation.record
+    request.state.variant = resources.pipeline.counts.label(record)
+    request.state.degraded = record.degraded or ""
+    request.state.bundle = record.bundle_id
 
 
 def slate_fields(
@@ -183,7 +194,7 @@ def slate_fields(
     *,
     explanations: Sequence[Explanation],
     fields: Sequence[SaleField],
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return the fields of `SlateAnswer`, without a next page.
 
     Args:
@@ -207,7 +218,9 @@ def next_page(recommendation: Recommendation) -> str | None:
     """Return the cursor of the page behind an answer; None if nothing is left to show."""
     asked, slate = recommendation.asked, recommendation.record.slate
     request = asked.request
-    if asked.served is None or len(slate) < request.limit:
+    # A page of rows ends where their kinds have no more, and other rows may have.
+    is_last = len(slate) < request.limit and not request.rows
+    if asked.served is None or not slate or is_last:
         return None
     choice = request.choice
     eligible = asked.served.eligible_sales.at(request.market, asked.state.now_us)

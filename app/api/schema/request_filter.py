@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from app.errors import ForbiddenError
 from app.security.key import Scope
-from models.rules.expression import MAX_CHARS, read_expression
+from models.rules.expression import MAX_CHARS
 from models.rules.field import FieldScope, RuleField
 from models.rules.rule import request_filter
 
@@ -16,7 +16,7 @@ _OF_SHOP: Final = frozenset({"margin", "stock"})
 
 
 def _is_condition(text: str) -> str:
-    _ = read_expression(text)
+    _ = request_filter(text)  # kept: reading takes 90 µs
     return text
 
 

@@ -10,6 +10,7 @@ from app.recommend.request import RecommendationRequest
 from models.domain.event import Identifier, Market
 from models.experiments.plan.experiment import MAX_VARIANTS
 from models.query.candidates import CallerChoice
+from models.slate.page import PageRow
 
 MAX_EXCLUDED: Final = 500
 
@@ -51,9 +52,14 @@ class VisitFields(BaseModel):
     )
 
     def to_request(
-        self, *, limit: int = 10, choice: CallerChoice | None = None, filter_text: str | None = None
+        self,
+        *,
+        limit: int = 10,
+        choice: CallerChoice | None = None,
+        filter_text: str | None = None,
+        rows: tuple[PageRow, ...] = (),
     ) -> RecommendationRequest:
-        """Return the request for a slate of so many sales.
+        """Return the request for a slate of so many sales, or for the rows of a page.
 
         Raises:
             ExclusiveVariantsError: If an experiment is forced to different variants.
@@ -74,6 +80,7 @@ class VisitFields(BaseModel):
             forced=variants,
             choice=choice or CallerChoice(),
             filter=filter_text,
+            rows=rows,
         )
 
 

@@ -9,6 +9,7 @@ from models.experiments.exposure_record import (
     STREAM_COLUMNS,
     ExposureRecord,
     InterleavedRecord,
+    RowRecord,
     ShownItem,
     read_records,
 )
@@ -17,6 +18,7 @@ from models.experiments.plan.plan import Assignment
 from models.query.candidates import CallerChoice
 from models.query.query import Context
 from models.rules.rule import Only, SlateRules
+from models.slate.page import PageRow, RowKind
 from models.slate.rule_price import RulePrice
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
 from tests import records
@@ -35,6 +37,10 @@ RECORD = replace(
     rules='[{"name":"pin","where":"sale_id == \\"s2\\"","action":{"kind":"pin","rank":2}}]',
     rule_prices=(RulePrice("pin", dry_run=False, outcomes=0.01, revenue=None),),
     filter="price < 300",
+    rows=(
+        RowRecord(PageRow("top", limit=1), 1, None),
+        RowRecord(PageRow("like", RowKind.BECAUSE_YOU_LOOKED, filter="price > 3"), 1, "s9"),
+    ),
     versions=(("numpy", "2"), ("vitrine", "0")),
 )
 
@@ -115,6 +121,25 @@ FILE = {
         )
     ),
     "filter": pl.String,
+    "rows": pl.List(
+        pl.Struct(
+            {
+                "row": pl.Struct(
+                    {
+                        "name": pl.String,
+                        "kind": pl.String,
+                        "limit": pl.Int64,
+                        "hours": pl.Float64,
+                        "filter": pl.String,
+                        "order_by": pl.String,
+                        "min_items": pl.Int64,
+                    }
+                ),
+                "n_items": pl.Int64,
+                "because_of": pl.String,
+            }
+        )
+    ),
 }
 """The columns that files have had since 0.1: readers of other teams rely on them."""
 
@@ -148,6 +173,7 @@ def file_of(*records: ExposureRecord) -> pl.DataFrame:
                     }
                     for one in row["slate"]
                 ],
+                "rows": [asdict(one) for one in row["rows"]],
                 "rule_prices": [asdict(one) for one in row["rule_prices"]],
                 "interleaving": row["interleaving"] and asdict(row["interleaving"]),
             }

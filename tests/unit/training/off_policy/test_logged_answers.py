@@ -238,6 +238,7 @@ def test_answers_that_cannot_be_judged_are_counted_by_reason() -> None:
         answer("own", "s1", candidates=["s1"]),
         answer("both", "s1", "s2", interleaving=INTERLEAVED),
         answer("asked", "s1", filter="price < 3"),
+        answer("page", "s1", rows=[{"row": None, "n_items": 1, "because_of": None}]),
         answer("none"),
         answer("late", "s1", now=from_us(NOON + 25 * HOUR)),
     ]
@@ -251,6 +252,7 @@ def test_answers_that_cannot_be_judged_are_counted_by_reason() -> None:
         "own_candidates": 1,
         "interleaved": 1,
         "filtered": 1,
+        "page": 1,
         "empty": 1,
         "window_not_over": 1,
     }
