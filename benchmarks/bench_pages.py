@@ -1,4 +1,4 @@
-"""What a page of rows costs beside one list.
+"""Cost of a page of rows beside one list.
 
 Question: `POST /v1/pages` with three and six rows of ten sales, beside `GET /v1/recommendations`
 with ten and with sixty sales, of about 100 open ones, by one caller of one worker; the embedded

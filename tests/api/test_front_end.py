@@ -1,4 +1,4 @@
-"""What a website asks for in one call: fields of sales, filters, pages of a list, and batches."""
+"""Calls of a website: fields of sales, filters, pages of a list, and batches."""
 
 import asyncio
 import json
