@@ -165,8 +165,10 @@ def _of_kind(row: PageRow, query: Query) -> tuple[int | None, NDArray[np.bool_]]
 def _last(query: Query, kinds: Sequence[int]) -> int | None:
     """Return the catalogue row of the last event of some kinds; None if there is none."""
     history = query.history
-    of_kinds = np.logical_or.reduce([history.kinds == kind for kind in kinds])
-    found = history.rows[of_kinds]
+    of_kinds = np.zeros(len(history), dtype=np.bool_)
+    for kind in kinds:
+        of_kinds |= history.kinds == kind
+    found: NDArray[np.int64] = history.rows[of_kinds]
     return int(found[-1]) if len(found) else None
 
 
@@ -191,7 +193,8 @@ def _like(row: int | None, query: Query) -> tuple[int | None, NDArray[np.bool_]]
     is_same = (codes[query.rows] == codes[row]) & (codes[row] != 0)
     alike = is_same[:, _DESTINATION] | (is_same[:, _CATEGORY] & is_same[:, _COUNTRY])
     # Candidates are in ascending order, as a page has no list of its caller.
-    nearest = near.rows[row][near.similarities[row] > 0]
-    places = np.minimum(query.rows.searchsorted(nearest), len(query.rows) - 1)
+    nearest: NDArray[np.int64] = near.rows[row][near.similarities[row] > 0]
+    found: NDArray[np.intp] = query.rows.searchsorted(nearest)
+    places = np.minimum(found, len(query.rows) - 1)
     alike[places[query.rows[places] == nearest]] = True
     return row, alike & (query.rows != row)
