@@ -216,7 +216,8 @@ def page(shop: Shop) -> str:
     sections = {
         "A large shop": [
             "This page is written by `python -m benchmarks.scale`, and a test compares them. "
-            "Nothing of it was run at this size: each figure is computed from one measured on two cores.",
+            "Nothing of it was run at this size: each figure is computed from one measured on "
+            "two cores.",
             f"The shop: {shop.customers:,} customers, {shop.sales} open sales, {shop.peak:,.0f} "
             f"answers a second at peak, {shop.visits:,} visits a day. Another shop: "
             "`python -m benchmarks.scale --help`.",
@@ -229,7 +230,8 @@ def page(shop: Shop) -> str:
         ],
         "Service": [
             "At half of what a core can do, the peak takes "
-            f"{shop.peak / (ANSWERS.value * USE):.1f} cores: {machines} machines of {CORES} cores, one of them to spare. Each needs "
+            f"{shop.peak / (ANSWERS.value * USE):.1f} cores: {machines} machines of "
+            f"{CORES} cores, one of them to spare. Each needs "
             f"{(PARENT.value + CORES * WORKER.value) / 1_000:.1f} GB for {CORES} workers."
         ],
         "Store": [
