@@ -117,11 +117,13 @@ class CandidateCounts:
     Attributes:
         decayed: Events of each candidate, by half-life and type code, shape
             ``(n_half_lives, n_queries, n_sales, 6)``; see `models.catalogue.event_counts`.
+        totals: Its events of the last 14 days, shape ``(n_queries, n_sales, 6)``.
         look_alikes: Events of each candidate's neighbours together, by type code, NaN without any,
             shape ``(n_queries, n_sales, 6)``; see `models.kernel.features.look_alike_counts`.
     """
 
     decayed: NDArray[np.float64]
+    totals: NDArray[np.float64]
     look_alikes: NDArray[np.float64]
 
     @classmethod
@@ -131,13 +133,16 @@ class CandidateCounts:
         look_alikes = look_alike_counts(
             catalogue.counts.totals, near.rows, similarities=near.similarities, rows=rows
         )
-        return cls(catalogue.counts.decayed.take(rows[None], axis=1), look_alikes[None])
+        decayed = catalogue.counts.decayed.take(rows[None], axis=1)
+        totals = catalogue.counts.totals.take(rows[None], axis=0)
+        return cls(decayed, totals, look_alikes[None])
 
     @classmethod
     def concatenate(cls, counted: Sequence[Self]) -> Self:
         """Join the counts of several queries."""
         return cls(
             np.concatenate([one.decayed for one in counted], axis=1),
+            np.concatenate([one.totals for one in counted]),
             np.concatenate([one.look_alikes for one in counted]),
         )
 

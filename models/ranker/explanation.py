@@ -33,6 +33,7 @@ _SAME_SALE: Final = "same_sale"
 _POSITION: Final = "position"
 _POPULARITY: Final = "popularity"
 _DEMOGRAPHIC: Final = "demographic"
+_BESTSELLERS: Final = "bestsellers"
 _AUDIENCE: Final = "audience"
 
 
@@ -261,6 +262,7 @@ def _content(sale: Candidate, topics: Topics) -> str | None:
 # equal for all candidates, so they explain no rank.
 _BY_FEATURE: Final = {
     "popularity_trend": "rising in the last hours",
+    _BESTSELLERS: "chosen by many customers since it opened",
     "images_look_alikes": "sales with pictures like this one sell well",
     "sale_price": "its price",
     "sale_age": "how long it has been open",
@@ -291,6 +293,7 @@ _BY_CONTENT: Final = ("content", "images")
 _KNOWN: Final = frozenset(
     {
         *(Scope.CUSTOMER, Scope.CONTEXT, Scope.SALE, Scope.LIST, _POSITION),
-        *(_POPULARITY, _DEMOGRAPHIC, _AUDIENCE, *_BY_SALE, *_BY_HISTORY, *_BY_CONTENT),
+        *(_POPULARITY, _BESTSELLERS, _DEMOGRAPHIC, _AUDIENCE),
+        *(*_BY_SALE, *_BY_HISTORY, *_BY_CONTENT),
     }
 )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from models.recommenders.bestsellers import Bestsellers
 from models.recommenders.buy_again import BuyAgain
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.content_preference import ContentPreference
@@ -30,5 +31,6 @@ RECOMMENDERS: Final[Mapping[str, type[Recommender]]] = {
         SegmentPopularity,
         BuyAgain,
         Demographic,
+        Bestsellers,
     )
 }

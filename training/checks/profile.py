@@ -18,6 +18,7 @@ from models.ranker.objective import TrainingObjective
 from training.configuration import RunConfig
 from training.examples.credit import credited_share
 from training.examples.outcomes import OUTCOMES, objective_for
+from training.recommenders.bestsellers import n_outlasting
 from training.recommenders.buy_again import BoughtPairs
 from training.recommenders.collaborative import MIN_CUSTOMERS
 from training.recommenders.interactions import Interactions
@@ -202,6 +203,7 @@ class DatasetFacts:
         n_returning: Customers with interest in two sales or more.
         n_steps: Events of a visit with interest in another sale than the one before.
         n_again: Purchases of a sale by a customer who had bought it on an earlier day.
+        n_outlasting: Sales with events that were open for more than 14 days.
         n_attributes: Attributes of sales that can be learned from.
         n_of_customers: Attributes of customers that can be learned from.
         n_groups: Markets and devices.
@@ -214,6 +216,7 @@ class DatasetFacts:
     n_returning: int
     n_steps: int
     n_again: int
+    n_outlasting: int
     n_attributes: int
     n_of_customers: int
     n_groups: int
@@ -239,6 +242,7 @@ class DatasetFacts:
             n_returning=int(np.sum(n_sales > 1)),
             n_steps=len(steps),
             n_again=int(BoughtPairs.from_interactions(interactions).n_again.sum()),
+            n_outlasting=n_outlasting(interactions),
             n_attributes=len(named - unused),
             n_of_customers=len(events.attributes.columns),
             n_groups=len(events.markets.values) + len(events.devices.values),
@@ -319,6 +323,11 @@ def _demographic(facts: DatasetFacts) -> Usable:
     return Usable(n > 0 and taste.usable, f"{n} columns of customers, {taste.reason}")
 
 
+def _bestsellers(facts: DatasetFacts) -> Usable:
+    n = facts.n_outlasting
+    return Usable(n > 0, f"{n:,} sales with events were open for more than 14 days")
+
+
 USES: Final[Mapping[str, Callable[[DatasetFacts], Usable]]] = {
     "popularity": _popularity,
     "content": _content,
@@ -331,5 +340,6 @@ USES: Final[Mapping[str, Callable[[DatasetFacts], Usable]]] = {
     "audience": _audience,
     "buy_again": _buy_again,
     "demographic": _demographic,
+    "bestsellers": _bestsellers,
 }
 """How much each recommender has to go by; in the order of the registry."""

@@ -16,6 +16,7 @@ from models.recommenders.image_similarity import ImageSimilarity
 from models.recommenders.recommender import Recommender
 from models.recommenders.registry import RECOMMENDERS
 from training.examples.slates import Slates
+from training.recommenders.bestsellers import fit_bestsellers
 from training.recommenders.buy_again import fit_buy_again
 from training.recommenders.collaborative import fit_collaborative
 from training.recommenders.content_preference import fit_content_preference
@@ -52,6 +53,7 @@ def fit_recommenders(
         fit_segment_popularity(interactions, popularity),
         fit_buy_again(interactions),
         fit_demographic(interactions, taste),
+        fit_bestsellers(interactions),
     )
     return tuple(one for one in fitted if one.name in names)
 

@@ -19,6 +19,7 @@ _OWN_WEIGHT: Final = 1.0
 _RATE_WEIGHT: Final = 0.3  # log-odds of a standard deviation of a rate; chosen
 
 _POPULARITY: Final = "popularity"
+_BESTSELLERS: Final = "bestsellers"
 _PURCHASES: Final = "same_sale_purchases"
 _RECENCY: Final = "same_sale_recency"  # unknown where the customer never touched the sale
 
@@ -45,23 +46,30 @@ def simple_scorer(rows: TrainingRows, *, schema: FeatureSchema) -> LogisticRanke
     scale = _in_logarithms(scale, purchases, unit=np.log(2.0))
     weights[purchases] = _OWN_WEIGHT
     unknown_weights[schema.names.index(_RECENCY)] = -_OWN_WEIGHT
-    if _POPULARITY in schema.names:
-        popularity = schema.names.index(_POPULARITY)
-        if _counts_events(schema):
-            # Purchases in proportion to past events, as of a sale that is bought by chance.
-            scale = _in_logarithms(scale, popularity, unit=1.0)
-        weights[popularity] = 1.0 if _counts_events(schema) else _RATE_WEIGHT
+    counts = _longest_counts(schema)
+    if counts is not None:
+        column = schema.names.index(counts)
+        # Purchases in proportion to past events, as of a sale that is bought by chance.
+        scale, weights[column] = _in_logarithms(scale, column, unit=1.0), 1.0
+    elif _POPULARITY in schema.names:
+        weights[schema.names.index(_POPULARITY)] = _RATE_WEIGHT
     return LogisticRanker(scale, weights, unknown_weights, intercept=0.0)
 
 
 def reads(schema: FeatureSchema) -> NDArray[np.bool_]:
     """Return which features the simple scorer reads, shape ``(n_features,)``."""
-    return np.isin(schema.names, (_POPULARITY, _PURCHASES, _RECENCY))
+    popularity = _longest_counts(schema) or _POPULARITY
+    return np.isin(schema.names, (popularity, _PURCHASES, _RECENCY))
 
 
-def _counts_events(schema: FeatureSchema) -> bool:
-    """Return whether popularity is a number of events: without impressions it is no rate."""
-    return any(one.click_rate == 0 for one in schema.recommenders if isinstance(one, Popularity))
+def _longest_counts(schema: FeatureSchema) -> str | None:
+    """Return the feature that counts events of a sale for the longest time.
+
+    None with impressions: then popularity is a rate.
+    """
+    if all(one.click_rate for one in schema.recommenders if isinstance(one, Popularity)):
+        return None
+    return _BESTSELLERS if _BESTSELLERS in schema.names else _POPULARITY
 
 
 def _in_logarithms(scale: Scale, column: int, *, unit: float) -> Scale:

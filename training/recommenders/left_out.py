@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from models.catalogue.catalogue import Catalogue
+from models.recommenders.bestsellers import Bestsellers
 from models.recommenders.buy_again import BuyAgain
 from models.recommenders.collaborative import Collaborative
 from models.recommenders.content_preference import ContentPreference
@@ -16,6 +17,7 @@ from models.recommenders.image_similarity import ImageSimilarity
 from models.recommenders.recommender import Recommender
 from models.recommenders.session import Session
 from models.recommenders.text_similarity import TextSimilarity
+from training.recommenders.bestsellers import n_outlasting
 from training.recommenders.buy_again import BoughtPairs
 from training.recommenders.collaborative import MIN_CUSTOMERS
 from training.recommenders.interactions import Interactions
@@ -35,7 +37,9 @@ def without_data(
         interactions: These events.
     """
     reasons = {
-        one.name: _lacks_content(one, interactions.catalogue) or _lacks_events(one, interactions)
+        one.name: _lacks_content(one, interactions.catalogue)
+        or _lacks_events(one, interactions)
+        or _lacks_time(one, interactions)
         for one in recommenders
     }
     return {name: reason for name, reason in reasons.items() if reason}
@@ -73,10 +77,18 @@ def _lacks_events(recommender: Recommender, interactions: Interactions) -> str:
             return _few_customers(interactions)
         case Session() if not recommender.steps.any():
             return "no visit has events with two sales"
+        case _:
+            return ""
+
+
+def _lacks_time(recommender: Recommender, interactions: Interactions) -> str:
+    match recommender:
         case BuyAgain():
             n_again = int(BoughtPairs.from_interactions(interactions).n_again.sum())
             few = f"{n_again} repeat purchases of a sale on another day, {MIN_REPEATS} are needed"
             return few if n_again < MIN_REPEATS else ""
+        case Bestsellers() if not n_outlasting(interactions):
+            return "no sale with events was open for more than 14 days, which `popularity` counts"
         case _:
             return ""
 

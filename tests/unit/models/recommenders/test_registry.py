@@ -18,6 +18,7 @@ def test_every_recommender_is_known_by_its_own_name() -> None:
             "audience",
             "buy_again",
             "demographic",
+            "bestsellers",
         )
     }
 

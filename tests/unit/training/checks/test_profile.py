@@ -88,7 +88,7 @@ def test_every_recommender_says_whether_it_has_data(profile: Profile) -> None:
     assert USES.keys() == RECOMMENDERS.keys()
     usable = {name for name, use in profile.recommenders.items() if use.usable}
     assert usable == RECOMMENDERS.keys() - {
-        *("images", "collaborative", "session", "buy_again", "demographic")
+        *("images", "collaborative", "session", "buy_again", "demographic", "bestsellers")
     }
     assert profile.recommenders["images"].reason == "no picture"
     reason = "0 repeat purchases on another day, 10 are needed"
@@ -157,6 +157,9 @@ def visits(n_customers: int, *, minutes: int) -> list[Row]:
             {"destination": "Rome"}, visits(1, minutes=45), {"content", "covisitation"}, id="rome"
         ),
         pytest.param({}, purchases(2, n_customers=10), {"buy_again"}, id="bought again"),
+        pytest.param(
+            {}, purchases(16, n_customers=1), {"buy_again", "bestsellers"}, id="for over two weeks"
+        ),
         pytest.param(
             {},
             [*purchases(2, n_customers=10), refunded(purchases(2, n_customers=1)[1])],

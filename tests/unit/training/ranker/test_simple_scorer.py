@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from models.features.schema import FeatureSchema
+from models.recommenders.bestsellers import Bestsellers
 from models.recommenders.popularity import Popularity
+from models.recommenders.recommender import Recommender
 from training.ranker.simple_scorer import reads, simple_scorer
 from training.ranker.training_rows import TrainingRows
 
@@ -63,11 +65,29 @@ def test_events_count_by_their_logarithm_and_rates_by_their_deviation() -> None:
     assert rates == pytest.approx([0, 2 * 0.3], rel=1e-5)
 
 
-def test_it_reads_three_features() -> None:
-    schema = schema_of(click_rate=0.0)
+BESTSELLERS = Bestsellers(np.zeros(0, np.uint64), np.zeros(0), np.zeros(0), fitted_us=0)
 
-    assert [name for name, one in zip(schema.names, reads(schema), strict=True) if one] == [
-        name
-        for name in schema.names
-        if name in {"popularity", "same_sale_purchases", "same_sale_recency"}
-    ]
+
+def test_where_sales_are_open_for_long_all_their_events_count() -> None:
+    of_counts = FeatureSchema((Popularity(0.0, 0.1, 1.0, 1.0), BESTSELLERS))
+    of_rates = FeatureSchema((Popularity(0.2, 0.1, 1.0, 1.0), BESTSELLERS))
+    columns = {"popularity": [0.1, 0.3, 0.1], "bestsellers": [0.0, 0.0, 9.0]}
+
+    assert scores(of_counts, **columns) == pytest.approx([0, 0, np.log(10)])
+    assert scores(of_rates, **columns)[2] == 0
+
+
+@pytest.mark.parametrize(
+    ("recommenders", "popular"),
+    [
+        ((Popularity(0.0, 0.1, 1.0, 1.0),), "popularity"),
+        ((Popularity(0.0, 0.1, 1.0, 1.0), BESTSELLERS), "bestsellers"),
+        ((Popularity(0.2, 0.1, 1.0, 1.0), BESTSELLERS), "popularity"),
+    ],
+)
+def test_it_reads_three_features(recommenders: tuple[Recommender, ...], popular: str) -> None:
+    schema = FeatureSchema(recommenders)
+
+    read = {name for name, one in zip(schema.names, reads(schema), strict=True) if one}
+
+    assert read == {popular, "same_sale_purchases", "same_sale_recency"}
