@@ -23,8 +23,6 @@ _MIN_OUTCOMES: Final = 5  # of a fit that predicts a part; chosen
 # Examples of either label of such a fit, of which a training takes thirty. Chosen: beside 300
 # outcomes more examples without one say next to nothing.
 _FOLD_ROWS: Final = 10_000
-# Of 0, a half and one in the shops of `simple_scorer` this had the highest mean reciprocal rank.
-_DOUBT: Final = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,13 +110,17 @@ class FewOutcomes:
 
 
 def chosen_ridge(gains: Mapping[float, NDArray[np.float64]]) -> float:
-    """Return the strongest ridge that is no worse than the best, within half a standard error.
+    """Return the strongest ridge that is no worse than the best, within one standard error.
 
     Args:
         gains: Log probabilities of the same slates by ridge, shape ``(n,)``.
 
     Returns:
         The strongest of all with fewer than two slates.
+
+    Source:
+        Breiman et al., Classification and Regression Trees, 1984, for the rule of one standard
+        error.
     """
     strongest_first = sorted(gains, reverse=True)
     if len(gains[strongest_first[0]]) < 2:  # noqa: PLR2004 - a standard error needs two
@@ -126,4 +128,4 @@ def chosen_ridge(gains: Mapping[float, NDArray[np.float64]]) -> float:
     best = max(strongest_first, key=lambda ridge: gains[ridge].mean())
     lost = {ridge: gains[best] - gains[ridge] for ridge in strongest_first}
     errors = {ridge: d.std(ddof=1) / np.sqrt(len(d)) for ridge, d in lost.items()}
-    return next(ridge for ridge, d in lost.items() if d.mean() <= _DOUBT * errors[ridge])
+    return next(ridge for ridge, d in lost.items() if d.mean() <= errors[ridge])

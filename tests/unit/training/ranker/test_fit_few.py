@@ -82,10 +82,10 @@ def test_each_fold_is_predicted_from_what_is_before_it(matrix: NDArray[np.float3
         assert before[ridge][40:].tolist() != after[ridge][40:].tolist()
 
 
-def test_the_strongest_ridge_within_half_a_standard_error_is_chosen() -> None:
-    """Differences to the best of mean 1 and standard error 1 / sqrt(3) or 4 / sqrt(3)."""
+def test_the_strongest_ridge_within_one_standard_error_is_chosen() -> None:
+    """Differences to the best of mean 1 and standard error 1 / sqrt(3) or 2 / sqrt(3)."""
     best = np.zeros(4)
-    sure, unsure = np.array([0.0, 0.0, 2.0, 2.0]), np.array([-3.0, -3.0, 5.0, 5.0])
+    sure, unsure = np.array([0.0, 0.0, 2.0, 2.0]), np.array([-1.0, -1.0, 3.0, 3.0])
 
     assert chosen_ridge({1.0: best, 2.0: best - sure}) == 1
     assert chosen_ridge({1.0: best, 2.0: best - unsure}) == 2
