@@ -25,7 +25,7 @@ class Bestsellers(Recommender):
     """Counts the events of a sale since the beginning, weighted as those of popularity.
 
     The counts of a catalogue are of 14 days. Those before the fit are added, without what both
-    know: of the events of the 14 days before the fit the share that is younger than 14 days now,
+    know: of the events of the 14 days before the fit the share that is younger than 14 days,
     as if they had come evenly. From 14 days after the fit on, events in between are missing. A
     sale that opened after the fit has none before it.
 
@@ -46,18 +46,17 @@ class Bestsellers(Recommender):
         "bestsellers": "Weighted events since the beginning of the data",
     }
 
-    def plain_scores(self, batch: Batch) -> NDArray[np.float64]:
-        """Score by events, shape ``(n_queries, n_sales, 1)``; see `Recommender.plain_scores`."""
-        events, recent = (batch.gather(one) for one in self.columns_of(batch.catalogue))
-        age = (batch.now_us - self.fitted_us) / RETENTION_US
-        counted_twice = recent * np.clip(1.0 - age, 0.0, 1.0)[:, None]
-        is_older = batch.opens_us < self.fitted_us
-        newer = np.maximum(self._counted(batch) - np.where(is_older, counted_twice, 0.0), 0.0)
-        return (np.where(is_older, events, 0.0) + newer)[..., None]
-
     @cached
-    def _counted(self, batch: Batch) -> NDArray[np.float64]:
-        return np.einsum("...j,j->...", batch.counts.totals, COUNTED_INTEREST)
+    def shared_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """Score by events, shape ``(n_queries, n_sales, 1)``; see `Recommender.shared_scores`."""
+        events, recent = (one.take(batch.rows) for one in self.columns_of(batch.catalogue))
+        at_us = np.array([one.catalogue.counts.at_us for one in batch.queries])
+        opens_us = np.array([one.catalogue.opens_us[one.rows] for one in batch.queries])
+        left = np.clip(1.0 - (at_us - self.fitted_us) / RETENTION_US, 0.0, 1.0)
+        is_older = opens_us < self.fitted_us
+        counted = np.einsum("...j,j->...", batch.counts.totals, COUNTED_INTEREST)
+        newer = np.maximum(counted - np.where(is_older, recent * left[:, None], 0.0), 0.0)
+        return (np.where(is_older, events, 0.0) + newer)[..., None]
 
     @cached
     def columns_of(self, catalogue: Catalogue) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

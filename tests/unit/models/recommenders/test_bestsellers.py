@@ -34,8 +34,11 @@ def fitted(*, days_ago: float, old: tuple[float, float], new: tuple[float, float
     )
 
 
-def asked(now_us: int = NOW_US) -> Query:
-    return query(SHOP, candidates=NAMES, context=Context(now_us))
+def asked(days_later: int = 0) -> Query:
+    """A query with the same counts, some days later."""
+    now_us = NOW_US + days_later * DAY_US
+    later = SHOP.with_counts(replace(SHOP.counts, at_us=now_us))
+    return query(later, candidates=NAMES, context=Context(now_us))
 
 
 def scores(of: Bestsellers) -> dict[str, float]:
@@ -74,7 +77,7 @@ def test_masked_sales_have_no_events() -> None:
 
 
 def test_a_batch_scores_as_its_queries_alone() -> None:
-    queries = [asked(), asked(NOW_US - DAY_US), asked(NOW_US + 3 * DAY_US)]
+    queries = [asked(), asked(-1), asked(3)]
     of = fitted(days_ago=5, old=(50.0, 8.0), new=(0.0, 0.0))
 
     counts = [CandidateCounts.from_query(one) for one in queries]
