@@ -1,14 +1,19 @@
 """Metrics, and JSON log lines with a request id and without customer ids."""
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from platform import python_version
 from typing import Final, Literal
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from app import __version__
+from app.worker_processes import Processes, live_workers
 
 # A full answer takes a few milliseconds, so most buckets are there; the last ones are outages.
 LATENCY_BUCKETS_S: Final = (
@@ -162,6 +167,7 @@ class HealthMetrics:
         new = _Factory(registry)
         # One worker that lacks something is enough for an alert.
         self.in_full = new.gauge("answers_in_full", "Whether answers lack nothing.", mode="livemin")
+        self.ready = new.gauge("ready", "Whether workers are ready.", mode="livemin")
         self.missing = new.gauge(
             "missing", "Whether full answers lack a part.", labels="part", mode="livemax"
         )
@@ -195,6 +201,32 @@ class HealthMetrics:
         )
 
 
+class StoreMetrics:
+    """The store's answers and memory, and what waits for it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        new = _Factory(registry)
+        self.round_trip = new.gauge(
+            "store_round_trip_seconds", "Time of one command of the store.", mode="mostrecent"
+        )
+        self.memory = new.gauge(
+            "store_memory_bytes", "Memory of the store.", labels="kind", mode="mostrecent"
+        )
+        self.exposures = new.gauge(
+            "exposure_queue_bytes", "Exposure records that wait for the store.", mode="livesum"
+        )
+
+
+class BuildMetrics:
+    """What runs: a constant whose labels are joined to others."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        build = "The version of the service and of Python; always 1."
+        new = _Factory(registry)
+        self.info = new.gauge("build_info", build, labels="version python", mode="livemax")
+        self.info.labels(__version__, python_version()).set(1)
+
+
 class Metrics:
     """Every metric of the service; docs/metrics.md lists the same, with their meaning."""
 
@@ -219,8 +251,7 @@ class Metrics:
         self.unknown_markets = counter(
             "unknown_markets", "Recommendations asked for a market that no sale names."
         )
-        failed = "Rankings not made by the model."
-        self.model_errors = counter("model_errors", failed, labels="error")
+        self.model_errors = counter("model_errors", "Rankings without model.", labels="error")
         self.pictures = counter("pictures", "Uploaded pictures.", labels="outcome")
         self.labelling = timed("labelling", "Time to decode and label an uploaded picture.")
         self.explanations = counter("explanations", "Answers to explain.", labels="outcome")
@@ -238,6 +269,8 @@ class Metrics:
         self.rules = RuleMetrics(new.registry)
         self.admission = AdmissionMetrics(new.registry)
         self.health = HealthMetrics(new.registry)
+        self.store = StoreMetrics(new.registry)
+        self.build = BuildMetrics(new.registry)
 
     def exposition(self, shared_dir: str | None) -> bytes:
         """Render all metrics as Prometheus reads them.
@@ -246,11 +279,14 @@ class Metrics:
             shared_dir: Where the workers of this machine keep their values, which are then
                 summed; None for the values of this process.
         """
+        processes = CollectorRegistry()
         if shared_dir is None:
-            return generate_latest(self.registry)
+            processes.register(Processes([os.getpid()]))
+            return generate_latest(self.registry) + generate_latest(processes)
         summed = CollectorRegistry()
         MultiProcessCollector(summed, shared_dir)
-        return generate_latest(summed)
+        processes.register(Processes(live_workers(shared_dir)))
+        return generate_latest(summed) + generate_latest(processes)
 
 
 def _without_terminal_copy(

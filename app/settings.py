@@ -29,6 +29,9 @@ PREFIX: Final = "VITRINE_"
 # Full after some hours of a hundred answers a second without an export: docs/store.md.
 STREAM_BYTES: Final = 1024 * 1024 * 1024
 
+# Chosen: a URL may name several hosts.
+_SECRET_CHARS: Final = 4096
+
 SCHEMES: Final = (
     *("redis", "rediss", "unix"),
     *("redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"),
@@ -93,6 +96,11 @@ class Settings(BaseSettings):
     redis_url: StoreUrl | None = Field(
         default=None,
         description="The store, see docs/store.md. Unset: the embedded server.",
+    )
+    redis_url_file: Path | None = Field(
+        default=None,
+        description="File with the store's URL, as secrets are mounted, read at start. "
+        "VITRINE_REDIS_URL and `--redis-url` come before it.",
     )
     state_dir: Path = Field(
         default=Path("var"),
@@ -281,7 +289,10 @@ class Settings(BaseSettings):
         port = values.get("port")
         if isinstance(port, str) and is_service_link(port):
             del values["port"]
-        return {name: value for name, value in values.items() if value != ""}
+        known = {name: value for name, value in values.items() if value != ""}
+        if "redis_url" not in known and "redis_url_file" in known:
+            known["redis_url"] = _secret(Path(str(known["redis_url_file"])))
+        return known
 
     @model_validator(mode="after")
     def _holds_any_body(self) -> Self:
@@ -315,6 +326,21 @@ class Settings(BaseSettings):
             )
             raise ValueError(msg)
         return self
+
+
+def _secret(path: Path) -> str:
+    """Return the line of a file."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_SECRET_CHARS + 1).strip()
+    except (OSError, UnicodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
+        msg = f"redis_url_file {path} cannot be read: {reason}"
+        raise ValueError(msg) from None
+    if not text or "\n" in text or len(text) > _SECRET_CHARS:
+        msg = f"redis_url_file {path} must hold one line, the URL, of at most {_SECRET_CHARS} chars"
+        raise ValueError(msg)
+    return text
 
 
 def is_loopback(host: str) -> bool:

@@ -190,7 +190,8 @@ class Readiness:
             yield Missing(Part.ANSWERS, *lacking)
 
     async def measure(self) -> None:
-        """Set the gauges of full answers, missing parts and unreadable records; a task."""
+        """Set the gauges of readiness, full answers and unreadable records; a task."""
+        self.metrics.health.ready.set(not self.missing())
         missing = {one.part for one in await self.missing_in_full()}
         self.metrics.health.in_full.set(not missing)
         for part in Part:

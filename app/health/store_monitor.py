@@ -59,7 +59,10 @@ class StoreMonitor:
         """
         await self._check_clock()
         await self.check_writes()
-        policy = await self.server.eviction_policy()
+        memory = await self.server.memory()
+        policy = memory.policy
+        self.metrics.store.memory.labels("used").set(memory.used_bytes)
+        self.metrics.store.memory.labels("limit").set(memory.limit_bytes)
         if policy not in {self._policy, NO_EVICTION}:
             _log.warning(
                 "the store evicts: when full, it drops customers and sales silently;"
@@ -73,6 +76,7 @@ class StoreMonitor:
         before_us = self.machine_us()
         store_us = await self.server.time_us()
         after_us = self.machine_us()
+        self.metrics.store.round_trip.set((after_us - before_us) / SECOND_US)
         # A worker that was busy took the reply late: half of its delay would look like a skew.
         if after_us - before_us > SKEW_S * SECOND_US:
             return

@@ -65,7 +65,7 @@ class ExposureQueue:
         if self._n_bytes + len(packed.content) > CAPACITY_BYTES:
             self._metrics.exposures_dropped.inc()
             return
-        self._n_bytes += len(packed.content)
+        self._count(len(packed.content))
         self._queue.put_nowait((packed, served))
 
     async def log_batch(self) -> None:
@@ -110,6 +110,10 @@ class ExposureQueue:
             )
             self._set_aside(refused)
 
+    def _count(self, n_bytes: int) -> None:
+        self._n_bytes += n_bytes
+        self._metrics.store.exposures.set(self._n_bytes)
+
     async def drain(self) -> None:
         """Return when everything taken so far is logged."""
         await self._queue.join()
@@ -149,7 +153,7 @@ class ExposureQueue:
 
     def _forget(self, done: Sequence[Waiting]) -> None:
         for packed, _ in done:
-            self._n_bytes -= len(packed.content)
+            self._count(-len(packed.content))
             self._queue.task_done()
 
     async def _keep_snapshots(self) -> None:

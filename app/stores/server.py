@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, cast
+from typing import Final, Self, cast
 
 from redis.exceptions import ResponseError
 
@@ -80,6 +80,28 @@ def evicting(infos: Sequence[Mapping[str, object]]) -> str:
     return ", ".join(sorted(policies - {NO_EVICTION})) or NO_EVICTION
 
 
+@dataclass(frozen=True, slots=True)
+class StoreMemory:
+    """Memory of the store, of a cluster that of its masters together.
+
+    Attributes:
+        policy: See `evicting`.
+        used_bytes: Bytes in use.
+        limit_bytes: ``maxmemory``; 0 where a server has no limit.
+    """
+
+    policy: str
+    used_bytes: int
+    limit_bytes: int
+
+    @classmethod
+    def from_infos(cls, infos: Sequence[Mapping[str, object]]) -> Self:
+        """Read what servers say of themselves; what a server does not say counts as 0."""
+        used = [int(str(info.get("used_memory", 0))) for info in infos]
+        limits = [int(str(info.get("maxmemory", 0))) for info in infos]
+        return cls(evicting(infos), sum(used), sum(limits) if all(limits) else 0)
+
+
 class StoreServer:
     """The server behind a connection."""
 
@@ -100,10 +122,9 @@ class StoreServer:
         """Return the store's clock in UTC."""
         return from_us(await self.time_us())
 
-    async def eviction_policy(self) -> str:
-        """Return the ``maxmemory-policy`` of the servers that evict when full, or `NO_EVICTION`."""
-        infos = await self._connection.info(doing=_DOING)
-        return evicting(infos)
+    async def memory(self) -> StoreMemory:
+        """Return the memory of all servers together."""
+        return StoreMemory.from_infos(await self._connection.info(doing=_DOING))
 
     async def lost(self) -> Lost:
         """Return the entries lost so far, summed over all partitions."""

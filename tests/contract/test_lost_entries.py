@@ -91,7 +91,10 @@ class LostEntriesContract:
         assert await server.lost() == Lost(0, 0, N_ENTRIES + 1)
 
     async def test_the_policy_of_a_full_server_is_known(self, connection: Connection) -> None:
-        assert await StoreServer(connection).eviction_policy() == "noeviction"
+        memory = await StoreServer(connection).memory()
+
+        assert memory.policy == "noeviction"
+        assert memory.used_bytes > 0
 
 
 class TestEmbeddedLostEntries(LostEntriesContract):

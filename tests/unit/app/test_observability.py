@@ -29,7 +29,7 @@ def test_every_metric_stands_in_the_table_with_its_labels() -> None:
     }
 
     metrics = Metrics()
-    names = ("shadow", "drift", "exploration", "rules", "admission", "health")
+    names = ("shadow", "drift", "exploration", "rules", "admission", "health", "store", "build")
     registered = [
         metric
         for group in (metrics, *(getattr(metrics, name) for name in names))

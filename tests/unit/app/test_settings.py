@@ -177,6 +177,52 @@ def test_a_name_like_a_link_without_any_address_is_misspelt() -> None:
     assert ignored({"VITRINE_SERVICE_PORT": "8000"}).misspelt == ("VITRINE_SERVICE_PORT",)
 
 
+URL_IN_FILE = "redis://vitrine:secret@store:6379/0"
+
+
+def test_the_url_of_the_store_may_stand_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Kubernetes and compose mount secrets."""
+    secret = tmp_path / "url"
+    secret.write_text(f"{URL_IN_FILE}\n", encoding="utf-8")
+    monkeypatch.setenv("VITRINE_REDIS_URL_FILE", str(secret))
+
+    assert Settings().redis_url == URL_IN_FILE
+    assert Settings(redis_url="redis://other:1/0").redis_url == "redis://other:1/0"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"\n", "must hold one line"),
+        (b"redis://a:1\nredis://b:1\n", "must hold one line"),
+        (b"redis://" + b"a" * 4096, "must hold one line, the URL, of at most 4096 chars"),
+        (b"\xff", "it is not UTF-8"),
+    ],
+)
+def test_a_file_without_a_url_is_refused(
+    content: bytes | None, reason: str, tmp_path: Path
+) -> None:
+    secret = tmp_path / "url"
+    if content is not None:
+        secret.write_bytes(content)
+
+    with pytest.raises(ValidationError, match=reason):
+        Settings(redis_url_file=secret)
+
+
+def test_a_malformed_url_of_a_file_is_not_shown(tmp_path: Path) -> None:
+    secret = tmp_path / "url"
+    secret.write_text("cluster://:secret@store", encoding="utf-8")
+
+    with pytest.raises(ValidationError) as failed:
+        Settings(redis_url_file=secret)
+
+    assert ":secret" not in str(failed.value.errors(include_input=False, include_url=False))
+
+
 def test_settings_cannot_be_changed_after_the_start() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().state_dir = Path("elsewhere")

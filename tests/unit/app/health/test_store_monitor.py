@@ -1,10 +1,11 @@
 from dataclasses import dataclass
 
+import pytest
 from structlog.testing import capture_logs
 
 from app.health.store_monitor import NONE, StoreMonitor
 from app.observability import Metrics
-from app.stores.server import Lost, Refusal, StoreServer
+from app.stores.server import Lost, Refusal, StoreMemory, StoreServer
 
 
 @dataclass
@@ -20,8 +21,8 @@ class Server(StoreServer):
     async def time_us(self) -> int:
         return 0
 
-    async def eviction_policy(self) -> str:
-        return self.policy
+    async def memory(self) -> StoreMemory:
+        return StoreMemory(self.policy, used_bytes=7, limit_bytes=20)
 
     async def lost(self) -> Lost:
         return self.gone
@@ -126,3 +127,36 @@ async def test_a_store_whose_clock_is_off_is_named_once_and_measured() -> None:
 
     assert [line["ahead_s"] for line in lines] == [-3_600.0]
     assert "store_clock_skew_seconds -3600.0" in metrics.exposition(None).decode()
+
+
+async def test_memory_and_round_trips_of_the_store_show() -> None:
+    metrics, clock = Metrics(), iter([0, 3_000, 0, 3_000])
+    monitor = StoreMonitor(Server(), metrics, lambda: next(clock))
+
+    await monitor.check()
+
+    shown = metrics.exposition(None).decode()
+    assert 'vitrine_store_memory_bytes{kind="used"} 7.0' in shown
+    assert 'vitrine_store_memory_bytes{kind="limit"} 20.0' in shown
+    assert "vitrine_store_round_trip_seconds 0.003" in shown
+
+
+@pytest.mark.parametrize(
+    ("infos", "memory"),
+    [
+        ([{"used_memory": 5, "maxmemory": 9}], StoreMemory("noeviction", 5, 9)),
+        (
+            [{"used_memory": 5, "maxmemory": 9}, {"used_memory": 2, "maxmemory": 8}],
+            StoreMemory("noeviction", 7, 17),
+        ),
+        (
+            [{"used_memory": 5, "maxmemory": 9}, {"maxmemory_policy": "allkeys-lru"}],
+            StoreMemory("allkeys-lru", 5, 0),
+        ),
+    ],
+    ids=["one", "masters", "one without a limit"],
+)
+def test_memory_of_a_cluster_is_that_of_its_masters(
+    infos: list[dict[str, object]], memory: StoreMemory
+) -> None:
+    assert StoreMemory.from_infos(infos) == memory
