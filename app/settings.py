@@ -118,8 +118,13 @@ class Settings(BaseSettings):
     )
     pages: bool | None = Field(
         default=None,
-        description="Serve pages for people: /docs. Unset: only while the service listens on "
-        "loopback.",
+        description="Serve pages for people: /docs and /insight. Unset: only while the service "
+        "listens on loopback.",
+    )
+    demo: Path | None = Field(
+        default=None,
+        description="Dataset whose shop window /demo shows, with the pictures of its images/. "
+        "Visitors act as any of its customers: not for production. Unset: no /demo.",
     )
     bundles: Path = Field(default=Path("models/bundles"), description="Directory of all bundles.")
     bundles_from: str | None = Field(

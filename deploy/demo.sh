@@ -8,6 +8,7 @@ home=var/demo
 answers=http://127.0.0.1:$port
 
 export VITRINE_STATE_DIR=$home/state VITRINE_BUNDLES=$home/bundles
+export VITRINE_DEMO=$home/data VITRINE_PLAN=deploy/demo-plan.yaml VITRINE_EXPORTS=$home/exports
 
 stop() {
     if [[ -f $home/pid ]] && kill -0 "$(<$home/pid)" 2>/dev/null; then
@@ -53,4 +54,8 @@ $answer
 
 Also: $answers/health/full, $answers/metrics, $answers/openapi.json
 The service runs on, its log is $home/log. End it with: make demo-stop
+
+The shop window, to open in a browser: $answers/demo
+Traffic, reasons, rules, bundles:      $answers/insight
+The API, to try out:                   $answers/docs
 END

@@ -10,7 +10,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 from pydantic import BaseModel
 
 from tests.proofs import ROOT
@@ -96,6 +103,7 @@ def visiting(browser: Browser, origin: str, size: tuple[int, int] = DESKTOP) -> 
     )
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
     visitor = Visitor(page, origin)
 
     def said(message: ConsoleMessage) -> None:

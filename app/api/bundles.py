@@ -3,17 +3,19 @@
 import asyncio
 from typing import Annotated, Final, Self
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
 from app.api.dependencies import ResourcesDep
 from app.api.middleware.audit import changed
+from app.api.middleware.encoded_slashes import PathIdentifier
 from app.api.schema.body import body_of, described, example
 from app.api.schema.problem import problems
 from app.bundles.bundle_repository import BundleInfo
 from app.stores.bundle import Wanted, WorkerReport
 from models.domain.event import Identifier
+from models.scoring.model_card import ModelCard
 
 router = APIRouter(prefix="/v1/bundles", tags=["bundles"])
 
@@ -154,6 +156,7 @@ class BundleList(BaseModel):
     workers: list[WorkerState] = Field(description="Of all machines.")
 
 
+BundleId = Annotated[PathIdentifier, Path(description="The bundle.", examples=[_ID])]
 BundleBodyDep = Annotated[BundleBody, body_of(BundleBody)]
 
 
@@ -173,6 +176,12 @@ async def list_bundles(resources: ResourcesDep) -> BundleList:
         ],
         workers=[WorkerState.from_report(reports[name]) for name in sorted(reports)],
     )
+
+
+@router.get("/{bundle}/card", response_model=ModelCard, responses=problems(404, 409, 422, 503))
+async def get_model_card(bundle: BundleId, resources: ResourcesDep) -> ModelCard:
+    """Return the model card: training data, held-out figures, calibration and importances."""
+    return await asyncio.to_thread(resources.active_bundle.repository.card, bundle)
 
 
 @router.put("/active", openapi_extra=described(ActivationBody), responses=_PROBLEMS)

@@ -25,6 +25,7 @@ from models.scoring.bundle import (
     resolve_bundle,
 )
 from models.scoring.bundle_storage import BundleStorage, StorageError
+from models.scoring.model_card import ModelCard, read_model_card
 from models.scoring.scorer import LABELS_FILE, SCENES_FILE, Scorer
 
 _log = get_logger(__name__)
@@ -146,6 +147,19 @@ class BundleRepository:
         path = self._path(bundle_id)
         try:
             return read_manifest(path)
+        except BundleError as exc:
+            raise BundleRefusedError(bundle_id, str(exc)) from exc
+
+    def card(self, bundle_id: str) -> ModelCard:
+        """Read the model card of a bundle, whose every byte is verified.
+
+        Raises:
+            UnknownBundleError: If this machine has no such bundle.
+            BundleRefusedError: If it fails verification, or its card cannot be read.
+        """
+        path = self._path(bundle_id)
+        try:
+            return read_model_card(read_bundle(path))
         except BundleError as exc:
             raise BundleRefusedError(bundle_id, str(exc)) from exc
 

@@ -1,27 +1,31 @@
 """Routes of the pages that the settings turn on."""
 
-from collections.abc import Awaitable, Callable
-
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import Route
 
 from app import __version__
 from app.pages.page_file import POLICY, SWAGGER_POLICY, page_files
+from app.pages.page_route import Endpoint, PageRoute
+from app.pages.shop_window import ShopWindow
 from app.settings import Settings
 
-Endpoint = Callable[[Request], Awaitable[Response]]
 
-
-def page_routes(settings: Settings) -> list[Route]:
+def page_routes(settings: Settings) -> list[PageRoute]:
     """Return the routes of all pages that the settings turn on, and of `/`."""
-    pages = ["/docs"] if settings.has_pages else []
-    routes = [Route("/", _front(pages))]
+    pages: dict[str, Endpoint] = {}
     if settings.has_pages:
-        routes.append(Route("/docs", _page("docs.html", SWAGGER_POLICY)))
+        pages["/docs"] = _page("docs.html", SWAGGER_POLICY)
+        pages["/insight"] = _page("insight.html")
+    if settings.demo is not None:
+        pages["/demo"] = _page("demo.html")
+    listed = _listed([*pages])
+    routes = [PageRoute("/", _to_shop_window if "/demo" in pages else listed)]
     if pages:
-        routes.append(Route("/pages/{path:path}", _static))
+        routes += [PageRoute("/pages", listed), PageRoute("/pages/{path:path}", _static)]
+    routes += [PageRoute(path, page) for path, page in pages.items()]
+    if settings.demo is not None:
+        routes += ShopWindow(settings.demo).routes()
     return routes
 
 
@@ -41,13 +45,15 @@ async def _static(request: Request) -> Response:
     return file.answer(request)
 
 
-def _front(pages: list[str]) -> Endpoint:
-    """Say what is served here, and lead people to the shop window."""
+async def _to_shop_window(_request: Request) -> Response:
+    return RedirectResponse("/demo")
 
-    async def front(_request: Request) -> Response:
-        if "/demo" in pages:
-            return RedirectResponse("/demo")
+
+def _listed(pages: list[str]) -> Endpoint:
+    """Say what is served here."""
+
+    async def listed(_request: Request) -> Response:
         links = {"pages": pages, "openapi": "/openapi.json", "health": "/health/ready"}
         return JSONResponse({"service": "vitrine", "version": __version__, **links})
 
-    return front
+    return listed

@@ -284,6 +284,7 @@ _BY_SALE: Final = {
 _BY_HISTORY: Final = {
     "collaborative": "opened by customers who opened the same sales",
     "covisitation": "opened by customers who opened the same sales",
+    "taste": "of a kind that this customer prefers",
     "session": "often next in visits like this one",
     "text": "its text is similar to those of sales this customer opened",
 }

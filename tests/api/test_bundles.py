@@ -1,4 +1,5 @@
 import asyncio
+import json
 import os
 from pathlib import Path
 from typing import cast
@@ -256,3 +257,26 @@ async def test_a_shadow_scores_what_was_answered_and_answers_nothing(
         for role in ("shadow", "champion")
     )
     assert higher > lower
+
+
+async def test_the_card_of_a_bundle_is_what_training_wrote(
+    client: httpx.AsyncClient, root: Path, first: str
+) -> None:
+    answer = await client.get(f"{URL}/{first}/card")
+
+    assert answer.json() == json.loads((root / first / "model_card.json").read_text())
+    assert answer.json()["held_out"]["n_lists"] > 0
+
+
+async def test_a_bundle_without_a_true_card_has_none(
+    client: httpx.AsyncClient, root: Path, second: str
+) -> None:
+    unknown = await client.get(f"{URL}/nowhere/card")
+    path = root / second / "model_card.json"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-2])
+    damaged = await client.get(f"{URL}/{second}/card")
+    path.write_bytes(whole)
+
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_bundle")
+    assert (damaged.status_code, damaged.json()["code"]) == (409, "bundle_refused")

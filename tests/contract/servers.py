@@ -157,7 +157,7 @@ def documented_sentinel_rights() -> str:
 
 
 def free_port() -> int:
-    """A free port whose cluster bus port is free too, and that nobody was told of before."""
+    """A free port whose cluster bus port is free too, and that was not given before."""
     while True:
         with socket.create_server(("127.0.0.1", 0)) as found:
             port = int(found.getsockname()[1])

@@ -18,9 +18,19 @@ BEARER: Final = "bearer "
 
 # Paths without secrets; orchestrators call them without a key.
 PUBLIC: Final = frozenset(
-    {"/", "/docs", "/openapi.json", "/v2", "/v2/health/live", "/v2/health/ready"}
+    {
+        "/",
+        "/demo",
+        "/docs",
+        "/insight",
+        "/openapi.json",
+        "/pages",
+        "/v2",
+        "/v2/health/live",
+        "/v2/health/ready",
+    }
 )
-PUBLIC_BELOW: Final = ("/health/", "/pages/", "/v2/models/")
+PUBLIC_BELOW: Final = ("/demo/pictures/", "/health/", "/pages/", "/v2/models/")
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -32,9 +42,14 @@ _OPENED: Final[tuple[tuple[KeyScope, tuple[str, ...], re.Pattern[str]], ...]] = 
     (KeyScope.EVENTS, ("POST",), re.compile(r"/v1/events")),
     (KeyScope.SALES, (*_SAFE, "POST", "PUT", "DELETE"), re.compile(r"/v1/sales(/.*)?")),
     (KeyScope.CUSTOMERS, (*_SAFE, "DELETE"), re.compile(r"/v1/customers/.*")),
+    (KeyScope.CUSTOMERS, _SAFE, re.compile(r"/demo/customers")),
     (KeyScope.METRICS, _SAFE, re.compile(r"/metrics")),
     (KeyScope.RULES, (*_SAFE, "PUT"), re.compile(r"/v1/rules")),
-    (KeyScope.INSPECT, _SAFE, re.compile(r"/v1/(plan|experiments|bundles|promotions)(/.*)?")),
+    (
+        KeyScope.INSPECT,
+        _SAFE,
+        re.compile(r"/v1/(orders|plan|experiments|bundles|promotions)(/.*)?"),
+    ),
 )
 """Scope, methods and whole path."""
 

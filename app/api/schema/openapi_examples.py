@@ -133,7 +133,30 @@ _PROMOTION: Final[dict[str, Any]] = {
     **{"is_settled": True, "estimate": None, "decisions": [_BEGUN, _DECISION]},
 }
 
+_FIGURE: Final = {"value": 0.51, "low": 0.47, "high": 0.55, "n": 312}
+_FIGURES: Final = {"meta": {"mrr": _FIGURE}}
+_PERIOD: Final = {
+    **{"first": "2026-10-01T00:00:00+00:00", "until": "2026-11-01T00:00:00+00:00"},
+    **{"n_sales": 1_147, "n_customers": 2_533, "n_lists": 25_837, "n_events": {"click": 16_857}},
+    **{"sale_shares": {"picture": 1.0}, "position_share": 1.0},
+}
+_HELD_OUT: Final = {
+    **{"kind": "shown", "first": "2026-10-25T08:00:00+00:00", "last": "2026-10-31T20:00:00+00:00"},
+    **{"n_lists": 312, "n_customers": 274, "n_outcomes": 322},
+}
+_BIN: Final = {"predicted": 0.012, "observed": 0.011}
+_CARD: Final = {
+    **{"objective": "purchase", "probability_of": "shown_at_position_1", "outcome_hours": 24.0},
+    **{"trained_on": _PERIOD, "held_out": _HELD_OUT, "figures": _FIGURES, "differences": {}},
+    **{"segments": {"customers: hot": _FIGURES}, "calibration": {"slope": _FIGURE}},
+    **{"bins": [_BIN], "importances": {"taste": _FIGURE}},
+}
 EXAMPLES: Final[dict[str, Any]] = {
+    "Figure": _FIGURE,
+    "HeldOut": _HELD_OUT,
+    "ModelCard": _CARD,
+    "ReliabilityBin": _BIN,
+    "TrainingPeriod": _PERIOD,
     "AssignmentAnswer": _ASSIGNMENT,
     **_ACTIONS,
     "SlateRule": _RULE,

@@ -1,0 +1,304 @@
+// The shop window: pages of customers, made anew after everything that they do.
+
+import { Problem, call, key, part, query } from "./api.js";
+import { card, saleDialog } from "./cards.js";
+import { announce, h, replace } from "./dom.js";
+import { newSaleDialog } from "./new-sale.js";
+import { ago, detail, openSales } from "./sales.js";
+
+const N_SHOWN = 12;
+const N_IN_ROW = 8;
+const N_NAMED = 30;
+const SOON_MS = 36 * 3_600_000;
+const SEEN_AFTER_MS = 1000;
+const KINDS = { buys: "buy often", looks: "look, never bought", new: "hardly known" };
+const INTEREST = ["view", "click", "cart", "purchase", "favourite"];
+const DEVICES = ["mobile", "desktop", "tablet"];
+
+const dialog = document.getElementById("dialog");
+const shop = { customers: [], markets: [], variants: [] };
+const windows = [];
+
+const id = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+
+class Window {
+  constructor(name, visit) {
+    this.name = name;
+    this.visit = { device: "mobile", variant: "", ...visit };
+    this.session = id();
+    this.before = null;
+    this.titles = new Map();
+    this.turn = 0;
+    this.page = h("div.page");
+    this.side = h("aside.side", { "aria-label": `What is known of the customer, page ${name}`, tabIndex: 0 });
+    this.controls = h("form.controls", { "aria-label": `Customer of page ${name}`, on: { submit: (event) => event.preventDefault() } });
+    this.node = h("section.window", { "aria-label": `Page ${name}` }, this.controls, this.page, this.side);
+    this.showControls();
+  }
+
+  fields() {
+    return { customer_id: this.visit.customer, market: this.visit.market, device: this.visit.device,
+      session_id: this.session, variant: this.visit.variant ? [this.visit.variant] : undefined };
+  }
+
+  showControls() {
+    const choice = (label, name, options, className = "") => h(`label${className}`, {}, label,
+      h("select", { name, on: { change: (event) => this.choose(name, event.target.value) } },
+        options.map(([value, text]) => h("option", { value, selected: value === this.visit[name] }, text))));
+    const known = shop.customers.map((one) => [one.customer_id,
+      `${one.customer_id}: ${KINDS[one.kind]}, ${one.n_events} events, ${one.n_purchases} bought`]);
+    if (!known.some(([value]) => value === this.visit.customer)) known.unshift([this.visit.customer, `${this.visit.customer}: made up here`]);
+    const markets = [...new Set([...shop.markets, this.visit.market])].filter(Boolean);
+    replace(this.controls,
+      choice("Customer", "customer", known, ".who"),
+      h("button", { type: "button", on: { click: () => this.choose("customer", `visitor-${id().slice(0, 8)}`) } }, "Someone new"),
+      choice("Market", "market", [...markets.map((one) => [one, one]), ["", "all"]]),
+      choice("Device", "device", DEVICES.map((one) => [one, one])),
+      shop.variants.length > 0 && choice("Variant", "variant", [["", "as assigned"], ...shop.variants.map((one) => [one, one.replace(":", ": ")])]));
+  }
+
+  choose(name, value) {
+    this.visit[name] = value;
+    const known = shop.customers.find((one) => one.customer_id === value);
+    if (name === "customer" && known) {
+      this.visit.market = known.market ?? this.visit.market;
+      this.visit.device = known.device ?? this.visit.device;
+    }
+    if (name === "customer" || name === "market") this.before = null;
+    if (name === "customer") this.session = id();
+    this.showControls();
+    return this.load();
+  }
+
+  async load() {
+    // A slower answer to an earlier choice must not replace this one.
+    this.turn += 1;
+    const turn = this.turn;
+    try {
+      const fields = this.fields();
+      const [sales, slate] = await Promise.all([openSales(this.visit.market),
+        call(query("v1/recommendations", { ...fields, limit: N_SHOWN, explain: true }))]);
+      this.sales = sales;
+      const shown = new Set(slate.items.map((item) => item.sale_id));
+      const [known, soon] = await Promise.all([call(`v1/customers/${part(this.visit.customer)}`), this.soon(shown)]);
+      for (const item of soon?.items ?? []) shown.add(item.sale_id);
+      const alike = await this.alike(known, shown);
+      await this.titlesOf(known.events);
+      await this.nameMissing(slate);
+      if (turn !== this.turn) return;
+      this.show(slate, soon, alike);
+      this.showSide(known, slate);
+    } catch (error) {
+      if (turn !== this.turn) return;
+      if (error instanceof Problem && [401, 403].includes(error.status)) askForKey(error.message);
+      replace(this.page, h("p.problem", {}, error.message));
+    }
+  }
+
+  async soon(shown) {
+    const limit = Date.now() + SOON_MS;
+    const ids = [...this.sales.values()].filter((sale) => sale.closes_at && Date.parse(sale.closes_at) < limit && !shown.has(sale.sale_id));
+    if (!ids.length) return null;
+    const body = { ...this.fields(), candidates: ids.slice(0, 200).map((sale) => sale.sale_id), limit: N_IN_ROW, explain: true };
+    return call("v1/rank", { method: "POST", body });
+  }
+
+  async alike(known, shown) {
+    const last = known.events.findLast((event) => event.sale_id && INTEREST.includes(event.type));
+    if (!last) return null;
+    const found = await call(query(`v1/sales/${part(last.sale_id)}/similar`, { open: true, limit: 40 }));
+    const ids = found.items.map((one) => one.sale_id).filter((one) => this.sales.has(one) && !shown.has(one)).slice(0, N_IN_ROW);
+    if (!ids.length) return null;
+    const title = (await detail(last.sale_id)).sale.title ?? last.sale_id;
+    const ranked = await call("v1/rank", { method: "POST", body: { ...this.fields(), candidates: ids, explain: true } });
+    return { title, ranked };
+  }
+
+  // Titles of the latest sales that are open no more.
+  async titlesOf(events) {
+    const ids = new Set(events.slice(-N_NAMED).map((event) => event.sale_id).filter((one) => one && !this.sales.has(one)));
+    for (const found of await Promise.all([...ids].map((one) => detail(one)))) this.titles.set(found.sale.sale_id, found.sale.title);
+  }
+
+  // Sales that opened since the list was read.
+  async nameMissing(slate) {
+    const missing = slate.items.filter((item) => !this.sales.has(item.sale_id));
+    for (const found of await Promise.all(missing.map((item) => detail(item.sale_id)))) this.sales.set(found.sale.sale_id, found.sale);
+  }
+
+  show(slate, soon, alike) {
+    const most = Math.max(0, ...slate.items.map((item) => item.purchase_probability ?? 0));
+    const focused = document.activeElement?.closest?.("[data-sale]");
+    const kept = focused && this.page.contains(focused) && [focused.dataset.sale, document.activeElement.dataset.act];
+    replace(this.page,
+      this.row("for you", `Picked for ${this.visit.customer}`, slate, { most, before: this.before }),
+      soon?.items.length && this.row("soon", "Closing soon, best first", soon, { most }),
+      alike && this.row("alike", `Pictures like “${alike.title}”`, alike.ranked, { most }));
+    this.before = new Map(slate.items.map((item) => [item.sale_id, item.rank]));
+    if (kept) this.focusOn(...kept);
+  }
+
+  focusOn(sale, act) {
+    const card = this.page.querySelector(`[data-sale="${CSS.escape(sale)}"]`);
+    (card?.querySelector(act ? `[data-act="${act}"]` : ".title button") ?? this.page.querySelector("h2"))?.focus();
+  }
+
+  row(name, title, slate, { most, before = null }) {
+    const cards = slate.items.map((item) => card(item, this.sales.get(item.sale_id), {
+      before, most,
+      act: (one, chosen, sale) => this.act(one, chosen, sale, slate),
+      open: (chosen, sale) => this.open(chosen, sale, slate),
+    }));
+    cards.forEach((node, at) => watch(node, () => this.seen(slate.items[at], slate)));
+    return h("section.row", { "data-row": name }, h("header", {}, h("h2", { tabIndex: -1 }, title), state(slate)), h("ul.cards", {}, cards));
+  }
+
+  event(type, item, slate) {
+    const sale = this.sales.get(item.sale_id);
+    return { event_id: id(), customer_id: this.visit.customer, session_id: this.session, type, sale_id: item.sale_id,
+      at: new Date().toISOString(), exposure_id: slate.recommendation_id, position: item.rank,
+      market: this.visit.market || undefined, device: this.visit.device, price: sale?.price ?? undefined };
+  }
+
+  async send(events) {
+    const answer = await call("v1/events", { method: "POST", body: { events } });
+    const refused = answer.results.find((one) => !["accepted", "duplicate"].includes(one.status));
+    if (refused) throw new Problem(409, { detail: `the event was not taken: ${refused.detail ?? refused.reason}` });
+  }
+
+  async seen(item, slate) {
+    await this.send([this.event("impression", item, slate)]).catch(() => {});
+  }
+
+  async open(item, sale, slate) {
+    saleDialog(dialog, item, sale, (one) => this.act(one, item, sale, slate));
+    await this.after([this.event("click", item, slate)], `Opened: ${sale.title ?? sale.sale_id}`);
+  }
+
+  async act(one, item, sale, slate) {
+    await this.after([this.event(one.type, item, slate)], `${sale.title ?? sale.sale_id}: ${one.done}`);
+  }
+
+  async after(events, text) {
+    try {
+      await this.send(events);
+      const before = this.before;
+      await this.load();
+      const moved = [...this.before].filter(([sale, rank]) => before?.get(sale) !== rank).length;
+      announce(`${text}. ${moved} of ${this.before.size} places changed.`);
+    } catch (error) {
+      announce(error.message);
+    }
+  }
+
+  showSide(known, slate) {
+    const assigned = slate.assignments.map((one) => `${one.experiment}: ${one.variant}${one.forced ? " (forced)" : ""}`).join(", ");
+    const events = known.events.toReversed();
+    replace(this.side,
+      h("h2", {}, "What is known"),
+      h("dl.facts", {},
+        h("dt", {}, "Customer"), h("dd", {}, this.visit.customer),
+        h("dt", {}, "Events"), h("dd", {}, `${events.length} kept, ${known.shown.length} sales shown`),
+        h("dt", {}, "Variant"), h("dd", {}, assigned || "no experiment"),
+        h("dt", {}, "Bundle"), h("dd", {}, slate.bundle ?? "none")),
+      events.length > 0
+        ? h("ol.events", { reversed: true }, events.slice(0, N_NAMED).map((event) => h("li", {},
+          h(`span.chip${event.type === "purchase" ? ".good" : event.type === "dislike" ? ".bad" : ""}`, {}, event.type),
+          h("span.what", {}, this.sales.get(event.sale_id)?.title ?? this.titles.get(event.sale_id) ?? event.sale_id ?? "a sale of the past"),
+          h("time", { dateTime: event.at }, ago(event.at)))))
+        : h("p.quiet", {}, "Nothing yet. Open, like or buy something, and see the page change."),
+      events.length > 0 && h("button.danger", { type: "button", on: { click: () => this.forget() } }, "Forget this customer"));
+  }
+
+  async forget() {
+    await call(`v1/customers/${part(this.visit.customer)}`, { method: "DELETE" });
+    announce(`Everything about ${this.visit.customer} is erased.`);
+    await this.load();
+  }
+}
+
+function state(slate) {
+  if (slate.degraded) return h("span.chip.warn", {}, `degraded: ${slate.degraded}`);
+  return h("span.quiet", {}, slate.unmet_rules?.length ? `rules not met: ${slate.unmet_rules.join(", ")}` : "");
+}
+
+const watched = new WeakMap();
+const observer = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    const one = watched.get(entry.target);
+    clearTimeout(one.timer);
+    if (entry.isIntersecting) one.timer = setTimeout(() => {
+      observer.unobserve(entry.target);
+      if (entry.target.isConnected) one.seen();
+    }, SEEN_AFTER_MS);
+  }
+}, { threshold: 0.5 });
+
+function watch(node, seen) {
+  watched.set(node, { seen, timer: null });
+  observer.observe(node);
+}
+
+function askForKey(reason) {
+  if (dialog.open) return;
+  const field = h("input", { type: "password", name: "key", required: true, autocomplete: "off" });
+  replace(dialog, h("form.detail", { method: "dialog", on: { submit: () => { key.set(field.value.trim()); start(); } } },
+    h("h2", { id: "dialog-title" }, "This service asks for a key"), h("p", {}, reason),
+    h("p.quiet", {}, "The page needs the scopes read, events, sales, customers and inspect. The key stays in this tab."),
+    h("label", {}, "Key", field), h("button.main", { type: "submit" }, "Use it")));
+  dialog.showModal();
+}
+
+function showWindows() {
+  const node = document.getElementById("windows");
+  node.className = windows.length > 1 ? "two" : "one";
+  replace(node, windows.map((one) => one.node));
+}
+
+function compare(button) {
+  const isOn = windows.length === 1;
+  button.setAttribute("aria-pressed", String(isOn));
+  if (isOn) {
+    const first = windows[0].visit;
+    const other = shop.variants.find((one) => one !== first.variant && !one.endsWith(":meta")) ?? "";
+    windows.push(new Window("B", { ...first, variant: other }));
+    windows[1].load();
+  } else {
+    windows.pop();
+  }
+  showWindows();
+}
+
+async function start() {
+  const optional = (asked, otherwise) => asked.catch((error) => {
+    if (error.status === 401) throw error;
+    return otherwise;
+  });
+  try {
+    const [customers, plan, front, sales] = await Promise.all([
+      optional(call("demo/customers"), { items: [] }), optional(call("v1/plan"), {}),
+      optional(call("pages"), { pages: [] }), openSales("")]);
+    shop.customers = customers.items;
+    shop.markets = [...new Set([...sales.values()].flatMap((sale) => sale.markets ?? []))].sort();
+    shop.variants = (plan.experiments ?? []).filter((one) => one.kind !== "interleaving" && !one.ends_at)
+      .flatMap((one) => one.variants.map((variant) => `${one.name}:${variant.name}`));
+    const links = front.pages.filter((page) => page !== "/demo").map((page) => h("a", { href: page.slice(1) }, page === "/docs" ? "API" : "Insight"));
+    replace(document.getElementById("links"), links);
+  } catch (error) {
+    askForKey(error.message);
+    return;
+  }
+  const first = shop.customers.find((one) => one.kind === "buys" && one.market === shop.markets[1]) ?? shop.customers[0];
+  windows.splice(0, windows.length, new Window("A", first
+    ? { customer: first.customer_id, market: first.market ?? "", device: first.device ?? "mobile" }
+    : { customer: `visitor-${id().slice(0, 8)}`, market: shop.markets[0] ?? "" }));
+  showWindows();
+  for (const button of document.querySelectorAll(".actions button")) button.disabled = false;
+  await windows[0].load();
+}
+
+document.getElementById("compare").addEventListener("click", (event) => compare(event.currentTarget));
+document.getElementById("new-sale").addEventListener("click", () => newSaleDialog(dialog,
+  () => ({ ...windows[0].fields() }), () => Promise.all(windows.map((one) => one.load()))));
+dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+start();

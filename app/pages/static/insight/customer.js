@@ -1,0 +1,73 @@
+// One customer: what they did, what we would show, and each recommender beside.
+
+import { call, part, query } from "../api.js";
+import { h, replace } from "../dom.js";
+import { ago, detail, openSales, percent } from "../sales.js";
+
+const N_SHOWN = 10;
+const N_EVENTS = 60;
+
+export function customer(main, context) {
+  const field = h("input", { name: "customer", required: true, maxLength: 128, value: context.argument ?? "", placeholder: "c-1842" });
+  const market = h("input", { name: "market", maxLength: 128, size: 8, placeholder: "any" });
+  const found = h("div.grid");
+  const columns = h("div");
+  const form = h("form.controls", { on: { submit: (event) => { event.preventDefault(); context.go("customer", field.value.trim()); load(); } } },
+    h("label", {}, "Customer", field), h("label", {}, "Market", market), h("button.main", { type: "submit" }, "Show"));
+  replace(main, h("header", {}, h("h2", {}, "Show me this customer"), h("p.quiet", {}, "All that the service keeps of them, and what it makes of it. Nothing here is logged as shown.")), form, found, columns);
+
+  async function titles(ids) {
+    const known = new Map();
+    await Promise.all([...new Set(ids.filter(Boolean))].map((one) => detail(one).then((answer) => known.set(one, answer.sale.title ?? one), () => {})));
+    return known;
+  }
+
+  async function load() {
+    const id = field.value.trim();
+    if (!id) return;
+    try {
+      const visit = { customer_id: id, market: market.value.trim(), limit: N_SHOWN, explain: true };
+      const [known, { orders, explanations, bundle }, open] = await Promise.all([call(`v1/customers/${part(id)}`), call(query("v1/orders", visit)), openSales(visit.market)]);
+      const events = known.events.slice(-N_EVENTS).toReversed();
+      const bought = (known.profile?.bought ?? []).map((one) => one.sale_id);
+      const named = await titles([...events.map((one) => one.sale_id), ...bought]);
+      showKnown(known, events, named);
+      showOrders(orders, explanations, open, bundle);
+    } catch (error) {
+      replace(columns);
+      context.failed(found, error);
+    }
+  }
+
+  function showKnown(known, events, named) {
+    const counts = Object.entries(known.profile?.counts ?? {}).filter(([, n]) => n).map(([type, n]) => `${n} ${type}`).join(", ");
+    const bought = known.profile?.bought ?? [];
+    const attributes = Object.entries(known.profile?.attributes ?? {}).map(([name, value]) => `${name} ${value}`).join(", ");
+    const fact = (name, value) => [h("dt", {}, name), h("dd", {}, value)];
+    replace(found,
+      h("section.panel", {}, h("h3", {}, "Kept"), h("dl.facts", {},
+        fact("Events", `${known.events.length} latest`), fact("Shown", `${known.shown.length} sales last`),
+        fact("Before last night", counts || "nothing"), fact("Attributes", attributes || "none"),
+        fact("First event", known.profile?.first_at ? new Date(known.profile.first_at).toLocaleDateString("en-GB") : "unknown"),
+        fact("Kept until", known.expires_at ? new Date(known.expires_at).toLocaleDateString("en-GB") : "–")),
+      bought.length > 0 && [h("h4", {}, "Bought before"), h("ul", {}, bought.slice(0, 12).map((one) => h("li", {}, `${named.get(one.sale_id) ?? one.sale_id ?? "a sale of the past"}, ${one.last_on}`)))]),
+      h("section.panel", {}, h("h3", {}, "What they did"), events.length
+        ? h("ol.events", { reversed: true, tabIndex: 0, "aria-label": "Events, the latest first" }, events.map((one) => h("li", {},
+          h(`span.chip${one.type === "purchase" ? ".good" : one.type === "dislike" ? ".bad" : ""}`, {}, one.type),
+          h("span", {}, named.get(one.sale_id) ?? one.sale_id ?? "a sale of the past"), h("time", { dateTime: one.at }, ago(one.at)))))
+        : h("p.quiet", {}, "No events: a new customer.")));
+  }
+
+  function showOrders(orders, explanations, open, bundle) {
+    const first = new Set(orders[0]?.items.map((item) => item.sale_id));
+    const column = (order, at) => h("div.column", {}, h("h4", {}, at === 0 ? "The model" : order.name),
+      order.items.length ? h("ol", {}, order.items.map((item) => h(`li${at > 0 && first.has(item.sale_id) ? ".same" : ""}`, {}, h("span", {},
+        open.get(item.sale_id)?.title ?? item.sale_id, h("br"), h("span.quiet", {}, at === 0 ? `${percent(item.purchase_probability, 2)}. ${explanations[item.sale_id]?.sentence ?? ""}` : percent(item.purchase_probability, 2))))))
+        : h("p.quiet", {}, "knows nothing of this customer"));
+    replace(columns, h("section.panel", {},
+      h("header", {}, h("h3", {}, "What we would show, and each recommender beside"), h("span.quiet", {}, bundle ? `bundle ${bundle}, without rules and exploration; green: also in the model's` : "no model is served")),
+      h("div.columns", { tabIndex: 0, role: "region", "aria-label": "Orders side by side" }, orders.filter((order) => !order.name.startsWith("meta-")).map(column))));
+  }
+
+  return { ready: load() };
+}

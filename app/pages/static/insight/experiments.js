@@ -1,0 +1,79 @@
+// Experiments: shares, intervals that may be looked at any day, and what they say.
+
+import { call, part } from "../api.js";
+import { h, replace } from "../dom.js";
+import { percent } from "../sales.js";
+import { intervals, lines, table } from "./charts.js";
+
+const day = (text) => (text ? new Date(text).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" }) : "open end");
+
+function verdict(comparison, control) {
+  const { value, low, high } = comparison.safe_lift;
+  if (value === null || low === null || high === null) return `${comparison.variant}: too few events to compare ${comparison.metric} with ${control}.`;
+  const lift = `${value >= 0 ? "+" : "−"}${percent(Math.abs(value))} [${percent(low)}, ${percent(high)}]`;
+  if (low > 0) return `${comparison.variant} is better than ${control} on ${comparison.metric}: ${lift}.`;
+  if (high < 0) return `${comparison.variant} is worse than ${control} on ${comparison.metric}: ${lift}.`;
+  return `${comparison.variant} and ${control} do not certainly differ on ${comparison.metric} yet: ${lift}.`;
+}
+
+function tone({ low, high }) {
+  if (low !== null && low > 0) return "good";
+  return high !== null && high < 0 ? "bad" : "main";
+}
+
+function alarm(name, mismatch) {
+  return mismatch.alarm && h("p.problem", {}, `Sample ratio alarm of ${name} (p = ${mismatch.p_value.toExponential(1)}): variants have other shares than planned, so no figure below holds.`);
+}
+
+function compared(results) {
+  const first = results.comparisons.filter((one) => one.metric === results.comparisons[0]?.metric);
+  const looks = first.filter((one) => one.looks.length > 1);
+  return [
+    alarm("assigned units", results.sample_ratio), alarm("analysed units", results.analysed_ratio),
+    first.map((one) => h("p.verdict", {}, verdict(one, results.control))),
+    intervals("Lift over the control, safe at every look", results.comparisons.map((one) => ({
+      label: `${one.variant}, ${one.metric}`, ...one.safe_lift, tone: tone(one.safe_lift) })), { zero: 0, percent: true }),
+    looks.length > 0 && [h("h4", {}, "Lift by look, in percent"), lines("Lift by look", looks.map((one) => [one.variant, one.looks.map((look) => 100 * (look.lift.value ?? 0))]), { height: 160 })],
+    table("Variants", ["Variant", { text: "Share", number: true }, { text: "Assigned", number: true }, { text: "Analysed", number: true }, { text: "Answers", number: true }],
+      results.variants.map((one) => h("tr", {}, h("td", {}, one.name, one.name === results.control && h("span.chip", {}, "control")),
+        h("td.number", {}, percent(one.share_bp / 10_000)), h("td.number", {}, one.assigned), h("td.number", {}, one.analysed), h("td.number", {}, one.answers)))),
+    results.guardrails.length > 0 && table("Guardrails", ["Guardrail", "Variant", { text: "Change", number: true }, { text: "Limit", number: true }, "State"],
+      results.guardrails.map((one) => h("tr", {}, h("td", {}, one.name), h("td", {}, one.variant), h("td.number", {}, percent(one.change.value)), h("td.number", {}, percent(one.limit)),
+        h("td", {}, h(`span.chip${one.state === "held" ? ".good" : one.state === "breached" ? ".bad" : ".warn"}`, {}, one.state))))),
+    h("p.quiet", {}, `Events until ${day(results.until)}. Intervals hold at every look.`),
+  ];
+}
+
+function interleaved(results) {
+  return [
+    alarm("coins", results.coins), h("p.verdict", {}, results.verdict),
+    intervals("Preference for the second variant", results.preferences.map((one) => ({ label: one.metric, ...one.preference, tone: tone(one.preference) })), { zero: 0, percent: true }),
+    h("p.quiet", {}, `${results.analysed} customers; ${percent(results.contested)} of the places belong to one variant.`),
+  ];
+}
+
+export function experiments(main) {
+  const list = h("div.grid");
+  replace(main, h("header", {}, h("h2", {}, "Experiments"), h("p.quiet", {}, "Results are computed from exported events and answers.")), list);
+
+  async function panel(one) {
+    const now = Date.now();
+    const state = Date.parse(one.starts_at) > now ? "planned" : one.ends_at && Date.parse(one.ends_at) < now ? "ended" : "running";
+    const body = h("div.panel-body");
+    const node = h("section.panel", {}, h("header", {}, h("h3", {}, one.name), h(`span.chip${state === "running" ? ".good" : ""}`, {}, state)),
+      h("p.quiet", {}, `${day(one.starts_at)} to ${day(one.ends_at)}, ${one.variants.length} variants, control ${one.control}`), body);
+    try {
+      const results = await call(`v1/experiments/${part(one.name)}/results`);
+      replace(body, results.verdict ? interleaved(results) : compared(results));
+    } catch (error) {
+      replace(body, h("p", {}, error.code === "no_results" ? `No results: ${error.message}.` : error.message));
+    }
+    return node;
+  }
+
+  async function load() {
+    const { items } = await call("v1/experiments");
+    replace(list, items.length ? await Promise.all(items.map(panel)) : h("p.quiet", {}, "The plan has no experiments. They are created with PUT /v1/experiments/{name}."));
+  }
+  return { ready: load() };
+}

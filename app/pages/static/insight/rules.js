@@ -1,0 +1,69 @@
+// Rules of a merchandiser: what they are about now, what they cost, and their text to change.
+
+import { call } from "../api.js";
+import { announce, h, replace } from "../dom.js";
+import { table } from "./charts.js";
+
+const LINE = /^vitrine_(priced_answers|rule_outcomes)_total\{(.*)\} (\S+)$/;
+const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
+
+export function prices(text) {
+  const found = new Map();
+  for (const line of text.split("\n")) {
+    const match = LINE.exec(line);
+    if (!match) continue;
+    const labels = Object.fromEntries([...match[2].matchAll(LABEL)].map(([, key, value]) => [key, value]));
+    const one = found.get(labels.rule) ?? { answers: 0, change: 0 };
+    if (match[1] === "priced_answers") one.answers += Number(match[3]);
+    else one.change += (labels.outcome === "lost" ? -1 : 1) * Number(match[3]);
+    found.set(labels.rule, one);
+  }
+  return found;
+}
+
+function action({ kind, ...fields }) {
+  const words = Object.entries(fields).map(([name, value]) => `${name} ${value}`).join(", ");
+  return `${kind.replace("_", " ")}${words ? ` (${words})` : ""}`;
+}
+
+function price(one) {
+  if (!one?.answers) return h("span.quiet", {}, "not priced yet");
+  const change = (1000 * one.change) / one.answers;
+  return `${change >= 0 ? "+" : "−"}${Math.abs(change).toFixed(2)}`;
+}
+
+export function rules(main) {
+  const list = h("div");
+  const text = h("textarea", { "aria-label": "All rules as JSON", spellcheck: false, disabled: true });
+  const said = h("div", { role: "status" });
+  const form = h("form.panel", { on: { submit: save } }, h("h3", {}, "Change them"),
+    h("p.quiet", {}, "The order is the precedence. All rules are taken, or none."), text, said, h("div.actions", {}, h("button.main", { type: "submit" }, "Put these rules")));
+  replace(main, h("header", {}, h("h2", {}, "Rules"), h("p.quiet", {}, "Every answer obeys them. The price is the model's own expectation for each 1,000 answers, counted in one answer of twenty.")), list, form);
+
+  function show({ items }, costs) {
+    replace(list, h("section.panel", {}, items.length
+      ? table("Rules by precedence", ["Rule", "When", "Where", "Action", "Now", { text: "Price per 1,000", number: true }], items.map(({ rule, holds, n_matching: n, warnings }) => h("tr", {},
+        h("td", {}, h("strong", {}, rule.name), rule.dry_run && h("span.chip.warn", {}, "dry run")), h("td", {}, rule.when ? h("code", {}, rule.when) : "always"), h("td", {}, rule.where ? h("code", {}, rule.where) : "all sales"), h("td", {}, action(rule.action)),
+        h("td", {}, h(`span.chip${holds ? ".good" : ""}`, {}, holds ? `holds for ${n} sales` : "does not hold now"), warnings.map((one) => h("p.quiet", {}, one))), h("td.number", {}, price(costs.get(rule.name))))))
+      : h("p.quiet", {}, "No rules. For example: exclude, pin, boost, at most, at least.")));
+    text.disabled = false;
+    text.value = JSON.stringify(items.map((one) => one.rule), null, 2);
+  }
+
+  async function save(event) {
+    event.preventDefault();
+    try {
+      show(await call("v1/rules", { method: "PUT", body: { items: JSON.parse(text.value) } }), new Map());
+      replace(said);
+      announce("The rules hold on every worker within a second.");
+    } catch (error) {
+      replace(said, h("p.problem", {}, error instanceof SyntaxError ? `This is no JSON: ${error.message}` : error.message));
+    }
+  }
+
+  async function load() {
+    const [found, metrics] = await Promise.all([call("v1/rules"), call("metrics", { text: true }).catch(() => "")]);
+    show(found, prices(metrics));
+  }
+  return { ready: load() };
+}

@@ -1,0 +1,82 @@
+// Sales of a market, and why they rank: for a new customer, or for one who is named.
+
+import { call, query } from "../api.js";
+import { h, replace } from "../dom.js";
+import { closing, detail, discount, money, openSales, percent, picture } from "../sales.js";
+import { COLOURS, legend, table } from "./charts.js";
+
+const N_SHOWN = 20;
+const N_GROUPS = 6;
+
+function reasons(explanation, groups) {
+  if (!explanation) return null;
+  const known = explanation.contributions.filter((one) => one.log_odds > 0.005);
+  const total = known.reduce((sum, one) => sum + one.log_odds, 0) || 1;
+  const share = (name) => known.filter((one) => one.group === name).reduce((sum, one) => sum + one.log_odds, 0);
+  const rest = total - groups.reduce((sum, name) => sum + share(name), 0);
+  return [
+    h("div.stack", { "aria-hidden": "true" }, groups.map((name, at) => h("span", { css: { width: `${(100 * share(name)) / total}%`, background: COLOURS[at] } })),
+      h("span", { css: { width: `${(100 * rest) / total}%`, background: "#b9b2a6" } })),
+    h("p.quiet", {}, explanation.sentence),
+  ];
+}
+
+function place(order, saleId) {
+  const at = order.items.findIndex((item) => item.sale_id === saleId);
+  if (at < 0) return h("td.number", {}, h("span.quiet", {}, "–"));
+  const strength = Math.max(0, 1 - at / N_SHOWN);
+  return h("td.number", {}, h("span.rank", { css: { background: `rgb(11 92 99 / ${(0.28 * strength).toFixed(2)})` } }, at + 1));
+}
+
+export function sales(main, context) {
+  const found = h("div");
+  const market = h("select", { name: "market", on: { change: load } });
+  const customer = h("input", { name: "customer", placeholder: "a new customer", maxLength: 128 });
+  const form = h("form.controls", { on: { submit: (event) => { event.preventDefault(); load(); } } },
+    h("label", {}, "Market", market), h("label", {}, "Customer", customer), h("button.main", { type: "submit" }, "Rank"));
+  replace(main, h("header", {}, h("h2", {}, "Sales, and why they rank"),
+    h("p.quiet", {}, "The meta-model's order without rules and exploration, what speaks for each sale, and its place by each recommender alone. Nothing here is logged as shown.")), form, found);
+
+  async function load() {
+    try {
+      const [open, orders] = await Promise.all([openSales(market.value),
+        call(query("v1/orders", { market: market.value, customer_id: customer.value.trim(), limit: 50, explain: true }))]);
+      await show(open, orders);
+    } catch (error) {
+      context.failed(found, error);
+    }
+  }
+
+  async function show(open, { orders, explanations }) {
+    const [meta, ...others] = orders;
+    if (!meta?.items.length) return replace(found, h("p.quiet", {}, "No model is served, or no sale is open in this market."));
+    const weights = new Map();
+    for (const one of Object.values(explanations)) {
+      for (const { group, log_odds: odds } of one.contributions) if (odds > 0) weights.set(group, (weights.get(group) ?? 0) + odds);
+    }
+    const groups = [...weights].sort((a, b) => b[1] - a[1]).slice(0, N_GROUPS).map(([name]) => name);
+    const named = others.filter((order) => order.items.length && !order.name.startsWith("meta-"));
+    const shown = meta.items.slice(0, N_SHOWN);
+    const topics = await Promise.all(shown.map((item) => detail(item.sale_id).then((one) => one.picture?.topics?.[0]?.topic ?? "", () => "")));
+    replace(found, h("section.panel", {},
+      h("header", {}, h("h3", {}, `First ${shown.length} of ${open.size} open sales`), legend([...groups, "other reasons"], [...COLOURS.slice(0, groups.length), "#b9b2a6"])),
+      table("Sales by rank", [{ text: "#", number: true }, "Picture", "Sale", { text: "Price", number: true }, { text: "Probability", number: true }, "What speaks for it", ...named.map((order) => ({ text: order.name, number: true }))],
+        shown.map((item, at) => {
+          const sale = open.get(item.sale_id) ?? { sale_id: item.sale_id };
+          return h("tr", {}, h("td.number", {}, at + 1), h("td", {}, picture(sale, context.hasPictures) ?? h("div.blank")),
+            h("td.sale", {}, h("strong", {}, sale.title ?? item.sale_id), h("p.quiet", {}, [sale.destination, closing(sale).text].filter(Boolean).join(" · ")), topics[at] && h("span.chip", {}, topics[at])),
+            h("td.number", {}, money(sale.price, sale.currency), discount(sale) && h("p.quiet", {}, `−${discount(sale)}%`)),
+            h("td.number", {}, percent(item.purchase_probability, 2)), h("td.why", {}, reasons(explanations[item.sale_id], groups)),
+            named.map((order) => place(order, item.sale_id)));
+        }))));
+  }
+
+  async function start() {
+    const all = await openSales("");
+    const markets = [...new Set([...all.values()].flatMap((sale) => sale.markets ?? []))].sort();
+    replace(market, h("option", { value: "" }, "all"), markets.map((name) => h("option", { value: name }, name)));
+    if (markets.length) market.value = markets[0];
+    await load();
+  }
+  return { ready: start() };
+}

@@ -1,0 +1,76 @@
+// Sales as the pages show them: money, times, pictures, and what is known of each.
+
+import { call, part, query } from "./api.js";
+import { h } from "./dom.js";
+
+const details = new Map();
+// Pictures that a visitor chose from their own disk: the service keeps labels, not files.
+const chosen = new Map();
+
+export function money(amount, currency) {
+  if (amount === null || amount === undefined) return "";
+  const digits = amount >= 100 ? 0 : 2;
+  if (!/^[A-Z]{3}$/.test(currency ?? "")) return amount.toFixed(digits);
+  return new Intl.NumberFormat("en-GB", { style: "currency", currency, maximumFractionDigits: digits }).format(amount);
+}
+
+export function percent(share, digits = 1) {
+  return share === null || share === undefined ? "–" : `${(100 * share).toFixed(digits)}%`;
+}
+
+export function ago(time, now = Date.now()) {
+  const seconds = Math.max(0, (now - Date.parse(time)) / 1000);
+  if (seconds < 60) return "just now";
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+  const days = Math.floor(seconds / 86400);
+  return days === 1 ? "yesterday" : `${days} days ago`;
+}
+
+export function closing(sale, now = Date.now()) {
+  if (!sale.closes_at) return { text: "no closing time", isSoon: false };
+  const hours = (Date.parse(sale.closes_at) - now) / 3.6e6;
+  if (hours <= 0) return { text: "closed", isSoon: false };
+  if (hours < 1) return { text: `closes in ${Math.max(1, Math.round(60 * hours))} min`, isSoon: true };
+  if (hours < 48) return { text: `closes in ${Math.round(hours)} hours`, isSoon: hours < 24 };
+  return { text: `closes in ${Math.round(hours / 24)} days`, isSoon: false };
+}
+
+export function discount(sale) {
+  if (!sale.price || !sale.original_price || sale.original_price <= sale.price) return null;
+  return Math.round(100 * (1 - sale.price / sale.original_price));
+}
+
+export function choosePicture(saleId, file) {
+  chosen.set(saleId, URL.createObjectURL(file));
+}
+
+export function picture(sale, hasPictures = true) {
+  const source = chosen.get(sale.sale_id) ?? (hasPictures && sale.image ? `demo/pictures/${part(sale.sale_id)}` : null);
+  // Beside its title a picture adds nothing that can be read out.
+  return source && h("img", { src: source, alt: "", loading: "lazy", decoding: "async" });
+}
+
+export async function openSales(market) {
+  const found = [];
+  let cursor = null;
+  do {
+    const page = await call(query("v1/sales", { market, open: true, limit: 1000, cursor }));
+    found.push(...page.items.map((item) => item.sale));
+    cursor = page.next_cursor;
+  } while (cursor && found.length < 5000);
+  return new Map(found.map((sale) => [sale.sale_id, sale]));
+}
+
+export function detail(saleId) {
+  if (!details.has(saleId)) {
+    const asked = call(`v1/sales/${part(saleId)}`);
+    asked.catch(() => details.delete(saleId));
+    details.set(saleId, asked);
+  }
+  return details.get(saleId);
+}
+
+export function forgetDetail(saleId) {
+  details.delete(saleId);
+}

@@ -1,0 +1,243 @@
+"""`/insight` in a browser, at a service with keys: an operator and a merchandiser at work."""
+
+import json
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from app.security.key import KeyFile, Scope, entry_of, new_key
+from app.security.key_ring import write_keys
+from tests.bundles import recalibrated
+from tests.end_to_end.service import Service, http, run, serving
+from tests.proofs import ROOT
+from tests.visitor import DESKTOP, PHONE, Visitor, chromium, visiting
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SIZES = [("desktop", DESKTOP), ("phone", PHONE)]
+CUSTOMER = "c-insight"
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A service with keys, two bundles and exported results."""
+
+    service: Service
+    key: str
+    read_key: str
+    bundles: tuple[str, str]
+
+    def call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """Call the API with the key that opens all."""
+        headers = {"X-API-Key": self.key}
+        answer = http.request(method, self.service.url + path, json=body, headers=headers)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+
+def make_keys(path: Path) -> tuple[str, str]:
+    """Write a key of all scopes, and one of a website."""
+    made = [(new_key(), [*Scope]), (new_key(), [Scope.READ, Scope.EVENTS])]
+    entries = [
+        entry_of(key, key_id, scopes=scopes, created_at=datetime(2026, 11, 30, tzinfo=UTC))
+        for (key_id, key), scopes in made
+    ]
+    write_keys(path, KeyFile(keys=tuple(entries)))
+    return made[0][0][1], made[1][0][1]
+
+
+def visits(shop: Shop, n: int, *, customer: str = "c{}") -> None:
+    """Customers look at their page, and click at its first sale."""
+    for number in range(n):
+        who = customer.format(number)
+        slate = shop.call("GET", f"/v1/recommendations?customer_id={who}&limit=5")
+        event = {
+            "event_id": f"{who}-{number}",
+            "customer_id": who,
+            "type": "click",
+            "sale_id": slate["items"][0]["sale_id"],
+            "exposure_id": slate["recommendation_id"],
+            "at": datetime.now(UTC).isoformat(),
+        }
+        shop.call("POST", "/v1/events", {"events": [event]})
+
+
+@pytest.fixture(scope="module")
+def shop(
+    tmp_path_factory: pytest.TempPathFactory, tiny_bundle: tuple[Path, Path]
+) -> Generator[Shop]:
+    bundle, data = tiny_bundle
+    folder = tmp_path_factory.mktemp("insight")
+    first = recalibrated(bundle, folder / "bundles", shift=0.5).name
+    second = recalibrated(bundle, folder / "bundles", shift=1.0).name
+    key, read_key = make_keys(folder / "keys.json")
+    own = {
+        "VITRINE_STATE_DIR": str(folder / "state"),
+        "VITRINE_BUNDLES": str(folder / "bundles"),
+        "VITRINE_BUNDLE": first,
+        "VITRINE_KEYS": str(folder / "keys.json"),
+        "VITRINE_PLAN": str(ROOT / "deploy/demo-plan.yaml"),
+        "VITRINE_EXPORTS": str(folder / "exports"),
+    }
+    loaded = run("app", "load", "--data", str(data), **own)
+    assert loaded.returncode == 0, loaded.stderr
+    with serving(folder, **own) as service:
+        service.wait_until("/health/ready", status=200)
+        shop = Shop(service, key, read_key, (first, second))
+        visits(shop, 20)
+        visits(shop, 3, customer=CUSTOMER)
+        exported = run("app", "export-events", "--out", str(folder / "exports"), **own)
+        assert exported.returncode == 0, exported.stderr
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def browser() -> Generator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+def enter(visitor: Visitor, shop: Shop, part: str) -> None:
+    """Type the key that the page asks for; the refusal before it is a message of the browser's."""
+    visitor.open(f"/insight#{part}")
+    visitor.page.get_by_label("Key", exact=True).fill(shop.key)
+    visitor.page.get_by_role("button", name="Use it").click()
+    expect(visitor.page.get_by_role("button", name="Forget the key")).to_be_visible()
+    visitor.complaints.clear()
+
+
+def undisturbed(visitor: Visitor, name: str) -> None:
+    visitor.keep(f"insight-{name}")
+    assert (visitor.complaints, visitor.foreign, visitor.violations()) == ([], [], [])
+    assert visitor.fits()
+
+
+def test_a_key_of_a_website_opens_nothing_here(shop: Shop, browser: Browser) -> None:
+    with visiting(browser, shop.service.url) as visitor:
+        visitor.open("/insight#bundles")
+        page = visitor.page
+        expect(page.get_by_role("heading", name="This service asks for a key")).to_be_visible()
+        page.get_by_label("Key", exact=True).fill(shop.read_key)
+        page.get_by_role("button", name="Use it").click()
+        expect(page.get_by_role("heading", name="This key opens something else")).to_be_visible()
+        assert visitor.violations() == []
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_traffic_is_counted_while_one_looks(
+    shop: Shop, browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    with visiting(browser, shop.service.url, size) as visitor:
+        enter(visitor, shop, "traffic")
+        row = visitor.page.get_by_role("row", name="order:meta in full")
+        expect(row).to_be_visible()
+        before = int(row.get_by_role("cell").nth(4).inner_text())
+        visits(shop, 7)
+        expect(row.get_by_role("cell").nth(4)).to_have_text(str(before + 7))
+        assert row.get_by_role("cell").nth(2).inner_text() == "7"
+        expect(visitor.page.get_by_role("img", name="Answers a second: order:meta")).to_be_visible()
+        undisturbed(visitor, f"traffic-{name}")
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_sales_stand_in_the_models_order_with_reasons(
+    shop: Shop, browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    orders = shop.call("GET", "/v1/orders?limit=50&market=fr")["orders"]
+    with visiting(browser, shop.service.url, size) as visitor:
+        enter(visitor, shop, "sales")
+        page = visitor.page
+        page.get_by_label("Market").select_option("fr")
+        expect(page.get_by_role("columnheader", name="popularity")).to_be_visible()
+        first = shop.call("GET", f"/v1/sales/{orders[0]['items'][0]['sale_id']}")["sale"]
+        expect(page.get_by_role("row").nth(1)).to_contain_text(first["title"])
+        undisturbed(visitor, f"sales-{name}")
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_a_customer_is_shown_with_each_recommender_beside(
+    shop: Shop, browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    with visiting(browser, shop.service.url, size) as visitor:
+        enter(visitor, shop, f"customer/{CUSTOMER}")
+        page = visitor.page
+        expect(page.get_by_text("3 latest")).to_be_visible()
+        expect(
+            page.get_by_role("list", name="Events, the latest first").locator("li")
+        ).to_have_count(3)
+        expect(page.get_by_role("heading", name="collaborative")).to_be_visible()
+        undisturbed(visitor, f"customer-{name}")
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_an_experiment_says_what_its_intervals_say(
+    shop: Shop, browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    """Of one variant hardly anyone sees: nothing is claimed."""
+    with visiting(browser, shop.service.url, size) as visitor:
+        enter(visitor, shop, "experiments")
+        page = visitor.page
+        expect(page.get_by_role("heading", name="order")).to_be_visible()
+        expect(page.get_by_text("popularity: too few events to compare").first).to_be_visible()
+        expect(page.get_by_role("row", name="meta control")).to_contain_text("100.0%")
+        undisturbed(visitor, f"experiments-{name}")
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_rules_are_changed_and_say_what_they_are_about(
+    shop: Shop, browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    with visiting(browser, shop.service.url, size) as visitor:
+        enter(visitor, shop, "rules")
+        page = visitor.page
+        rule = {"name": "no-tours", "where": 'category == "tour"', "action": {"kind": "exclude"}}
+        page.get_by_label("All rules as JSON").fill(json.dumps([rule]))
+        page.get_by_role("button", name="Put these rules").click()
+        expect(page.get_by_role("row", name="no-tours")).to_contain_text("holds for")
+        undisturbed(visitor, f"rules-{name}")
+
+        page.get_by_label("All rules as JSON").fill("[{")
+        page.get_by_role("button", name="Put these rules").click()
+        expect(page.get_by_text("This is no JSON")).to_be_visible()
+        page.get_by_label("All rules as JSON").fill("[]")
+        page.get_by_role("button", name="Put these rules").click()
+        expect(page.get_by_text("No rules.")).to_be_visible()
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_a_bundle_is_read_of_activated_and_rolled_back(
+    shop: Shop, browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    first, second = shop.bundles
+    shop.call("PUT", "/v1/bundles/active", {"bundle": first})
+    with visiting(browser, shop.service.url, size) as visitor:
+        enter(visitor, shop, "bundles")
+        page = visitor.page
+        expect(page.get_by_role("heading", name=f"Model card of {first}")).to_be_visible()
+        expect(page.get_by_role("img", name="NDCG at 10: ")).to_be_visible()
+        expect(page.get_by_role("img", name="Calibration: ")).to_be_visible()
+        undisturbed(visitor, f"bundles-{name}")
+        page.get_by_role("button", name=f"Activate {second}").click()
+        page.get_by_role("button", name="Yes").click()
+        expect(page.get_by_role("row", name=f"{second} answers")).to_be_visible()
+        assert shop.call("GET", "/v1/recommendations")["bundle"] == second
+        page.get_by_role("button", name="Roll back").click()
+        page.get_by_role("button", name="Yes").click()
+        expect(page.get_by_role("row", name=f"{first} answers")).to_be_visible()
+        assert visitor.complaints == []
+
+
+def test_a_hostile_customer_is_text(shop: Shop, browser: Browser) -> None:
+    with visiting(browser, shop.service.url) as visitor:
+        enter(visitor, shop, f"customer/{CUSTOMER}")
+        page = visitor.page
+        page.get_by_label("Customer", exact=True).fill(HOSTILE)
+        page.get_by_role("button", name="Show").click()
+        expect(page.get_by_text("No events: a new customer.")).to_be_visible()
+        assert (visitor.complaints, visitor.foreign) == ([], [])

@@ -1,0 +1,204 @@
+"""`/demo` in a browser: a person looks, acts as a customer, and sees the page change."""
+
+import json
+from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.end_to_end.service import Service, http, run, serving
+from tests.proofs import ROOT
+from tests.shop import NDJSON
+from tests.visitor import DESKTOP, PHONE, Visitor, chromium, visiting
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SIZES = [("desktop", DESKTOP), ("phone", PHONE)]
+MARKET = "<b>m</b>"
+HOSTILE = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>"
+
+
+@pytest.fixture(scope="module")
+def data(tiny_bundle: tuple[Path, Path]) -> Path:
+    return tiny_bundle[1]
+
+
+@pytest.fixture(scope="module")
+def service(
+    tmp_path_factory: pytest.TempPathFactory, tiny_bundle: tuple[Path, Path]
+) -> Generator[Service]:
+    bundle, data = tiny_bundle
+    folder = tmp_path_factory.mktemp("window")
+    own = {
+        "VITRINE_STATE_DIR": str(folder / "state"),
+        "VITRINE_BUNDLES": str(bundle.parent),
+        "VITRINE_BUNDLE": bundle.name,
+        "VITRINE_DEMO": str(data),
+        "VITRINE_PLAN": str(ROOT / "deploy/demo-plan.yaml"),
+    }
+    loaded = run("app", "load", "--data", str(data), **own)
+    assert loaded.returncode == 0, loaded.stderr
+    with serving(folder, **own) as service:
+        service.wait_until("/health/ready", status=200)
+        yield service
+
+
+@pytest.fixture(scope="module")
+def browser() -> Generator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+def undisturbed(visitor: Visitor) -> None:
+    assert (visitor.complaints, visitor.foreign, visitor.violations()) == ([], [], [])
+    assert visitor.fits()
+
+
+def events_of(service: Service, visitor: Visitor) -> list[tuple[str, str]]:
+    """Type and sale of what the service knows of the first page's customer, oldest first."""
+    customer = visitor.page.locator("select[name=customer]").first.input_value()
+    known = http.get(f"{service.url}/v1/customers/{customer}").json()
+    return [(one["type"], one["sale_id"]) for one in known["events"]]
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_a_customer_acts_and_the_page_changes_at_once(
+    service: Service, browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    with visiting(browser, service.url, size) as visitor:
+        visitor.open("/")
+        page = visitor.page
+        page.get_by_role("button", name="Someone new").click()
+        expect(page.get_by_text("Nothing yet.")).to_be_visible()
+        first = page.locator("[data-row='for you'] .card").first
+        sale_id, title = first.get_attribute("data-sale"), first.locator(".title").inner_text()
+
+        first.locator(".title button").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("heading", name=title)).to_be_visible()
+        expect(dialog.get_by_text("Why it is shown")).to_be_visible()
+        visitor.keep(f"demo-sale-{name}")
+        undisturbed(visitor)
+        dialog.get_by_role("button", name="Like").click()
+        expect(page.get_by_role("status").first).to_contain_text("liked")
+        expect(page.locator(".side .events li")).to_have_count(2)
+        bought = page.locator("[data-row='for you'] .card").nth(1).get_attribute("data-sale")
+        page.locator(f"[data-sale='{bought}'] [data-act='purchase']").first.click()
+        expect(page.locator(".side .events li")).to_have_count(3)
+        visitor.keep(f"demo-{name}")
+
+        assert events_of(service, visitor) == [
+            ("click", sale_id),
+            ("favourite", sale_id),
+            ("purchase", bought),
+        ]
+        undisturbed(visitor)
+
+        page.get_by_role("button", name="Forget this customer").click()
+        expect(page.get_by_text("Nothing yet.")).to_be_visible()
+        assert events_of(service, visitor) == []
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_two_variants_stand_side_by_side(
+    service: Service, browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    with visiting(browser, service.url, size) as visitor:
+        visitor.open("/demo")
+        page = visitor.page
+        page.get_by_role("button", name="Two pages side by side").click()
+        other = page.get_by_role("region", name="Page B")
+        expect(other.get_by_text("order: popularity (forced)")).to_be_visible()
+        expect(other.get_by_text("Ordered by 'popularity', not by").first).to_be_visible()
+        visitor.keep(f"demo-two-{name}")
+
+        undisturbed(visitor)
+
+
+def test_what_was_seen_for_a_second_is_an_impression(service: Service, browser: Browser) -> None:
+    with visiting(browser, service.url) as visitor:
+        visitor.open("/demo")
+        page = visitor.page
+        page.get_by_role("button", name="Someone new").click()
+        expect(page.get_by_text("Nothing yet.")).to_be_visible()
+        customer = page.locator("select[name=customer]").input_value()
+        with page.expect_response(lambda answer: answer.url.endswith("/v1/events")):
+            pass
+
+        known = http.get(f"{service.url}/v1/customers/{customer}").json()
+        first = page.locator("[data-row='for you'] .card").first.get_attribute("data-sale")
+        assert (first, 1) in {(one["sale_id"], one["position"]) for one in known["shown"]}
+
+
+def test_a_new_sale_is_labelled_and_placed(service: Service, browser: Browser, data: Path) -> None:
+    with visiting(browser, service.url) as visitor:
+        visitor.open("/demo")
+        page = visitor.page
+        page.get_by_role("button", name="Put up a new sale").click()
+        page.locator("[name=title]").fill("A week on the quay")
+        page.locator("[name=picture]").set_input_files(next((data / "images").glob("*.jpg")))
+        page.get_by_role("button", name="Put it up").click()
+        expect(page.locator(".placed")).to_contain_text("Place ")
+        visitor.keep("demo-new-sale")
+        undisturbed(visitor)
+
+        listed = http.get(f"{service.url}/v1/sales?limit=1000&open=true").json()["items"]
+        (new,) = [one["sale"] for one in listed if one["sale"]["title"] == "A week on the quay"]
+        seen = http.get(f"{service.url}/v1/sales/{new['sale_id']}").json()
+        assert (
+            seen["picture"]["labels"][0]["label"].replace("_", " ")
+            in page.locator(".placed").inner_text()
+        )
+        http.delete(f"{service.url}/v1/sales/{new['sale_id']}")
+
+
+def test_a_hostile_title_is_text(service: Service, browser: Browser) -> None:
+    now = datetime.now(UTC)
+    evil = {
+        "sale_id": "evil/<i>'\"",
+        **dict.fromkeys(("title", "description"), HOSTILE),
+        **dict.fromkeys(("destination", "country", "category"), "<b>x</b>"),
+        "markets": [MARKET],
+        "opens_at": (now - timedelta(minutes=5)).isoformat(),
+        "closes_at": (now + timedelta(hours=2)).isoformat(),
+    }
+    assert (
+        http.post(f"{service.url}/v1/sales", content=json.dumps(evil), headers=NDJSON).json()[
+            "created"
+        ]
+        == 1
+    )
+    with visiting(browser, service.url) as visitor:
+        visitor.open("/demo")
+        page = visitor.page
+        page.locator("select[name=market]").select_option(MARKET)
+        shown = page.locator("[data-row='for you']").get_by_role("button", name=HOSTILE, exact=True)
+        expect(shown).to_be_visible()
+        shown.click()
+        expect(page.get_by_role("dialog").get_by_role("heading", name=HOSTILE)).to_be_visible()
+
+        assert page.title() == "Shop window – Vitrine"
+        assert (visitor.complaints, visitor.foreign) == ([], [])
+    http.delete(f"{service.url}/v1/sales/evil%2F%3Ci%3E'%22")
+
+
+def test_a_keyboard_is_enough(service: Service, browser: Browser) -> None:
+    """Someone new, then a sale's window, closed by Escape: focus comes back to the sale."""
+    with visiting(browser, service.url) as visitor:
+        visitor.open("/demo")
+        page = visitor.page
+        expect(page.locator("[data-row='for you'] .card").first).to_be_visible()
+        page.get_by_role("button", name="Someone new").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Nothing yet.")).to_be_visible()
+        title = page.locator("[data-row='for you'] .title button").first
+        title.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+
+        expect(page.get_by_role("dialog")).not_to_be_visible()
+        expect(page.locator(".side .events li")).to_have_count(1)
+        assert page.evaluate("document.activeElement !== document.body")
