@@ -48,12 +48,12 @@ from app.api.sales import PICTURE_STATUS
 from app.api.schema.openapi import openapi_document
 from app.api.schema.problem import FieldProblem, error_response, problem_response
 from app.errors import ServiceError
-from app.pages.routes import page_routes
 from app.recommend.admission import Admission, AdmissionBounds
 from app.resources import Resources, Worker, open_resources
 from app.security.key_ring import KeyRing
 from app.security.quota import Quotas
 from app.settings import Settings
+from app.web.routes import page_routes
 from models.domain.units import MS_PER_S
 from models.pictures.picture import PictureError
 

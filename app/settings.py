@@ -116,9 +116,9 @@ class Settings(BaseSettings):
         description="Where `python -m app export-events` writes on this machine. Results of "
         "experiments are computed from these files. Unset: there are no results.",
     )
-    pages: bool | None = Field(
+    web_pages: bool | None = Field(
         default=None,
-        description="Serve pages for people: /docs and /insight. Unset: only while the service "
+        description="Serve web pages: /docs and /insight. Unset: only while the service "
         "listens on loopback.",
     )
     demo: Path | None = Field(
@@ -312,9 +312,9 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def has_pages(self) -> bool:
-        """Whether pages for people are served."""
-        return self.is_on_loopback if self.pages is None else self.pages
+    def has_web_pages(self) -> bool:
+        """Whether web pages are served."""
+        return self.is_on_loopback if self.web_pages is None else self.web_pages
 
     @property
     def is_on_loopback(self) -> bool:

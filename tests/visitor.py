@@ -24,7 +24,7 @@ from tests.proofs import ROOT
 
 PHONE: Final = (390, 844)
 DESKTOP: Final = (1280, 900)
-ARTEFACTS: Final = ROOT / "results/pages"
+ARTEFACTS: Final = ROOT / "results/web"
 # A page that waits for a service on a busy machine.
 PATIENCE_MS: Final = 30_000
 

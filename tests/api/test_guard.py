@@ -207,7 +207,7 @@ def test_every_route_but_health_is_behind_a_key_and_openapi_says_so() -> None:
     }
     assert described["POST", "/v1/events"] == [{"key": ["events"]}, {"bearer": ["events"]}]
     tried = {
-        (method, re.sub(r"/(alps|c1|order|1|2)(?=/|$)", "/{}", path))
+        (method, re.sub(r"/(alps|b1|c1|order|1|2)(?=/|$)", "/{}", path))
         for method, path, _ in REQUESTS
     }
     behind = {one: security for one, security in described.items() if security}

@@ -1,4 +1,4 @@
-"""Pages for people: where they are on, the headers that they have, and what needs no key."""
+"""Web pages: where they are on, the headers that they have, and what needs no key."""
 
 from pathlib import Path
 
@@ -28,7 +28,9 @@ async def test_the_front_says_what_is_served(client: httpx.AsyncClient) -> None:
     }
 
 
-@pytest.mark.parametrize("path", ["/docs", "/insight", "/pages/docs.js", "/pages/swagger/swagger-ui.css"])
+@pytest.mark.parametrize(
+    "path", ["/docs", "/insight", "/web/docs.js", "/web/swagger/swagger-ui.css"]
+)
 async def test_a_page_loads_nothing_from_elsewhere_and_is_embedded_nowhere(
     client: httpx.AsyncClient, path: str
 ) -> None:
@@ -45,9 +47,9 @@ async def test_a_page_loads_nothing_from_elsewhere_and_is_embedded_nowhere(
 
 
 async def test_a_browser_that_has_the_file_is_not_sent_it_again(client: httpx.AsyncClient) -> None:
-    first = await client.get("/pages/docs.css")
-    again = await client.get("/pages/docs.css", headers={"If-None-Match": first.headers["etag"]})
-    changed = await client.get("/pages/docs.css", headers={"If-None-Match": '"earlier"'})
+    first = await client.get("/web/docs.css")
+    again = await client.get("/web/docs.css", headers={"If-None-Match": first.headers["etag"]})
+    changed = await client.get("/web/docs.css", headers={"If-None-Match": '"earlier"'})
 
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["etag"] == first.headers["etag"]
@@ -55,7 +57,7 @@ async def test_a_browser_that_has_the_file_is_not_sent_it_again(client: httpx.As
 
 
 @pytest.mark.parametrize(
-    "path", ["/pages/nothing.js", "/pages/", "/pages/../page_file.py", "/pages/%2e%2e/routes.py"]
+    "path", ["/web/nothing.js", "/web/", "/web/../page_file.py", "/web/%2e%2e/routes.py"]
 )
 async def test_there_are_no_other_files(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.get(path)).status_code == 404
@@ -70,17 +72,17 @@ async def test_a_page_is_only_read(client: httpx.AsyncClient) -> None:
 def paths_of(settings: Settings) -> set[str]:
     app: FastAPI = create_app(settings, Worker())
     found = {getattr(route, "path", "") for route in app.router.routes}
-    return found & {"/", "/demo", "/docs", "/pages", "/pages/{path:path}"}
+    return found & {"/", "/demo", "/docs", "/web", "/web/{path:path}"}
 
 
 def test_pages_are_on_where_only_this_machine_reaches_them() -> None:
-    everything = {"/", "/docs", "/pages", "/pages/{path:path}"}
+    everything = {"/", "/docs", "/web", "/web/{path:path}"}
     network = {"host": "10.0.0.1", "open_to_network": True}
 
     assert paths_of(Settings()) == everything
     assert paths_of(Settings.model_validate(network)) == {"/"}
-    assert paths_of(Settings.model_validate({**network, "pages": True})) == everything
-    assert paths_of(Settings(pages=False)) == {"/"}
+    assert paths_of(Settings.model_validate({**network, "web_pages": True})) == everything
+    assert paths_of(Settings(web_pages=False)) == {"/"}
 
 
 class TestShopWindow:
@@ -105,7 +107,7 @@ class TestShopWindow:
 
         assert (front.status_code, front.headers["location"]) == (307, "/demo")
         assert (await client.get("/demo")).headers["content-type"] == "text/html; charset=utf-8"
-        assert (await client.get("/pages")).json()["pages"] == ["/docs", "/insight", "/demo"]
+        assert (await client.get("/web")).json()["pages"] == ["/docs", "/insight", "/demo"]
 
     async def test_no_text_can_become_a_script(self, client: httpx.AsyncClient) -> None:
         policy = (await client.get("/demo")).headers["content-security-policy"]

@@ -24,13 +24,13 @@ PUBLIC: Final = frozenset(
         "/docs",
         "/insight",
         "/openapi.json",
-        "/pages",
+        "/web",
         "/v2",
         "/v2/health/live",
         "/v2/health/ready",
     }
 )
-PUBLIC_BELOW: Final = ("/demo/pictures/", "/health/", "/pages/", "/v2/models/")
+PUBLIC_BELOW: Final = ("/demo/pictures/", "/health/", "/web/", "/v2/models/")
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from app.pages.shop_window import N_OF_A_KIND, known_customers, picture_path, picture_type
+from app.web.shop_window import N_OF_A_KIND, known_customers, picture_path, picture_type
 
 
 def write_events(folder: Path, rows: list[tuple[str, str, str]]) -> None:

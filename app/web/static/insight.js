@@ -64,7 +64,7 @@ async function show() {
 }
 
 async function start() {
-  pages = await call("pages").then((found) => found.pages, () => []);
+  pages = await call("web").then((found) => found.pages, () => []);
   await show();
 }
 

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import pytest
 
-from app.pages.page_file import MEDIA_TYPES, STATIC, page_files
+from app.web.page_file import MEDIA_TYPES, STATIC, page_files
 
 # Of swagger-ui-dist 5.35.0, as npm has it.
 PUBLISHED = {

@@ -277,7 +277,7 @@ async function start() {
   try {
     const [customers, plan, front, sales] = await Promise.all([
       optional(call("demo/customers"), { items: [] }), optional(call("v1/plan"), {}),
-      optional(call("pages"), { pages: [] }), openSales("")]);
+      optional(call("web"), { pages: [] }), openSales("")]);
     shop.customers = customers.items;
     shop.markets = [...new Set([...sales.values()].flatMap((sale) => sale.markets ?? []))].sort();
     shop.variants = (plan.experiments ?? []).filter((one) => one.kind !== "interleaving" && !one.ends_at)

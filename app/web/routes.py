@@ -5,16 +5,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from app import __version__
-from app.pages.page_file import POLICY, SWAGGER_POLICY, page_files
-from app.pages.page_route import Endpoint, PageRoute
-from app.pages.shop_window import ShopWindow
 from app.settings import Settings
+from app.web.page_file import POLICY, SWAGGER_POLICY, page_files
+from app.web.page_route import Endpoint, PageRoute
+from app.web.shop_window import ShopWindow
 
 
 def page_routes(settings: Settings) -> list[PageRoute]:
     """Return the routes of all pages that the settings turn on, and of `/`."""
     pages: dict[str, Endpoint] = {}
-    if settings.has_pages:
+    if settings.has_web_pages:
         pages["/docs"] = _page("docs.html", SWAGGER_POLICY)
         pages["/insight"] = _page("insight.html")
     if settings.demo is not None:
@@ -22,7 +22,7 @@ def page_routes(settings: Settings) -> list[PageRoute]:
     listed = _listed([*pages])
     routes = [PageRoute("/", _to_shop_window if "/demo" in pages else listed)]
     if pages:
-        routes += [PageRoute("/pages", listed), PageRoute("/pages/{path:path}", _static)]
+        routes += [PageRoute("/web", listed), PageRoute("/web/{path:path}", _static)]
     routes += [PageRoute(path, page) for path, page in pages.items()]
     if settings.demo is not None:
         routes += ShopWindow(settings.demo).routes()

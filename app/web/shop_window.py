@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, Response
 from app.api.dependencies import get_resources
 from app.api.middleware.encoded_slashes import SLASH
 from app.api.middleware.request_context import OWN_HEADERS
-from app.pages.page_file import page_headers
-from app.pages.page_route import PageRoute
+from app.web.page_file import page_headers
+from app.web.page_route import PageRoute
 from models.dataset.checks import given
 from models.dataset.tables import stream_table, table_path
 from models.domain.event import EventType

@@ -1,1 +1,0 @@
-"""Pages for people: API pages, the shop window and insight, all from this origin."""
