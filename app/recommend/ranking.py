@@ -168,9 +168,20 @@ class SlateRanker:
         cost = ranking.exploration_cost
         if cost is not None:
             self.metrics.exploration.record(cost)
-        for price in ranking.rule_prices:
+        # A page has no prices: they are of the slates of lists.
+        is_list = not asked.request.rows
+        if not (is_list and len(policy.rules) and is_priced(seed_from(asked.recommendation_id))):
+            return ranking
+        prices = rule_prices(
+            query,
+            scores,
+            rules=policy.rules,
+            diversity=policy.diversity,
+            p_examined=scorer.p_examined(asked.request.limit, asked.request.device),
+        )
+        for price in prices:
             self.metrics.rules.record(price.rule, price.outcomes)
-        return ranking
+        return replace(ranking, rule_prices=prices)
 
     def _by_rival(
         self, asked: RankingRequest, rival: Rival, *, within_s: float
@@ -282,23 +293,7 @@ def _with_model(
         n_places = max(len(slate.picks), len(slate.unexplored))
         examined = scorer.p_examined(n_places, asked.request.device)
         cost = slate.cost(scores.probabilities, examined)
-    prices: tuple[RulePrice, ...] = ()
-    if len(policy.rules) and is_priced(seed_from(asked.recommendation_id)):
-        prices = rule_prices(
-            query,
-            scores,
-            rules=policy.rules,
-            diversity=policy.diversity,
-            p_examined=scorer.p_examined(asked.request.limit, asked.request.device),
-        )
-    return Ranking(
-        items,
-        scores.feature_hash,
-        asked.cause,
-        cost,
-        unmet=slate.unmet,
-        rule_prices=prices,
-    )
+    return Ranking(items, scores.feature_hash, asked.cause, cost, unmet=slate.unmet)
 
 
 def _page_with_model(

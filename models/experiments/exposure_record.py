@@ -36,7 +36,7 @@ class ShownItem:
         propensity: Probability that the logging policy put this sale at this rank, given the
             sales above it, in (0, 1]; the product over all ranks is that of the slate.
         purchase_probability: As the answer gave it; None from levels that score nothing.
-        rules: Names of the rules that placed or moved it.
+        rules: Names of the rules that put it there.
     """
 
     sale_id: str

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,8 @@ _COMPARED: Final[Mapping[Operator, Callable[[Any, Any], Any]]] = {
 """Comparisons of numbers, and of arrays of numbers."""
 
 _WORDS: Final = {"true": True, "false": False}
+_WHOLE: Final = {"hour": range(24), "weekday": range(1, 8), "is_new": range(2)}
+"""Values of fields that have few."""
 
 
 class Condition(Protocol):
@@ -238,6 +241,9 @@ def _require_plain_tokens(text: str) -> None:
         if token.type == tokenize.NUMBER and not _NUMBER.fullmatch(token.string):
             msg = f"{_quoted(text)}: write the number {token.string} in digits, as in 499.5"
             raise ExpressionError(msg)
+        if token.type == tokenize.NAME and normalize("NFKC", token.string) != token.string:
+            msg = f"{_quoted(text)}: write the name {token.string} as attribute[{token.string!r}]"
+            raise ExpressionError(msg)
         before = token.type
 
 
@@ -343,6 +349,10 @@ def _finite(value: float, text: str) -> float:
 def _require_kind(field: RuleField, value: Literal, text: str) -> None:
     if field.is_attribute:
         return
+    known = _WHOLE.get(field.name)
+    if known is not None and value not in known:
+        msg = f"{_quoted(text)}: {field} is a whole number from {known[0]} to {known[-1]}"
+        raise ExpressionError(msg)
     is_text = field.name in TEXTS
     if is_text != isinstance(value, str):
         wanted = "a text in quotes" if is_text else "a number, true or false"

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.query.query import Query
 from models.rules.constraints import Constraints, holding
-from models.rules.field import FieldScope, Subject
+from models.rules.field import FIELDS, FieldScope, Subject
 from models.rules.rule import AtMost, Exclude, Only, SlateRule
 
 
@@ -53,6 +53,11 @@ def review(
         warnings: list[str] = []
         if n and not n_matching and not about_customer:
             warnings.append(f"none of the {n:,} open sales meets {rule.where!r}")
+        warnings += [
+            f"no sale is of market {name!r}, which its `when` names"
+            for name in _markets(rule)
+            if markets and name not in markets
+        ]
         if rule in without:
             warnings.append(f"with it none of the {n:,} open sales may be shown")
         else:
@@ -65,6 +70,12 @@ def review(
         holds = rule in anywhere or any(rule in one for one in held.values())
         found.append(RuleReview(rule, holds, n_matching, tuple(warnings)))
     return tuple(found)
+
+
+def _markets(rule: SlateRule) -> list[str]:
+    comparisons = () if rule.occasion is None else rule.occasion.comparisons()
+    of_market = [one.values for one in comparisons if one.field is FIELDS["market"]]
+    return [str(value) for values in of_market for value in values]
 
 
 def _without_filter(held: tuple[SlateRule, ...], query: Query) -> tuple[SlateRule, ...]:

@@ -81,6 +81,14 @@ class Filling:
                 return wanted
         return self._free
 
+    def forced_by(self, candidate: int) -> tuple[str, ...]:
+        """Name the floors for whose sake a candidate is next, and the best free one is not."""
+        best = first(self._free)
+        if best is None or self.permitted()[best]:
+            return ()
+        pairs = zip(self._constraints.floors, self._missing, strict=True)
+        return tuple(one.rule for one, n in pairs if n > 0 and one.matching.item(candidate))
+
     def place(self, candidate: int) -> None:
         """Place a permitted candidate, or the next pinned one."""
         self._n_placed += 1

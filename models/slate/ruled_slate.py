@@ -1,5 +1,6 @@
 """Slates under rules: the constrained order, and exploration within the same constraints."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -32,6 +33,7 @@ class RuledOrder:
         utilities: Log-odds by rank, after boosts: falling.
         limit: Length of the slate.
         pinned: The pinned candidates, by rank.
+        is_moved: Whether boosts, of its own or of others, changed a candidate's rank, by rank.
     """
 
     ranking: NDArray[np.intp]
@@ -40,6 +42,7 @@ class RuledOrder:
     utilities: NDArray[np.float64]
     limit: int
     pinned: PinnedPlaces
+    is_moved: NDArray[np.bool_]
 
     def filling(self) -> Filling:
         """Return empty places."""
@@ -61,15 +64,23 @@ class RuledOrder:
             self.ranking[ranks] if ranks else np.empty(0, dtype=np.intp),
             propensities,
             self.ranking[unexplored] if unexplored else np.empty(0, dtype=np.intp),
-            rules=tuple([self._names(rank) for rank in ranks]),
+            rules=tuple(self._names(ranks)),
             unmet=(*self.pinned.unmet, *short),
         )
 
-    def _names(self, rank: int) -> tuple[str, ...]:
-        pin = self.pinned.rules.get(rank)
-        moved = [name for name, matching in self.constraints.boosted if matching.item(rank)]
-        kept = [one.rule for one in self.constraints.floors if one.matching.item(rank)]
-        return (*([pin] if pin else []), *moved, *kept)
+    def _names(self, ranks: list[int]) -> Iterator[tuple[str, ...]]:
+        filling = self.filling()
+        for rank in ranks:
+            if (pin := self.pinned.rules.get(rank)) is not None:
+                names = [pin]
+            else:
+                boosts = self.constraints.boosted if self.is_moved.item(rank) else ()
+                names = [name for name, matching in boosts if matching.item(rank)]
+                if self.constraints.floors:
+                    names += filling.forced_by(rank)
+            if self.constraints.floors:
+                filling.place(rank)
+            yield tuple(names)
 
 
 def ruled_order(
@@ -92,15 +103,16 @@ def ruled_order(
     """
     ranking = np.argsort(-order, kind="stable")
     utilities = np.sort(log_odds(probabilities))[::-1]
-    merits = order[ranking]
+    merits, is_moved = order[ranking], np.zeros(len(ranking), dtype=np.bool_)
     if constraints.boosted:
         utilities = utilities + constraints.log_odds[ranking]
         again = np.argsort(-utilities, kind="stable")
         ranking, utilities = ranking[again], utilities[again]
+        is_moved = again != np.arange(len(again))
         merits = 1.0 / (1.0 + np.exp(-utilities))
     by_rank = constraints.take(ranking)
     pinned = pinned_places(by_rank, limit=limit)
-    return RuledOrder(ranking, by_rank, relevance(merits), utilities, limit, pinned)
+    return RuledOrder(ranking, by_rank, relevance(merits), utilities, limit, pinned, is_moved)
 
 
 def ruled_slate(

@@ -49,14 +49,18 @@ def shown(answer: dict[str, Any]) -> list[str]:
 
 async def test_rules_are_obeyed_and_named_by_the_next_answer(client: httpx.AsyncClient) -> None:
     """Of five sales rome is excluded, bali pinned, and ski buried; nice is of one market."""
+    before = shown(await slate(client, market="fr"))
+    buried = sorted(before, key=lambda sale_id: sale_id in {"alps", "tignes"})
+    moved = {one for one, other in zip(before, buried, strict=True) if one != other}
     answered = await put(client, NO_ROME, BALI_FIRST, LESS_SKI)
     answer = await slate(client, market="fr")
 
     assert answered.status_code == 200, answered.text
     assert shown(answer)[:2] == ["bali", "nice"]
     assert sorted(shown(answer)[2:]) == ["alps", "tignes"]
-    rules = [item["rules"] for item in answer["items"]]
-    assert rules == [["bali"], [], ["less-ski"], ["less-ski"]]
+    rules = {item["sale_id"]: item["rules"] for item in answer["items"]}
+    assert (rules.pop("bali"), rules.pop("nice")) == (["bali"], [])
+    assert {one for one, names in rules.items() if names == ["less-ski"]} == moved & {*rules}
     assert (answer["degraded"], answer["unmet_rules"]) == (None, [])
 
 
@@ -148,6 +152,36 @@ async def test_a_rule_that_empties_one_market_is_warned_of(client: httpx.AsyncCl
     [one] = answer.json()["items"]
     assert one["holds"]
     assert "with it none of the 5 open sales of market 'fr' may be shown" in one["warnings"]
+
+
+async def test_a_market_that_no_sale_names_is_warned_of(client: httpx.AsyncClient) -> None:
+    answer = await put(client, {**NO_ROME, "when": 'market in ["FR", "atlantis"]'})
+
+    [one] = answer.json()["items"]
+    assert one["warnings"] == ["no sale is of market 'atlantis', which its `when` names"]
+
+
+async def test_two_rules_of_one_name_differ_in_times_and_dry_run_alone(
+    client: httpx.AsyncClient,
+) -> None:
+    """A price is of a name."""
+    layer = {"name": "page", "salt": "page-1"}
+    variant = {
+        "name": "dry",
+        "share_bp": 5_000,
+        "policy": {"rules": [{**NO_ROME, "dry_run": True}]},
+    }
+    control = {"name": "as-is", "share_bp": 5_000}
+    terms = {"layer": "page", "salt": "s1", "traffic_bp": 5_000, "control": "as-is"}
+    terms |= {"starts_at": "2026-01-01T00:00:00Z", "ends_at": "2099-01-01T00:00:00Z"}
+    await client.put("/v1/plan", json={"layers": [layer], "default": {"rules": [NO_ROME]}})
+
+    alike = await client.put("/v1/experiments/a", json={**terms, "variants": [control, variant]})
+    other = await put(client, {**NO_ROME, "where": 'sale_id == "nice"'})
+
+    assert alike.status_code == 200, alike.text
+    assert other.status_code == 409
+    assert "two rules are named no-rome and differ" in other.text
 
 
 class TestABrokenModel:

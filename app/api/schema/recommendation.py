@@ -97,7 +97,8 @@ class RecommendedSale(BaseModel):
         "model scored.",
     )
     rules: list[str] = Field(
-        description="Names of the rules that pin, boost, bury or guarantee it, see `/v1/rules`."
+        description="Names of the rules that put it there, see `/v1/rules`: that pin it, or "
+        "moved it by a boost, or keep a place for it."
     )
     explanation: SaleExplanation | None = Field(
         description=f"With `explain`: why, for the first {MAX_EXPLAINED} sales; null where it "

@@ -19,7 +19,7 @@ from models.experiments.plan.experiment import (
     Variant,
     Visitors,
 )
-from models.rules.rule import SlateRules
+from models.rules.rule import SlateRule, SlateRules
 from models.slate.slate_policy import SlatePolicy
 
 HOLDOUT: Final = "holdout"
@@ -174,6 +174,7 @@ class Plan(BaseModel):
             if experiment.layer not in layers:
                 msg = f"{experiment.name} is in layer {experiment.layer!r}, which the plan lacks"
                 raise ValueError(msg)
+        self._require_rules_of_one_name_alike()
         for first, second in combinations(self.experiments, 2):
             if meet(first, second):
                 _require_compatible(first, second)
@@ -198,6 +199,15 @@ class Plan(BaseModel):
         yield self.default.rules
         for experiment in self.experiments:
             yield from (one.policy.rules for one in experiment.variants)
+
+    def _require_rules_of_one_name_alike(self) -> None:
+        """Refuse two rules of one name: their prices would be one."""
+        known: dict[str, SlateRule] = {}
+        for rule in (one for rules in self.rules for one in rules.root):
+            first = known.setdefault(rule.name, rule)
+            if (first.when, first.where, first.action) != (rule.when, rule.where, rule.action):
+                msg = f"two rules are named {rule.name} and differ: give one of them another name"
+                raise ValueError(msg)
 
     @cached_property
     def asks_for_visitors(self) -> bool:

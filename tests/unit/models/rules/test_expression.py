@@ -155,6 +155,11 @@ def test_purchases_of_the_profile_count_from_the_end_of_their_day() -> None:
         ('category == "ski" # and price < 500', "is a comment"),
         ("price < 0x10", "in digits"),
         ("price < 1_000", "in digits"),
+        ("weekday == 8", "a whole number from 1 to 7"),
+        ("hour in [9, 24]", "a whole number from 0 to 23"),
+        ("hour < 9.5", "a whole number from 0 to 23"),
+        ("is_new == 2", "a whole number from 0 to 1"),
+        ("\ufb01rst == 1", "as attribute['\ufb01rst']"),
     ],
 )
 def test_anything_else_is_refused_with_a_reason(text: str, reason: str) -> None:

@@ -167,17 +167,28 @@ def test_pins_give_way_to_filters_caps_and_pins_before_them() -> None:
     assert slate.rules == (("rule-2",), ("rule-5",), ())
 
 
-def test_what_boosts_and_guarantees_names_the_sales_it_is_about() -> None:
-    policy = SlatePolicy(
-        rules=rules(
-            {"where": 'category == "ski"', "action": {"kind": "boost", "odds": 2}},
-            {"where": 'destination == "Alps"', "action": {"kind": "at_least", "n": 3}},
-        )
-    )
-    slate = slate_of(SIX, FALLING, policy, limit=3)
+def test_a_boost_names_the_sales_that_it_moves() -> None:
+    """Ski leads anyway; of the beach sales, which follow, the boost puts both before it."""
+    boost = {"kind": "boost", "odds": 1_000}
+    first = SlatePolicy(rules=rules({"where": 'category == "ski"', "action": boost}))
+    other = SlatePolicy(rules=rules({"where": 'category == "beach"', "action": boost}))
 
-    assert slate.rules == (("rule-0", "rule-1"), ("rule-0", "rule-1"), ())
-    assert slate.unmet == ("rule-1",)
+    assert slate_of(SIX, FALLING, first, limit=3).rules == ((), (), ())
+    assert slate_of(SIX, FALLING, other, limit=3).rules == (("rule-0",), ("rule-0",), ())
+
+
+def test_a_guarantee_names_the_sales_that_stand_there_for_its_sake() -> None:
+    """Two cities are wanted among three: the last two places are theirs, before better sales."""
+    city = {"where": 'category == "city"', "action": {"kind": "at_least", "n": 2}}
+    alps = {"where": 'destination == "Alps"', "action": {"kind": "at_least", "n": 3}}
+
+    kept = slate_of(SIX, FALLING, SlatePolicy(rules=rules(city)), limit=3)
+    idle = slate_of(SIX, FALLING, SlatePolicy(rules=rules(alps)), limit=3)
+
+    assert kept.picks.tolist() == [0, 4, 5]
+    assert kept.rules == ((), ("rule-0",), ("rule-0",))
+    # The best two are of the Alps anyway, and there is no third.
+    assert (idle.rules, idle.unmet) == (((), (), ()), ("rule-0",))
 
 
 def test_a_pin_below_the_end_of_a_short_slate_is_its_last() -> None:
