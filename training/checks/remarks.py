@@ -2,6 +2,7 @@
 
 from models.dataset import Dataset, FaultCode
 from training.configuration import RunConfig
+from training.examples.closed_sales import if_mostly_outside
 from training.examples.credit import if_few_credited
 
 
@@ -17,12 +18,8 @@ def remarks_on(dataset: Dataset) -> list[str]:
             " of their customer, and are left out: give each event an id of its own, such as the"
             " number of its row, which `import table` takes where the mapping has no `event_id`"
         )
-    if outside > n_events / 2:
-        found.append(
-            f"{outside:,} of {n_events:,} events are before the opening or after the close of"
-            " their sale: `train` ranks open sales, so that it learns next to nothing from them:"
-            " check `opens_at` and `closes_at`, and the time zone of both files"
-        )
+    if closed := if_mostly_outside(outside, n_events):
+        found.append(closed)
     if few := if_few_credited(dataset.events, outcome_us=RunConfig().outcome_us):
         found.append(few)
     return found

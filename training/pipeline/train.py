@@ -25,6 +25,7 @@ from models.scoring.scorer import (
 )
 from training.configuration import ConfigurationError, RunConfig, TrainingOptions
 from training.console import Progress
+from training.examples.closed_sales import if_mostly_closed
 from training.examples.cold_start_mask import ColdStartMask
 from training.examples.credit import if_few_credited
 from training.examples.outcomes import if_no_outcome, objective_for
@@ -210,7 +211,8 @@ def _fitted(training: RankerTraining, past: PointInTime, options: TrainingOption
     try:
         return fit_ranker(training)
     except TooFewPurchasesError as exc:
-        few = if_few_credited(past.events, outcome_us=options.config.outcome_us)
+        closed = if_mostly_closed(past.events, past.catalogue)
+        few = closed or if_few_credited(past.events, outcome_us=options.config.outcome_us)
         if not few:
             raise
         msg = f"{few}; {exc}"

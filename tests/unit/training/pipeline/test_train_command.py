@@ -289,6 +289,24 @@ def orders_before_lists(data: Path, root: Path) -> Result:
     return train(write_dataset(root / "early", sales=sales, events=[*orders, *lists]), root)
 
 
+def orders_before_openings(data: Path, root: Path) -> Result:
+    """Sales that open again, and the orders of their last time."""
+    del data
+    orders = [
+        event(
+            event_id=f"b{n}",
+            customer_id=f"c{n % 9}",
+            sale_id=f"s{n % 2 + 1}",
+            type="purchase",
+            at=f"2025-01-02T{n // 2:02}:{n % 2 * 30:02}:00Z",
+        )
+        for n in range(40)
+    ]
+    again = "2025-06-01T00:00:00Z"
+    sales = [sale(opens_at=again), sale(sale_id="s2", opens_at=again)]
+    return train(write_dataset(root / "again", sales=sales, events=orders), root)
+
+
 def no_events(data: Path, root: Path) -> Result:
     del data
     (write_dataset(root / "none") / "events.csv").write_text(",".join(EVENT))
@@ -330,6 +348,7 @@ def test_scores_that_tell_nothing_are_remarked(slope: float, n: int) -> None:
         (hardly_a_price, r"2 of \d+ sales have a price, fewer than half: send `price` of sales"),
         (one_sale, r"nothing to rank: each of \d+ lists shown, or visits .* has one sale"),
         (orders_before_lists, "0.0% of the purchases are credited to an impr.*: give more data"),
+        (orders_before_openings, "40 of 40 events are before the opening or after the close"),
         (no_events, "no_events"),
         (no_sales, "no_sales"),
         (one_label, "label"),
