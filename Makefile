@@ -101,6 +101,9 @@ features: $(DEVELOPMENT) ## Write the table of docs/features.md from the code
 	$(BIN)/python -m training features > docs/features.md.new
 	mv docs/features.md.new docs/features.md
 
+manual: $(DEVELOPMENT) ## Build the manual from docs/ into build/manual
+	$(BIN)/sphinx-build --fail-on-warning --nitpicky --quiet docs build/manual
+
 lock: $(VENV)/.bootstrap ## Write requirements/ anew from pyproject.toml; UPGRADE=--upgrade for newest
 	$(COMPILE) --group bootstrap --output-file requirements/bootstrap.txt
 	$(COMPILE) --group compiler --output-file requirements/compiler.txt
@@ -133,4 +136,4 @@ $(VENV)/.%: requirements/%.txt $(VENV)/.bootstrap
 	touch $@
 
 .PHONY: demo demo-stop test check quick types format lint imports dockerfile audit all-tests \
-	changed-types changed-tests fix bench bench-serve bench-quality prove chaos openapi features lock help kernel
+	changed-types changed-tests fix bench bench-serve bench-quality prove chaos openapi features manual lock help kernel
