@@ -104,7 +104,7 @@ class Luck:
         spread: Standard deviation of the logarithm of a part's time.
         slow_share: Share of the cores that are slow.
         slow_by: How many times as long these take.
-        lost_per_hour: Machines lost an hour, each for ever, with what it was computing.
+        lost_per_hour: Machines lost an hour, each until the end, with what it was computing.
     """
 
     spread: float = 0.1

@@ -13,7 +13,7 @@ from models.domain.sale import AttributeValue, AttributeValues
 from models.domain.units import DAY_US
 
 PROFILE_DAYS: Final = 180
-"""Days before midnight whose events count: counts for ever grow with the age of the shop."""
+"""Days before midnight whose events count: counts of all times grow with the age of the shop."""
 MONTH_DAYS: Final = 30
 
 # Raised when the bytes get another meaning: those of before are refused, not misread.
