@@ -266,7 +266,12 @@ def _pipeline(
         clock=clock,
         ranker=SlateRanker(metrics, drift=Drift(metrics.drift)),
         exposures=ExposureQueue(stores.exposures, archive, pool=pool, metrics=metrics),
-        origin=Origin(promotions.plan, scoring_versions(), promotions.usual),
+        origin=Origin(
+            promotions.plan,
+            scoring_versions(),
+            promotions.usual,
+            hide_disliked_days=settings.hide_disliked_days,
+        ),
         degradation=Degradation(time.monotonic),
         shadow=Shadow(live, pool=pool, metrics=metrics.shadow, counter=counter),
         counts=AnswerCounts(metrics, counter),

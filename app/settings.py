@@ -272,6 +272,13 @@ class Settings(BaseSettings):
         "docs/experiments.md. Unset: all customers get the order of the meta-model.",
     )
     # Chosen: with the usual temperature it costs 0.26% of expected purchases (docs/evaluation.md).
+    # Chosen: a month, in which most of the shown sales have closed.
+    hide_disliked_days: int = Field(
+        default=30,
+        ge=0,
+        le=400,
+        description="Days for which a sale is not shown to a customer who disliked it; 0 shows it.",
+    )
     explored_share: float = Field(
         default=0.02,
         ge=0,

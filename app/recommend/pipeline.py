@@ -42,11 +42,12 @@ from app.recommend.routing import Routing, routed
 from app.recommend.shadow import Shadow
 from app.stores.customer import CustomerState, CustomerStore
 from models.domain.customer import Window
+from models.domain.event import DISLIKE
 from models.domain.profile import Profile
 from models.experiments.exposure_record import ExposureRecord
 from models.experiments.plan.plan import Interleaving
 from models.rules.field import FieldScope, attribute_names
-from models.rules.rule import request_filter
+from models.rules.rule import disliked_rule, request_filter
 from models.slate.slate_policy import PlackettLuce
 
 # Rounds of the event loop between two rankings. A new connection needs four until it is answered.
@@ -64,11 +65,13 @@ class Origin:
         plan: The plan of experiments.
         versions: Versions of libraries by name.
         exploration: Of policies that do not say theirs; None for none.
+        hide_disliked_days: For so long what a customer disliked is not shown to them.
     """
 
     plan: LivePlan
     versions: tuple[tuple[str, str], ...]
     exploration: PlackettLuce | None = None
+    hide_disliked_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +313,9 @@ class RecommendationPipeline:
         if cause is None and served is not None:
             cause = self._of_counts(served, state.now_us)
         policy = policy.exploring(self.origin.exploration)
+        days = self.origin.hide_disliked_days
+        if days and state.window.has(DISLIKE):
+            policy = policy.behind(disliked_rule(days))
         if request.filter is not None:
             policy = policy.filtered(request.filter)
         return RankingRequest(request, state, served, policy, cause, self.new_id(), rival)

@@ -159,6 +159,10 @@ class Window:
         """Type code of each event, shape ``(n,)``; see `models.domain.event.KINDS`."""
         return (self.members[:, 2] & np.uint64(_KIND_MASK)).astype(np.intp)
 
+    def has(self, kind: int) -> bool:
+        """Return whether an event has a type code."""
+        return bool((self.members[:, 2] & np.uint64(_KIND_MASK) == kind).any())
+
     def __len__(self) -> int:
         """Return the number of events."""
         return len(self.members)

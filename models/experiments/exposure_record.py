@@ -18,7 +18,7 @@ from models.experiments.exposure import ExposureError
 from models.experiments.plan.plan import Assignment
 from models.query.candidates import CallerChoice
 from models.query.query import Context
-from models.rules.rule import NO_RULES, SlateRules
+from models.rules.rule import SlateRules
 from models.slate.page import PageRow
 from models.slate.rule_price import RulePrice
 from models.slate.slate_policy import Exploration, SlatePolicy
@@ -200,18 +200,17 @@ class ExposureRecord:
         given = self.exploration
         exploration = None if given is None else _EXPLORATION.validate_json(given)
         policy = SlatePolicy(
-            order_by=self.order_by,
-            diversity=self.diversity,
-            exploration=exploration,
-            rules=NO_RULES if self.rules is None else _read_rules(self.rules),
+            order_by=self.order_by, diversity=self.diversity, exploration=exploration
         )
+        if self.rules is not None:
+            policy = policy.model_copy(update={"rules": _read_rules(self.rules)})
         return policy.filtered(self.filter)
 
 
 # Chosen: answers between two changes of a plan share their rules.
 @lru_cache(maxsize=16)
 def _read_rules(text: str) -> SlateRules:
-    return SlateRules.model_validate_json(text)
+    return SlateRules.from_record(text)
 
 
 _EXPLORATION: Final[TypeAdapter[Exploration]] = TypeAdapter(Exploration)

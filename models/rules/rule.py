@@ -4,7 +4,7 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, model_validator
 
 from models.domain.event import Name
 from models.domain.times import Time
@@ -24,6 +24,14 @@ _MOST_ODDS: Final = 1_000.0
 
 REQUEST: Final = "request"
 """Name of the rule of a request's filter."""
+
+DISLIKED: Final = "disliked"
+"""Name of the rule that hides what a customer disliked."""
+
+_TAKEN: Final = {
+    REQUEST: "the filter of a request",
+    DISLIKED: "what the customer disliked, see VITRINE_HIDE_DISLIKED_DAYS",
+}
 
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
@@ -209,9 +217,10 @@ class SlateRules(RootModel[tuple[SlateRule, ...]]):
     @model_validator(mode="after")
     def _have_names(self) -> Self:
         names = [rule.name for rule in self.root]
-        if REQUEST in names:
-            msg = f"no rule may have the name {REQUEST!r}: it stands for the filter of a request"
-            raise ValueError(msg)
+        for taken, meaning in _TAKEN.items():
+            if taken in names:
+                msg = f"no rule may have the name {taken!r}: it stands for {meaning}"
+                raise ValueError(msg)
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             msg = f"rules must have distinct names, got {', '.join(repeated)} more than once"
@@ -230,7 +239,8 @@ class SlateRules(RootModel[tuple[SlateRule, ...]]):
     @cached_property
     def live_json(self) -> str | None:
         """The same without a request's filter as JSON, as exposure records hold them, or None."""
-        given = SlateRules(tuple(rule for rule in self.live if rule.name != REQUEST))
+        kept = tuple(rule for rule in self.live if rule.name != REQUEST)
+        given = SlateRules.model_construct(kept)
         return given.model_dump_json(exclude_none=True) if given.root else None
 
     @cached_property
@@ -239,15 +249,18 @@ class SlateRules(RootModel[tuple[SlateRule, ...]]):
         kept = [one for one in self.root if not isinstance(one.action, Pin | AtLeast)]
         return self.model_construct(tuple(kept))
 
-    def filtered(self, filter_text: str | None) -> Self:
-        """Return the same rules behind the filter of a request; themselves if that is None.
+    def behind(self, rule: SlateRule) -> Self:
+        """Return the same rules with another one in front of them."""
+        return self.model_construct((rule, *self.root))
+
+    @classmethod
+    def from_record(cls, text: str) -> Self:
+        """Read `live_json`, which may hold a rule of the service's own.
 
         Raises:
-            ValueError: If it is no condition on sales.
+            ValueError: If it is none of this software.
         """
-        if filter_text is None:
-            return self
-        return self.model_construct((request_filter(filter_text), *self.root))
+        return cls.model_construct(_RULES.validate_json(text))
 
 
 @lru_cache(maxsize=256)  # chosen: a website has a few dozen filters
@@ -260,5 +273,13 @@ def request_filter(text: str) -> SlateRule:
     _ = read_expression(text)
     return SlateRule(name=REQUEST, where=text, action=Only())
 
+
+@lru_cache(maxsize=1)  # of the settings
+def disliked_rule(days: int) -> SlateRule:
+    """Return the rule that hides what a customer disliked for so many days."""
+    return SlateRule(name=DISLIKED, where=f"days_since_dislike < {days}", action=Exclude())
+
+
+_RULES: Final[TypeAdapter[tuple[SlateRule, ...]]] = TypeAdapter(tuple[SlateRule, ...])
 
 NO_RULES: Final = SlateRules()

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.domain.event import Name
-from models.rules.rule import NO_RULES, SlateRules
+from models.rules.rule import NO_RULES, SlateRule, SlateRules, request_filter
 from models.scoring.scorer import META
 
 # Defaults and bounds of exploration are chosen, not measured.
@@ -72,9 +72,11 @@ class SlatePolicy(BaseModel):
         Raises:
             ValueError: If it is no condition on sales.
         """
-        if filter_text is None:
-            return self
-        return self.model_copy(update={"rules": self.rules.filtered(filter_text)})
+        return self if filter_text is None else self.behind(request_filter(filter_text))
+
+    def behind(self, rule: SlateRule) -> Self:
+        """Return the policy with a rule in front of its own."""
+        return self.model_copy(update={"rules": self.rules.behind(rule)})
 
     @property
     def without_exploration(self) -> Self:

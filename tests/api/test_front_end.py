@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -118,13 +118,47 @@ class TestFilters:
 
         assert (answer.status_code, answer.json()["code"]) == (422, code)
 
-    async def test_no_rule_of_the_plan_has_the_name_of_a_filter(
-        self, client: httpx.AsyncClient
+    @pytest.mark.parametrize("name", ["request", "disliked"])
+    async def test_no_rule_of_the_plan_has_a_name_of_the_service(
+        self, client: httpx.AsyncClient, name: str
     ) -> None:
-        refused = await put(client, {**NO_ROME, "name": "request"})
+        refused = await put(client, {**NO_ROME, "name": name})
 
         assert refused.status_code == 422
-        assert "stands for the filter of a request" in refused.text
+        assert f"may have the name '{name}'" in refused.text
+
+
+class TestDislikes:
+    @pytest.fixture(params=[30, 0])
+    def hidden_days(self, request: pytest.FixtureRequest) -> int:
+        return int(request.param)
+
+    @pytest.fixture
+    def settings(self, settings: Settings, hidden_days: int) -> Settings:
+        return settings.model_copy(update={"hide_disliked_days": hidden_days})
+
+    async def test_what_a_customer_disliked_is_hidden_from_them_at_once_for_some_time(
+        self, client: httpx.AsyncClient, hidden_days: int
+    ) -> None:
+        """Of alps and bali one was disliked within the time, and one before it."""
+        now = datetime.now(UTC)
+        before = {**click("e1", "alps"), "type": "dislike"}
+        before["at"] = (now - timedelta(days=hidden_days + 1)).isoformat()
+        disliked = {**click("e2", "bali"), "type": "dislike"}
+        everything = shown(await slate(client, customer_id="c1"))
+        await client.post("/v1/events", json={"events": [before, disliked]})
+
+        answer = await slate(client, customer_id="c1")
+        [page] = (
+            await client.post("/v1/pages", json={"customer_id": "c1", "rows": [{"name": "all"}]})
+        ).json()["rows"]
+
+        hidden = {"bali"} if hidden_days else set[str]()
+        assert len(everything) == 5
+        assert set(everything) - set(shown(answer)) == hidden
+        assert set(everything) - {one["sale_id"] for one in page["items"]} == hidden
+        assert len(shown(await slate(client, customer_id="c2"))) == 5
+        assert answer["degraded"] is None
 
 
 class TestPagesOfAList:
@@ -256,12 +290,16 @@ class TestBundles:
         found = await pages(client, limit=2, customer_id="c1", filter=price)
         visits = [{"customer_id": f"c{n}", "limit": 3, "filter": price} for n in range(5)]
         await client.post(BATCH, json={"items": visits})
-        records = await exported(stores.connection, tmp_path / "out", n=len(found) + 5)
+        disliked = {**click("e1", found[0][0], customer_id="c9"), "type": "dislike"}
+        await client.post("/v1/events", json={"events": [disliked]})
+        hiding = await slate(client, customer_id="c9", filter=price, limit=12)
+        records = await exported(stores.connection, tmp_path / "out", n=len(found) + 6)
         archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
         replayer = Replayer(BundleRepository(shelf[0].parent, None), archive)
 
         again = replay_all(read_exposures(tmp_path / "out"), replayer)
 
+        assert found[0][0] not in shown(hiding)
         assert len(found) > 1
         assert {one.filter for one in records} == {price}
         assert max(len(one.exclude) for one in records) == 2 * (len(found) - 1)
