@@ -184,7 +184,7 @@ async def make_page(
         rows=tuple([row.to_row() for row in body.rows]),
     )
     page = await resources.pipeline.recommend(asked, ends_s=turn_of(request).ends_s)
-    labelled(request, page, resources)
+    labelled(request, page, resources=resources)
     answer = slate_fields(page, explanations=(), fields=body.fields)
     items: Iterator[dict[str, Any]] = iter(answer.pop("items"))
     served = page.asked.served
@@ -196,7 +196,7 @@ async def make_page(
             "because_of": one.because_of
             and {
                 "sale_id": one.because_of,
-                "sale": sale_view(served.catalogue, one.because_of, body.fields)
+                "sale": sale_view(served.catalogue, one.because_of, fields=body.fields)
                 if served is not None and body.fields
                 else None,
             },

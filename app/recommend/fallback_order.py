@@ -11,7 +11,7 @@ from models.slate.slate import best
 
 
 def fallback_order(
-    asked: RankingRequest, query: Query, listed: NDArray[np.intp]
+    asked: RankingRequest, query: Query, *, listed: NDArray[np.intp]
 ) -> NDArray[np.float64] | None:
     """Return what orders candidates without a model; None for the caller's own order."""
     if asked.request.choice.is_ordered:

@@ -14,14 +14,14 @@ from models.slate.slate_policy import SlatePolicy
 
 
 def ranked_page(
-    asked: RankingRequest, query: Query, scores: Scores, *, scorer: Scorer, policy: SlatePolicy
+    asked: RankingRequest, query: Query, *, scores: Scores, scorer: Scorer, policy: SlatePolicy
 ) -> PageSlate:
     """Fill the rows that were asked for."""
     rows = asked.request.rows
     return make_page(
         query,
         scores,
-        rows,
+        rows=rows,
         orders=[_order(row, scores, scorer) for row in rows],
         policy=policy,
         seed=seed_from(asked.recommendation_id),
@@ -42,7 +42,7 @@ def exploration_cost(
     return first.cost(scores.probabilities, scorer.p_examined(n_places, device))
 
 
-def row_records(asked: RankingRequest, query: Query, page: PageSlate) -> tuple[RowRecord, ...]:
+def row_records(asked: RankingRequest, query: Query, *, page: PageSlate) -> tuple[RowRecord, ...]:
     """Return the records of a page's rows, from the top."""
     sales = query.catalogue.sales
     return tuple(

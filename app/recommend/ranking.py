@@ -264,10 +264,10 @@ def query_of(asked: RankingRequest, served: CatalogueVersion) -> Query:
 def _without_model(asked: RankingRequest, query: Query, cause: Cause) -> Ranking:
     listed = listed_candidates(asked, query)
     rules, limit = asked.policy.rules, asked.request.limit
-    order, filled = fallback_order(asked, query, listed), tuple[RowRecord, ...]()
+    order, filled = fallback_order(asked, query, listed=listed), tuple[RowRecord, ...]()
     if asked.request.rows and order is not None:
-        page = fallback_page(query, order, asked.request.rows, rules=rules)
-        slate, filled = page.slate, row_records(asked, query, page)
+        page = fallback_page(query, order, rows=asked.request.rows, rules=rules)
+        slate, filled = page.slate, row_records(asked, query, page=page)
     else:
         slate = fallback_slate(query, order, rules=rules, limit=limit)
     items = _items(query, slate, [None] * len(slate.picks))
@@ -299,7 +299,7 @@ def _with_model(
 def _page_with_model(
     asked: RankingRequest, query: Query, scores: Scores, *, scorer: Scorer, policy: SlatePolicy
 ) -> Ranking:
-    page = ranked_page(asked, query, scores, scorer=scorer, policy=policy)
+    page = ranked_page(asked, query, scores=scores, scorer=scorer, policy=policy)
     probabilities: list[float] = scores.probabilities[page.slate.picks].tolist()
     return Ranking(
         _items(query, page.slate, probabilities),
@@ -307,7 +307,7 @@ def _page_with_model(
         asked.cause,
         exploration_cost(page, scores, scorer=scorer, device=asked.request.device),
         unmet=page.slate.unmet,
-        rows=row_records(asked, query, page),
+        rows=row_records(asked, query, page=page),
     )
 
 

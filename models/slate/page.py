@@ -104,6 +104,7 @@ class PageSlate:
         cls,
         query: Query,
         rows: Sequence[PageRow],
+        *,
         select: Callable[[int, NDArray[np.intp]], Slate],
     ) -> Self:
         """Fill the rows of a page from the top.

@@ -90,8 +90,8 @@ def _unruled_slate(
 def make_page(
     query: Query,
     scores: Scores,
-    rows: Sequence[PageRow],
     *,
+    rows: Sequence[PageRow],
     orders: Sequence[NDArray[np.float64]],
     policy: SlatePolicy,
     seed: int,
@@ -130,11 +130,11 @@ def make_page(
         diversity, exploration = policy.diversity, applied.exploration
         return ruled_slate(ruled, part, diversity=diversity, exploration=exploration, seed=seed)
 
-    return PageSlate.fill(query, rows, select)
+    return PageSlate.fill(query, rows, select=select)
 
 
 def fallback_page(
-    query: Query, order: NDArray[np.float64], rows: Sequence[PageRow], *, rules: SlateRules
+    query: Query, order: NDArray[np.float64], *, rows: Sequence[PageRow], rules: SlateRules
 ) -> PageSlate:
     """Fill the rows of a page without a model; see `make_page` and `fallback_slate`."""
 
@@ -143,7 +143,7 @@ def fallback_page(
         of_row = rules.of_later_rows if place else rules
         return fallback_slate(part, order[indices], rules=of_row, limit=rows[place].limit)
 
-    return PageSlate.fill(query, rows, select)
+    return PageSlate.fill(query, rows, select=select)
 
 
 def under_rules(

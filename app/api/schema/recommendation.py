@@ -176,13 +176,13 @@ async def answered(
         sale_ids = [shown.sale_id for shown in record.slate]
         explanations = await resources.explainer.explain(recommendation.asked, sale_ids)
         stages["explain"] = perf_counter() - started
-    labelled(request, recommendation, resources)
+    labelled(request, recommendation, resources=resources)
     request.state.stages = stages
     body = slate_fields(recommendation, explanations=explanations, fields=fields) | dict(extra)
     return Response(orjson.dumps(body, option=orjson.OPT_UTC_Z), media_type="application/json")
 
 
-def labelled(request: Request, recommendation: Recommendation, resources: Resources) -> None:
+def labelled(request: Request, recommendation: Recommendation, *, resources: Resources) -> None:
     """Label a request by its answer, for metrics and the log."""
     record = recommendation.record
     request.state.variant = resources.pipeline.counts.label(record)
@@ -211,7 +211,7 @@ def slate_fields(
     body["probability_of"] = scorer.probability_of if scorer is not None else None
     if fields and served is not None:
         for item in body["items"]:
-            item["sale"] = sale_view(served.catalogue, item["sale_id"], fields)
+            item["sale"] = sale_view(served.catalogue, item["sale_id"], fields=fields)
     return body
 
 

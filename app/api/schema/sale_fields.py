@@ -70,7 +70,7 @@ _READ: Final[Mapping[SaleField, Callable[[Sale], object]]] = {
 
 
 def sale_view(
-    catalogue: Catalogue, sale_id: str, fields: Sequence[SaleField]
+    catalogue: Catalogue, sale_id: str, *, fields: Sequence[SaleField]
 ) -> dict[str, object] | None:
     """Return the given fields of a sale, as `SaleView`; None for a sale that is not known."""
     row = catalogue.row_for(sale_id)

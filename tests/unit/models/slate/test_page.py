@@ -48,7 +48,7 @@ def page_of(
     return make_page(
         asked,
         scored,
-        rows,
+        rows=rows,
         orders=[scored.order] * len(rows),
         policy=policy or SlatePolicy(),
         seed=seed_from(seed),
@@ -158,7 +158,7 @@ def test_rules_hold_in_every_row_and_pins_in_the_first() -> None:
 
     page = page_of(asked, probabilities, rows, policy=SlatePolicy(rules=rules))
     order = np.array(probabilities)
-    without = fallback_page(asked, order, rows, rules=rules)
+    without = fallback_page(asked, order, rows=rows, rules=rules)
 
     # s1 is pinned before s0, which is less likely; of each row one is of a and one of b.
     assert ids(page, asked) == [["s1", "s4"], ["s2"]]
