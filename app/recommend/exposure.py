@@ -20,8 +20,7 @@ def exposure_record(
 ) -> ExposureRecord:
     """Return the record of an answer that took so many seconds from the request to the slate."""
     request, state, policy, served = asked.request, asked.state, asked.policy, asked.served
-    choice = request.choice
-    exclude = excluded_ids(asked)
+    choice, exclude = request.choice, excluded_ids(asked)
     candidates = _known(choice.sale_ids or (), served)
     return ExposureRecord(
         recommendation_id=asked.recommendation_id,
