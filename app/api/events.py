@@ -24,7 +24,7 @@ from app.api.schema.body import body_of, described, example
 from app.api.schema.problem import problems
 from app.bounded_log import BoundedLog
 from app.errors import MAX_NAMED, StoreUnavailableError
-from app.stores.customer import EventOutcome, EventStatus
+from app.stores.event_outcome import EventOutcome, EventStatus
 from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, Event, Identifier
 from models.domain.units import SECOND_US
 

@@ -8,7 +8,7 @@
 --       counts are kept; then per event: event key, a signed integer; at µs; field of a counter
 --       (FIELD in count.py), empty for an event that is not counted; member (24 bytes), empty for
 --       an impression; stamp of an impression, otherwise empty; JSON
--- Returns a code per event, see OUTCOMES in customer.py.
+-- Returns a code per event, see OUTCOMES in event_outcome.py.
 local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD, ERASED, NO_PURCHASE = 0, 1, 2, 3, 4, 5
 local FIRST_EVENT, PER_EVENT, KEY_BYTES, DIGEST_BYTES = 13, 6, 8, 16
 local PURCHASE_CELL = string.char(PURCHASE, 0, 0)

@@ -7,7 +7,6 @@ Scripts: ``read_customer``, ``append_events``, ``merge_customer``, ``describe_cu
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from itertools import chain
 from secrets import token_hex
 from typing import Final, cast
@@ -21,6 +20,7 @@ from app.settings import STREAM_BYTES
 from app.stores.connection import Argument, Command, Connection, Script
 from app.stores.deadline import within
 from app.stores.event_arguments import append_keys, append_limits, event_arguments
+from app.stores.event_outcome import OUTCOMES, EventOutcome, EventStatus
 from app.stores.keys import (
     CUSTOMER_TTL_S,
     RECENT_TTL_S,
@@ -33,7 +33,6 @@ from models.domain.event import (
     KINDS,
     LAST_US,
     Event,
-    Refusal,
 )
 from models.domain.profile import HEAD_BYTES, Profile
 from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions
@@ -108,44 +107,6 @@ class Erasure:
     n_shown: int
     n_profiles: int
     n_remembered: int
-
-
-class EventStatus(StrEnum):
-    """Status of an event in the store."""
-
-    ACCEPTED = "accepted"
-    DUPLICATE = "duplicate"
-    REJECTED = "rejected"
-    ERASED = "erased"
-    UNAVAILABLE = "unavailable"
-
-
-@dataclass(frozen=True, slots=True)
-class EventOutcome:
-    """The store's answer to one event.
-
-    A rejection has a reason, a stable word of `Refusal`; an accepted refund may have `NO_PURCHASE`.
-    An unavailable event was not taken, and its detail says why: to send it again is safe, and
-    needed.
-    """
-
-    status: EventStatus
-    reason: str | None = None
-    detail: str | None = None
-
-
-NO_PURCHASE: Final = "no_purchase"
-"""Reason given with an accepted refund that found no purchase in its customer's window."""
-
-# By the codes of `append_events.lua`: the order is part of the script.
-OUTCOMES: Final = (
-    EventOutcome(EventStatus.ACCEPTED),
-    EventOutcome(EventStatus.DUPLICATE),
-    EventOutcome(EventStatus.REJECTED, Refusal.FUTURE),
-    EventOutcome(EventStatus.REJECTED, Refusal.TOO_OLD),
-    EventOutcome(EventStatus.ERASED),
-    EventOutcome(EventStatus.ACCEPTED, NO_PURCHASE),
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

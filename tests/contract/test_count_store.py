@@ -9,8 +9,9 @@ from structlog.testing import capture_logs
 from app.catalogue.count_history import CountHistory, by_row
 from app.stores.connection import Connection
 from app.stores.count import LOADED, CountStore, EventCounts
-from app.stores.customer import OUTCOMES, CustomerStore
+from app.stores.customer import CustomerStore
 from app.stores.dataset_loader import loaded_counts, loaded_customers
+from app.stores.event_outcome import OUTCOMES
 from app.stores.keys import N_PARTITIONS, counts_prefix, history_hour, partition
 from app.stores.server import StoreServer
 from models.catalogue.event_counts import HALF_LIVES_HOURS, N_KINDS, grid_floor

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from app.errors import StoreUnavailableError
 from app.stores.connection import Connection
-from app.stores.customer import OUTCOMES, CustomerStore, EventOutcome, EventStatus, LoadedCustomer
+from app.stores.customer import CustomerStore, LoadedCustomer
 from app.stores.customer_list import ListStore
+from app.stores.event_outcome import OUTCOMES, EventOutcome, EventStatus
 from app.stores.keys import (
     CUSTOMER_TTL_S,
     HOUR_TTL_S,

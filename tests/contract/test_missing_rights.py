@@ -10,7 +10,8 @@ from app.errors import StoreUnavailableError
 from app.health.store_monitor import StoreMonitor
 from app.observability import Metrics
 from app.stores.connection import Connection
-from app.stores.customer import ERASE_CUSTOMER, EventOutcome, EventStatus
+from app.stores.customer import ERASE_CUSTOMER
+from app.stores.event_outcome import EventOutcome, EventStatus
 from app.stores.rights import all_commands, commands_in
 from app.stores.sale import CHANGE_CATALOGUE
 from app.stores.server import Refusal

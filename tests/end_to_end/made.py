@@ -22,7 +22,8 @@ from app.main import create_app
 from app.observability import configure_logging
 from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
-from app.stores.customer import CustomerStore, EventOutcome, EventStatus
+from app.stores.customer import CustomerStore
+from app.stores.event_outcome import EventOutcome, EventStatus
 from app.stores.store import Stores
 from models.domain.event import Event
 from tests.end_to_end.service import IMAGE, http

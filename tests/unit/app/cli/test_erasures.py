@@ -8,7 +8,7 @@ import pytest
 from app.cli.erasures import ErasureSummary, apply_erasures, exported_erasures
 from app.export import ExportError, export
 from app.stores.connection import Connection
-from app.stores.customer import EventStatus
+from app.stores.event_outcome import EventStatus
 from app.stores.keys import CustomerKeys
 from app.stores.store import Stores
 from models.domain.event import Event, EventType, from_us

@@ -20,7 +20,7 @@ from app.export import export
 from app.resources import SNAPSHOTS
 from app.stores.connection import Connection
 from app.stores.count import EventCounts
-from app.stores.customer import EventStatus
+from app.stores.event_outcome import EventStatus
 from app.stores.keys import CUSTOMER_TTL_S, PICTURES, CustomerKeys
 from app.stores.picture import RemovedPicture
 from app.stores.sale import Place, SaleStore

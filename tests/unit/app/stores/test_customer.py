@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from app.stores.connection import Connection
-from app.stores.customer import OUTCOMES, CustomerStore
+from app.stores.customer import CustomerStore
+from app.stores.event_outcome import OUTCOMES
 from app.stores.keys import CHANGES, N_PARTITIONS, PICTURES, SALES, VERSION, CustomerKeys
 from app.stores.server import StoreServer
 from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, EventType, Refusal, accept

@@ -10,7 +10,7 @@ from app.cli.finding import Finding, Verdict
 from app.errors import StoreUnavailableError, TooManyMarketsError
 from app.stores.bundle import Wanted
 from app.stores.connection import Connection
-from app.stores.customer import EventStatus
+from app.stores.event_outcome import EventStatus
 from app.stores.keys import (
     ATTRIBUTES,
     CHANGES,
