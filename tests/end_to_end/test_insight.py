@@ -220,7 +220,7 @@ def test_a_bundle_is_read_of_activated_and_rolled_back(
         enter(visitor, shop, "bundles")
         page = visitor.page
         expect(page.get_by_role("heading", name=f"Model card of {first}")).to_be_visible()
-        expect(page.get_by_role("img", name="NDCG at 10: ")).to_be_visible()
+        expect(page.get_by_role("list", name="NDCG at 10")).to_be_visible()
         expect(page.get_by_role("img", name="Calibration: ")).to_be_visible()
         undisturbed(visitor, f"bundles-{name}")
         page.get_by_role("button", name=f"Activate {second}").click()

@@ -48,6 +48,7 @@ async function show() {
   current?.stop?.();
   document.title = `${title} – Insight – Vitrine`;
   replace(tabs, Object.entries(PARTS).map(([one, [label]]) => h("a", { href: `#${one}`, "aria-current": one === name && "page" }, label)));
+  tabs.querySelector("[aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
   replace(main);
   // What a part cannot do without a key ends in the form for one, else in a message at its place.
   const failed = (node, error) => ([401, 403].includes(error.status) ? keyForm(error, scopes) : replace(node, h("p.problem", {}, error.message)));

@@ -73,10 +73,10 @@ export function bundles(main) {
     const button = (label, act, isShown = true) => isShown && h("button", { type: "button", "aria-label": `${label} ${one.bundle}`, on: { click: act } }, label);
     return h("tr", {}, h("td", {}, h("code", {}, one.bundle), " ", isActive && h("span.chip.good", {}, "answers"), one.bundle === wanted.previous && h("span.chip", {}, "before"),
       one.bundle === wanted.shadow && h("span.chip", {}, "shadow"), one.awaits_traffic && h("span.chip.warn", {}, "awaits a promotion"), one.fault && h("span.chip.bad", {}, "refused"), one.fault && h("p.quiet", {}, one.fault)),
-    h("td", {}, when(one.until)), h("td", {}, one.recommenders.join(", ")),
     h("td", {}, h("div.actions", {}, button("Model card", () => openCard(one.bundle), !one.fault),
       button("Promote", () => ask(`Promote ${one.bundle} step by step?`, () => change("The promotion begins in shadow.", "v1/promotions", { method: "POST", body: { bundle: one.bundle } })), !one.fault && !isActive),
-      button("Activate", () => ask(`Answer all customers with ${one.bundle} now?`, () => change(`${one.bundle} answers.`, "v1/bundles/active", { method: "PUT", body: { bundle: one.bundle } })), !one.fault && !isActive))));
+      button("Activate", () => ask(`Answer all customers with ${one.bundle} now?`, () => change(`${one.bundle} answers.`, "v1/bundles/active", { method: "PUT", body: { bundle: one.bundle } })), !one.fault && !isActive))),
+    h("td", {}, when(one.until)), h("td.wide", {}, one.recommenders.join(", ")));
   }
 
   function promotion(one) {
@@ -90,10 +90,10 @@ export function bundles(main) {
   async function load() {
     const [found, recent] = await Promise.all([call("v1/bundles"), call("v1/promotions")]);
     const active = found.wanted.active ?? found.workers[0]?.active;
-    replace(list, h("section.panel", {}, h("header", {}, h("h3", {}, `${found.bundles.length} on this machine, ${found.workers.length} workers`),
+    replace(list, h("section.panel", {}, h("header", {}, h("h3", {}, `${found.bundles.length} on this machine, ${found.workers.length} ${found.workers.length === 1 ? "worker" : "workers"}`),
       h("button", { type: "button", disabled: !found.wanted.previous, on: { click: () => ask(`Return to ${found.wanted.previous}?`, () => change("The bundle before answers again.", "v1/bundles/rollback", { method: "POST" })) } }, "Roll back")),
     found.workers.filter((one) => one.failure).map((one) => h("p.problem", {}, `${one.worker}: ${one.failure}`)),
-    table("Bundles, newest first", ["Bundle", "Data until", "Recommenders", "Actions"], found.bundles.map((one) => row(one, active, found.wanted)))));
+    table("Bundles, newest first", ["Bundle", "Actions", "Data until", "Recommenders"], found.bundles.map((one) => row(one, active, found.wanted)))));
     replace(promotions, recent.items.length > 0 && h("section.panel", {}, h("h3", {}, "Promotions"),
       table("Promotions, the latest first", [{ text: "#", number: true }, "Bundle", "Stage", "Since", "Last decision", "Actions"], recent.items.map(promotion))));
     if (active && !shown.firstChild) await showCard(active);

@@ -11,7 +11,9 @@ export function legend(names, colours = COLOURS) {
 }
 
 // Lines over time. `series` is [[name, values]], all of one length.
-export function lines(title, series, { width = 900, height = 220, unit = "" } = {}) {
+export function lines(title, series, { height = 220, unit = "" } = {}) {
+  // As wide as it is shown, so that its letters have their size.
+  const width = Math.max(260, Math.min(1100, document.getElementById("main").clientWidth - 80));
   const n = Math.max(2, ...series.map(([, values]) => values.length));
   const most = Math.max(1e-9, ...series.flatMap(([, values]) => values));
   const x = (at, length) => 40 + ((width - 50) * (n - length + at)) / (n - 1);
@@ -36,21 +38,17 @@ export function intervals(title, rows, { zero = null, digits = 3, percent = fals
   const all = known.flatMap((row) => [row.value, row.low ?? row.value, row.high ?? row.value]).concat(zero === null ? [] : [zero]);
   const [low, high] = [Math.min(...all), Math.max(...all)];
   const span = high - low || 1;
-  const [width, left, right, line] = [720, 170, 190, 26];
-  const x = (value) => left + ((width - left - right) * (value - low)) / span;
-  return svg("svg", { class: "intervals", viewBox: `0 0 ${width} ${known.length * line + 8}`, role: "img",
-    "aria-label": `${title}: ${known.map((row) => `${row.label} ${text(row.value)}`).join(", ")}` },
-  zero !== null && svg("line", { x1: x(zero), x2: x(zero), y1: 0, y2: known.length * line + 4, stroke: "#8a9499", "stroke-dasharray": "3 3" }),
-  known.map((row, at) => {
-    const y = at * line + 16;
-    const colour = { good: "#1c6b3c", bad: "#a32020", main: "#0b5c63" }[row.tone] ?? "#566267";
-    const range = row.low === null || row.low === undefined ? "" : ` [${text(row.low)}, ${text(row.high)}]`;
-    return [
-      svg("text", { x: left - 12, y: y + 4, "text-anchor": "end" }, row.label),
-      range && svg("line", { x1: x(row.low), x2: x(row.high), y1: y, y2: y, stroke: colour, "stroke-width": 3, "stroke-linecap": "round" }),
-      svg("circle", { cx: x(row.value), cy: y, r: 4.5, fill: colour }),
-      svg("text", { x: width - right + 12, y: y + 4 }, `${text(row.value)}${range}`),
-    ];
+  const at = (value) => `${((100 * (value - low)) / span).toFixed(2)}%`;
+  const colours = { good: "#1c6b3c", bad: "#a32020", main: "#0b5c63" };
+  return h("ul.intervals", { "aria-label": title }, known.map((row) => {
+    const hasRange = row.low !== null && row.low !== undefined && row.high !== null && row.high !== undefined;
+    const colour = colours[row.tone] ?? "#566267";
+    return h("li", {}, h("span.label", {}, row.label),
+      h("span.track", { "aria-hidden": "true" },
+        zero !== null && h("i.zero", { css: { left: at(zero) } }),
+        hasRange && h("i.range", { css: { left: at(row.low), width: `${((100 * (row.high - row.low)) / span).toFixed(2)}%`, background: colour } }),
+        h("i.dot", { css: { left: at(row.value), background: colour } })),
+      h("span.number", {}, `${text(row.value)}${hasRange ? ` [${text(row.low)}, ${text(row.high)}]` : ""}`));
   }));
 }
 

@@ -35,7 +35,7 @@ function compared(results) {
       label: `${one.variant}, ${one.metric}`, ...one.safe_lift, tone: tone(one.safe_lift) })), { zero: 0, percent: true }),
     looks.length > 0 && [h("h4", {}, "Lift by look, in percent"), lines("Lift by look", looks.map((one) => [one.variant, one.looks.map((look) => 100 * (look.lift.value ?? 0))]), { height: 160 })],
     table("Variants", ["Variant", { text: "Share", number: true }, { text: "Assigned", number: true }, { text: "Analysed", number: true }, { text: "Answers", number: true }],
-      results.variants.map((one) => h("tr", {}, h("td", {}, one.name, one.name === results.control && h("span.chip", {}, "control")),
+      results.variants.map((one) => h("tr", {}, h("td", {}, one.name, " ", one.name === results.control && h("span.chip", {}, "control")),
         h("td.number", {}, percent(one.share_bp / 10_000)), h("td.number", {}, one.assigned), h("td.number", {}, one.analysed), h("td.number", {}, one.answers)))),
     results.guardrails.length > 0 && table("Guardrails", ["Guardrail", "Variant", { text: "Change", number: true }, { text: "Limit", number: true }, "State"],
       results.guardrails.map((one) => h("tr", {}, h("td", {}, one.name), h("td", {}, one.variant), h("td.number", {}, percent(one.change.value)), h("td.number", {}, percent(one.limit)),
