@@ -25,6 +25,7 @@ from app.api.schema.recommendation import (
     SaleFields,
     labelled,
     next_page,
+    reasons_of,
     slate_fields,
 )
 from app.api.schema.request_filter import FILTER_FIELD, Filter, require_rights
@@ -116,6 +117,7 @@ class PageBody(ListFields):
 
     rows: tuple[RowBody, ...] = Field(min_length=1, max_length=MAX_ROWS)
     fields: SaleFields = ()
+    explain: bool = Field(default=False, description="Explain the first sales; takes longer.")
     cursor: Cursor | None = CURSOR_FIELD
 
     @model_validator(mode="after")
@@ -186,6 +188,9 @@ async def make_page(
     page = await resources.pipeline.recommend(asked, ends_s=turn_of(request).ends_s)
     labelled(request, page, resources=resources)
     answer = slate_fields(page, explanations=(), fields=body.fields)
+    explanations = await reasons_of(request, page, resources=resources, is_explained=body.explain)
+    labelled(request, page, resources)
+    answer = slate_fields(page, explanations=explanations, fields=body.fields)
     items: Iterator[dict[str, Any]] = iter(answer.pop("items"))
     served = page.asked.served
     answer["next"] = None if body.cursor is None else next_page(page)

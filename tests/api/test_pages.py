@@ -215,3 +215,15 @@ async def test_pages_and_batches_ask_the_store_once(
     # The first batch finds the script by its text where the store does not know it yet.
     assert n_asked[:3] == [1, 1, 1]
     assert n_asked[4:] == [1, 1]
+
+
+async def test_a_page_is_explained_where_that_is_asked_for(client: httpx.AsyncClient) -> None:
+    explained = await page(client, explain=True)
+    unasked = await page(client)
+
+    sentences = [
+        item["explanation"]["sentence"] for row in explained["rows"] for item in row["items"]
+    ]
+    assert all(sentences)
+    assert sentences
+    assert {item["explanation"] for row in unasked["rows"] for item in row["items"]} == {None}

@@ -72,7 +72,7 @@ def test_a_customer_acts_and_the_page_changes_at_once(
         page = visitor.page
         page.get_by_role("button", name="Someone new").click()
         expect(page.get_by_text("Nothing yet.")).to_be_visible()
-        first = page.locator("[data-row='for you'] .card").first
+        first = page.locator("[data-row='first'] .card").first
         sale_id, title = first.get_attribute("data-sale"), first.locator(".title").inner_text()
 
         first.locator(".title button").click()
@@ -84,7 +84,7 @@ def test_a_customer_acts_and_the_page_changes_at_once(
         dialog.get_by_role("button", name="Like").click()
         expect(page.get_by_role("status").first).to_contain_text("liked")
         expect(page.locator(".side .events li")).to_have_count(2)
-        bought = page.locator("[data-row='for you'] .card").nth(1).get_attribute("data-sale")
+        bought = page.locator("[data-row='first'] .card").nth(1).get_attribute("data-sale")
         page.locator(f"[data-sale='{bought}'] [data-act='purchase']").first.click()
         expect(page.locator(".side .events li")).to_have_count(3)
         visitor.keep(f"demo-{name}")
@@ -128,7 +128,7 @@ def test_what_was_seen_for_a_second_is_an_impression(service: Service, browser: 
             pass
 
         known = http.get(f"{service.url}/v1/customers/{customer}").json()
-        first = page.locator("[data-row='for you'] .card").first.get_attribute("data-sale")
+        first = page.locator("[data-row='first'] .card").first.get_attribute("data-sale")
         assert (first, 1) in {(one["sale_id"], one["position"]) for one in known["shown"]}
 
 
@@ -174,7 +174,7 @@ def test_a_hostile_title_is_text(service: Service, browser: Browser) -> None:
         visitor.open("/demo")
         page = visitor.page
         page.locator("select[name=market]").select_option(MARKET)
-        shown = page.locator("[data-row='for you']").get_by_role("button", name=HOSTILE, exact=True)
+        shown = page.locator("[data-row='first']").get_by_role("button", name=HOSTILE, exact=True)
         expect(shown).to_be_visible()
         shown.click()
         expect(page.get_by_role("dialog").get_by_role("heading", name=HOSTILE)).to_be_visible()
@@ -189,11 +189,11 @@ def test_a_keyboard_is_enough(service: Service, browser: Browser) -> None:
     with visiting(browser, service.url) as visitor:
         visitor.open("/demo")
         page = visitor.page
-        expect(page.locator("[data-row='for you'] .card").first).to_be_visible()
+        expect(page.locator("[data-row='first'] .card").first).to_be_visible()
         page.get_by_role("button", name="Someone new").focus()
         page.keyboard.press("Enter")
         expect(page.get_by_text("Nothing yet.")).to_be_visible()
-        title = page.locator("[data-row='for you'] .title button").first
+        title = page.locator("[data-row='first'] .title button").first
         title.focus()
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog")).to_be_visible()

@@ -178,11 +178,36 @@ async def answered(
         stages["explain"] = perf_counter() - started
     labelled(request, recommendation, resources=resources)
     request.state.stages = stages
+    explanations = await reasons_of(
+        request, recommendation, resources=resources, is_explained=is_explained
+    )
+    labelled(request, recommendation, resources)
     body = slate_fields(recommendation, explanations=explanations, fields=fields) | dict(extra)
     return Response(orjson.dumps(body, option=orjson.OPT_UTC_Z), media_type="application/json")
 
 
 def labelled(request: Request, recommendation: Recommendation, *, resources: Resources) -> None:
+async def reasons_of(
+    request: Request,
+    recommendation: Recommendation,
+    *,
+    resources: Resources,
+    is_explained: bool,
+) -> Sequence[Explanation]:
+    """Explain the first sales of an answer where that is asked for, and time its stages."""
+    slate = recommendation.record.slate
+    request.state.stages = stages = {"read": recommendation.read_s, "rank": recommendation.rank_s}
+    if not is_explained or all(shown.purchase_probability is None for shown in slate):
+        return ()
+    turn_of(request).end()  # another thread explains: the next request need not wait for it
+    started = perf_counter()
+    sale_ids = [shown.sale_id for shown in slate]
+    explanations = await resources.explainer.explain(recommendation.asked, sale_ids)
+    stages["explain"] = perf_counter() - started
+    return explanations
+
+
+def labelled(request: Request, recommendation: Recommendation, resources: Resources) -> None:
     """Label a request by its answer, for metrics and the log."""
     record = recommendation.record
     request.state.variant = resources.pipeline.counts.label(record)

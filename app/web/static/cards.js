@@ -76,9 +76,12 @@ export function contributions(explanation) {
 }
 
 export function saleDialog(dialog, item, sale, act) {
-  const labels = h("p.topics");
-  detail(sale.sale_id).then((found) => replace(labels, (found.picture?.labels ?? []).slice(0, 4).filter((one) => one.share >= 0.01)
-    .map((one) => h("span.chip", {}, `${one.label.replaceAll("_", " ")} ${percent(one.share, 0)}`))), () => {});
+  const [labels, words] = [h("p.topics"), h("p")];
+  detail(sale.sale_id).then((found) => {
+    words.textContent = found.sale.description ?? "";
+    const known = (found.picture?.labels ?? []).slice(0, 4).filter((one) => one.share >= 0.01);
+    replace(labels, known.map((one) => h("span.chip", {}, `${one.label.replaceAll("_", " ")} ${percent(one.share, 0)}`)));
+  }, () => {});
   const close = () => dialog.close();
   replace(dialog, h("div.detail", {},
     h("div.picture", {}, picture(sale)),
@@ -86,7 +89,7 @@ export function saleDialog(dialog, item, sale, act) {
       h("p.place", {}, [sale.destination, sale.country].filter(Boolean).join(", ")),
       h("h2", { id: "dialog-title" }, sale.title ?? sale.sale_id)),
     h("button", { type: "button", on: { click: close } }, "Close")),
-    sale.description && h("p", {}, sale.description),
+    words,
     h("p.money", {}, h("span.price", {}, money(sale.price, sale.currency)), h("span.closes", {}, closing(sale).text)),
     labels,
     item.explanation && h("section", {}, h("h3", {}, "Why it is shown"),

@@ -6,13 +6,18 @@ import { announce, h, replace } from "./dom.js";
 import { newSaleDialog } from "./new-sale.js";
 import { ago, detail, openSales } from "./sales.js";
 
-const N_SHOWN = 12;
-const N_IN_ROW = 8;
 const N_NAMED = 30;
-const SOON_MS = 36 * 3_600_000;
+// Twenty sales: as many as one answer explains.
+const ROWS = [
+  { name: "first", limit: 8 },
+  { name: "soon", kind: "closing_soon", hours: 36, limit: 4 },
+  { name: "looked", kind: "because_you_looked", limit: 4, min_items: 2 },
+  { name: "bought", kind: "like_what_you_bought", limit: 4, min_items: 2 },
+];
+const FIELDS = ["title", "destination", "country", "price", "original_price", "currency", "opens_at", "closes_at", "image"];
+const BECAUSE = { looked: "looked at", bought: "bought" };
 const SEEN_AFTER_MS = 1000;
 const KINDS = { buys: "buy often", looks: "look, never bought", new: "hardly known" };
-const INTEREST = ["view", "click", "cart", "purchase", "favourite"];
 const DEVICES = ["mobile", "desktop", "tablet"];
 
 const dialog = document.getElementById("dialog");
@@ -27,6 +32,7 @@ class Window {
     this.visit = { device: "mobile", variant: "", ...visit };
     this.session = id();
     this.before = null;
+    this.sales = new Map();
     this.titles = new Map();
     this.turn = 0;
     this.page = h("div.page");
@@ -75,43 +81,19 @@ class Window {
     this.turn += 1;
     const turn = this.turn;
     try {
-      const fields = this.fields();
-      const [sales, slate] = await Promise.all([openSales(this.visit.market),
-        call(query("v1/recommendations", { ...fields, limit: N_SHOWN, explain: true }))]);
-      this.sales = sales;
-      const shown = new Set(slate.items.map((item) => item.sale_id));
-      const [known, soon] = await Promise.all([call(`v1/customers/${part(this.visit.customer)}`), this.soon(shown)]);
-      for (const item of soon?.items ?? []) shown.add(item.sale_id);
-      const alike = await this.alike(known, shown);
+      const [page, known] = await Promise.all([
+        call("v1/pages", { method: "POST", body: { ...this.fields(), fields: FIELDS, explain: true, rows: ROWS } }),
+        call(`v1/customers/${part(this.visit.customer)}`)]);
+      for (const item of page.rows.flatMap((row) => row.items)) this.sales.set(item.sale_id, { sale_id: item.sale_id, ...item.sale });
       await this.titlesOf(known.events);
-      await this.nameMissing(slate);
       if (turn !== this.turn) return;
-      this.show(slate, soon, alike);
-      this.showSide(known, slate);
+      this.show(page);
+      this.showSide(known, page);
     } catch (error) {
       if (turn !== this.turn) return;
       if (error instanceof Problem && [401, 403].includes(error.status)) askForKey(error.message);
       replace(this.page, h("p.problem", {}, error.message));
     }
-  }
-
-  async soon(shown) {
-    const limit = Date.now() + SOON_MS;
-    const ids = [...this.sales.values()].filter((sale) => sale.closes_at && Date.parse(sale.closes_at) < limit && !shown.has(sale.sale_id));
-    if (!ids.length) return null;
-    const body = { ...this.fields(), candidates: ids.slice(0, 200).map((sale) => sale.sale_id), limit: N_IN_ROW, explain: true };
-    return call("v1/rank", { method: "POST", body });
-  }
-
-  async alike(known, shown) {
-    const last = known.events.findLast((event) => event.sale_id && INTEREST.includes(event.type));
-    if (!last) return null;
-    const found = await call(query(`v1/sales/${part(last.sale_id)}/similar`, { open: true, limit: 40 }));
-    const ids = found.items.map((one) => one.sale_id).filter((one) => this.sales.has(one) && !shown.has(one)).slice(0, N_IN_ROW);
-    if (!ids.length) return null;
-    const title = (await detail(last.sale_id)).sale.title ?? last.sale_id;
-    const ranked = await call("v1/rank", { method: "POST", body: { ...this.fields(), candidates: ids, explain: true } });
-    return { title, ranked };
   }
 
   // Titles of the latest sales that are open no more.
@@ -120,21 +102,14 @@ class Window {
     for (const found of await Promise.all([...ids].map((one) => detail(one)))) this.titles.set(found.sale.sale_id, found.sale.title);
   }
 
-  // Sales that opened since the list was read.
-  async nameMissing(slate) {
-    const missing = slate.items.filter((item) => !this.sales.has(item.sale_id));
-    for (const found of await Promise.all(missing.map((item) => detail(item.sale_id)))) this.sales.set(found.sale.sale_id, found.sale);
-  }
-
-  show(slate, soon, alike) {
-    const most = Math.max(0, ...slate.items.map((item) => item.purchase_probability ?? 0));
+  show(page) {
+    const most = Math.max(0, ...page.rows.flatMap((row) => row.items).map((item) => item.purchase_probability ?? 0));
     const focused = document.activeElement?.closest?.("[data-sale]");
     const kept = focused && this.page.contains(focused) && [focused.dataset.sale, document.activeElement.dataset.act];
-    replace(this.page,
-      this.row("for you", `Picked for ${this.visit.customer}`, slate, { most, before: this.before }),
-      soon?.items.length && this.row("soon", "Closing soon, best first", soon, { most }),
-      alike && this.row("alike", `Pictures like “${alike.title}”`, alike.ranked, { most }));
-    this.before = new Map(slate.items.map((item) => [item.sale_id, item.rank]));
+    const titles = { first: `Picked for ${this.visit.customer}`, soon: "Closing soon, best first" };
+    replace(this.page, page.rows.filter((row) => row.items.length).map((row) => this.row(
+      row, titles[row.name] ?? `Because they ${BECAUSE[row.name]} “${row.because_of?.sale?.title ?? "a sale"}”`, page, most)));
+    this.before = new Map(page.rows[0].items.map((item) => [item.sale_id, item.rank]));
     if (kept) this.focusOn(...kept);
   }
 
@@ -143,14 +118,14 @@ class Window {
     (card?.querySelector(act ? `[data-act="${act}"]` : ".title button") ?? this.page.querySelector("h2"))?.focus();
   }
 
-  row(name, title, slate, { most, before = null }) {
-    const cards = slate.items.map((item) => card(item, this.sales.get(item.sale_id), {
-      before, most,
-      act: (one, chosen, sale) => this.act(one, chosen, sale, slate),
-      open: (chosen, sale) => this.open(chosen, sale, slate),
+  row(row, title, page, most) {
+    const cards = row.items.map((item) => card(item, this.sales.get(item.sale_id), {
+      before: row.name === "first" ? this.before : null, most,
+      act: (one, chosen, sale) => this.act(one, chosen, sale, page),
+      open: (chosen, sale) => this.open(chosen, sale, page),
     }));
-    cards.forEach((node, at) => watch(node, () => this.seen(slate.items[at], slate)));
-    return h("section.row", { "data-row": name }, h("header", {}, h("h2", { tabIndex: -1 }, title), state(slate)), h("ul.cards", {}, cards));
+    cards.forEach((node, at) => watch(node, () => this.seen(row.items[at], page)));
+    return h("section.row", { "data-row": row.name }, h("header", {}, h("h2", { tabIndex: -1 }, title), row.name === "first" && state(page)), h("ul.cards", {}, cards));
   }
 
   event(type, item, slate) {
