@@ -33,6 +33,7 @@ from app.api import (
     recommendations,
     rules,
     sales,
+    topics,
 )
 from app.api.direct_route import DirectRoute
 from app.api.middleware.admission import RETRY_AFTER, AdmissionControl
@@ -76,6 +77,7 @@ _ROUTERS: Final = tuple(
         customers,
         catalogue,
         sales,
+        topics,
         bundles,
         promotions,
         health,

@@ -198,8 +198,13 @@ def test_rules_are_changed_and_say_what_they_are_about(
         page = visitor.page
         rule = {"name": "no-tours", "where": 'category == "tour"', "action": {"kind": "exclude"}}
         page.get_by_label("All rules as JSON").fill(json.dumps([rule]))
+        page.locator("[name=name]").fill("few-cities")
+        page.get_by_label("Action").select_option("at_most")
+        page.locator("[name=where]").fill('category == "hotel"')
+        page.get_by_role("button", name="Add it to the text").click()
         page.get_by_role("button", name="Put these rules").click()
         expect(page.get_by_role("row", name="no-tours")).to_contain_text("holds for")
+        expect(page.get_by_role("row", name="few-cities")).to_contain_text("at most (n 3)")
         undisturbed(visitor, f"rules-{name}")
 
         page.get_by_label("All rules as JSON").fill("[{")
@@ -208,6 +213,34 @@ def test_rules_are_changed_and_say_what_they_are_about(
         page.get_by_label("All rules as JSON").fill("[]")
         page.get_by_role("button", name="Put these rules").click()
         expect(page.get_by_text("No rules.")).to_be_visible()
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_topics_have_the_counts_of_their_sales(
+    shop: Shop, browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    first = shop.call("GET", "/v1/topics")["items"][0]
+    with visiting(browser, shop.service.url, size) as visitor:
+        enter(visitor, shop, "topics")
+        row = visitor.page.get_by_role("row").nth(1)
+        expect(row).to_contain_text(first["name"])
+        assert row.get_by_role("cell").nth(5).inner_text() == str(first["n_purchases"])
+        undisturbed(visitor, f"topics-{name}")
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_drift_is_that_of_the_metrics(
+    shop: Shop, browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    visits(shop, 1)
+    with visiting(browser, shop.service.url, size) as visitor:
+        enter(visitor, shop, "drift")
+        page = visitor.page
+        bands = page.get_by_role("list", name="Share of candidates by band").first.locator("li")
+        expect(bands.first).to_contain_text("trained")
+        shares = [float(one.split("%")[0]) for one in bands.locator(".number").all_inner_texts()]
+        assert sum(shares) == pytest.approx(100, abs=1)
+        undisturbed(visitor, f"drift-{name}")
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES)

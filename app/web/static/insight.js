@@ -4,17 +4,21 @@ import { call, key } from "./api.js";
 import { h, replace } from "./dom.js";
 import { bundles } from "./insight/bundles.js";
 import { customer } from "./insight/customer.js";
+import { drift } from "./insight/drift.js";
 import { experiments } from "./insight/experiments.js";
 import { rules } from "./insight/rules.js";
 import { sales } from "./insight/sales.js";
+import { topics } from "./insight/topics.js";
 import { traffic } from "./insight/traffic.js";
 
 const PARTS = {
   traffic: ["Traffic", traffic, "metrics"],
   sales: ["Sales", sales, "sales, inspect"],
+  topics: ["Topics", topics, "sales, inspect"],
   customer: ["Customer", customer, "customers, sales, inspect"],
   experiments: ["Experiments", experiments, "inspect"],
   rules: ["Rules", rules, "rules, metrics"],
+  drift: ["Drift", drift, "metrics"],
   bundles: ["Bundles", bundles, "inspect; admin to change"],
 };
 

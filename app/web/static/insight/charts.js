@@ -31,9 +31,9 @@ export function lines(title, series, { height = 220, unit = "" } = {}) {
 }
 
 // Values with intervals, one row each; `rows` is [{label, value, low, high, tone}].
-export function intervals(title, rows, { zero = null, digits = 3, percent = false } = {}) {
+export function intervals(title, rows, { zero = null, digits = 3, percent = false, decimals = 1 } = {}) {
   const known = rows.filter((row) => row.value !== null && row.value !== undefined);
-  const text = (value) => (percent ? `${(100 * value).toFixed(1)}%` : value.toFixed(digits));
+  const text = (value) => (percent ? `${(100 * value).toFixed(decimals)}%` : value.toFixed(digits));
   if (!known.length) return h("p.quiet", {}, "No figures yet.");
   const all = known.flatMap((row) => [row.value, row.low ?? row.value, row.high ?? row.value]).concat(zero === null ? [] : [zero]);
   const [low, high] = [Math.min(...all), Math.max(...all)];

@@ -3,19 +3,14 @@
 import { call } from "../api.js";
 import { announce, h, replace } from "../dom.js";
 import { table } from "./charts.js";
-
-const LINE = /^vitrine_(priced_answers|rule_outcomes)_total\{(.*)\} (\S+)$/;
-const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
+import { parse } from "./metrics.js";
 
 export function prices(text) {
   const found = new Map();
-  for (const line of text.split("\n")) {
-    const match = LINE.exec(line);
-    if (!match) continue;
-    const labels = Object.fromEntries([...match[2].matchAll(LABEL)].map(([, key, value]) => [key, value]));
+  for (const { name, labels, value } of parse(text, /^vitrine_(priced_answers|rule_outcomes)_total\{/)) {
     const one = found.get(labels.rule) ?? { answers: 0, change: 0 };
-    if (match[1] === "priced_answers") one.answers += Number(match[3]);
-    else one.change += (labels.outcome === "lost" ? -1 : 1) * Number(match[3]);
+    if (name === "vitrine_priced_answers_total") one.answers += value;
+    else one.change += (labels.outcome === "lost" ? -1 : 1) * value;
     found.set(labels.rule, one);
   }
   return found;
@@ -32,13 +27,50 @@ function price(one) {
   return `${change >= 0 ? "+" : "−"}${Math.abs(change).toFixed(2)}`;
 }
 
+const ACTIONS = {
+  exclude: [], only: [], boost: [["odds", 1.5]], pin: [["rank", 1]], at_most: [["n", 3]], at_least: [["n", 2]],
+};
+
+// A rule by its parts, added to the text at the end: nothing changes before it is put.
+function builder(add) {
+  const field = (name, label, props) => h("label", {}, label, h("input", { name, ...props }));
+  const number = field("number", "Number", { type: "number", step: "any", min: 0, disabled: true });
+  const kind = h("select", { name: "kind", on: { change: () => {
+    const [first] = ACTIONS[kind.value];
+    const input = number.querySelector("input");
+    input.disabled = !first;
+    input.value = first ? first[1] : "";
+  } } }, Object.keys(ACTIONS).map((name) => h("option", { value: name }, name.replace("_", " "))));
+  const form = h("form.panel", { on: { submit: (event) => {
+    event.preventDefault();
+    const value = (name) => form.elements.namedItem(name).value.trim();
+    const action = { kind: kind.value };
+    for (const [name] of ACTIONS[kind.value]) action[name] = Number(value("number"));
+    const rule = { name: value("name"), action };
+    for (const name of ["when", "where"]) if (value(name)) rule[name] = value(name);
+    add(rule);
+  } } }, h("h3", {}, "Write one"), h("div.controls", {},
+    field("name", "Name", { required: true, pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]*", maxLength: 128, placeholder: "ski-in-winter" }), h("label", {}, "Action", kind), number,
+    field("where", "Of which sales", { placeholder: 'category == "ski" and price < 500', size: 34 }), field("when", "On which visits", { placeholder: 'market == "fr"', size: 18 }),
+    h("button", { type: "submit" }, "Add it to the text")));
+  return form;
+}
+
 export function rules(main) {
   const list = h("div");
   const text = h("textarea", { "aria-label": "All rules as JSON", spellcheck: false, disabled: true });
   const said = h("div", { role: "status" });
   const form = h("form.panel", { on: { submit: save } }, h("h3", {}, "Change them"),
     h("p.quiet", {}, "The order is the precedence. All rules are taken, or none."), text, said, h("div.actions", {}, h("button.main", { type: "submit" }, "Put these rules")));
-  replace(main, h("header", {}, h("h2", {}, "Rules"), h("p.quiet", {}, "Every answer obeys them. The price is the model's own expectation for each 1,000 answers, counted in one answer of twenty.")), list, form);
+  replace(main, h("header", {}, h("h2", {}, "Rules"), h("p.quiet", {}, "Every answer obeys them. The price is the model's own expectation for each 1,000 answers, counted in one answer of twenty.")), list, builder((rule) => {
+    try {
+      text.value = JSON.stringify([...JSON.parse(text.value || "[]"), rule], null, 2);
+      announce("It is in the text; put the rules to have it hold.");
+      text.focus();
+    } catch (error) {
+      replace(said, h("p.problem", {}, `The text is no JSON: ${error.message}`));
+    }
+  }), form);
 
   function show({ items }, costs) {
     replace(list, h("section.panel", {}, items.length

@@ -4,22 +4,12 @@ import { call } from "../api.js";
 import { h, replace } from "../dom.js";
 import { percent } from "../sales.js";
 import { legend, lines, table } from "./charts.js";
+import { parse } from "./metrics.js";
 
 const EVERY_MS = 2000;
 const N_SAMPLES = 90;
 const ANSWERS = new Set(["/v1/recommendations", "/v1/rank"]);
-const LINE = /^(\w+)(?:\{(.*)\})? (\S+)$/;
-const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
-
-export function parse(text) {
-  const found = [];
-  for (const line of text.split("\n")) {
-    if (!/^vitrine_(request_seconds|events_total|missing\b)/.test(line)) continue;
-    const [, name, labels, value] = LINE.exec(line) ?? [];
-    if (name) found.push({ name, value: Number(value), labels: Object.fromEntries([...(labels ?? "").matchAll(LABEL)].map(([, key, text]) => [key, text])) });
-  }
-  return found;
-}
+const WANTED = /^vitrine_(request_seconds|events_total|missing\b)/;
 
 function read(samples) {
   const [answers, buckets, missing] = [new Map(), new Map(), []];
@@ -90,7 +80,7 @@ export function traffic(main) {
   async function tick() {
     if (document.hidden) return;
     try {
-      seen.push(read(parse(await call("metrics", { text: true }))));
+      seen.push(read(parse(await call("metrics", { text: true }), WANTED)));
       if (seen.length > N_SAMPLES) seen.shift();
       replace(problem);
       show();
