@@ -224,7 +224,7 @@ def test_topics_have_the_counts_of_their_sales(
         enter(visitor, shop, "topics")
         row = visitor.page.get_by_role("row").nth(1)
         expect(row).to_contain_text(first["name"])
-        assert row.get_by_role("cell").nth(5).inner_text() == str(first["n_purchases"])
+        assert row.get_by_role("cell").last.inner_text() == str(first["n_purchases"])
         undisturbed(visitor, f"topics-{name}")
 
 

@@ -45,8 +45,8 @@ export function choosePicture(saleId, file) {
   chosen.set(saleId, URL.createObjectURL(file));
 }
 
-export function picture(sale, hasPictures = true) {
-  const source = chosen.get(sale.sale_id) ?? (hasPictures && sale.image ? `demo/pictures/${part(sale.sale_id)}` : null);
+export function picture(sale) {
+  const source = chosen.get(sale.sale_id) ?? (sale.image ? `demo/pictures/${part(sale.sale_id)}` : null);
   // Beside its title a picture adds nothing that can be read out.
   return source && h("img", { src: source, alt: "", loading: "lazy", decoding: "async" });
 }

@@ -60,10 +60,10 @@ export function sales(main, context) {
     const topics = await Promise.all(shown.map((item) => detail(item.sale_id).then((one) => one.picture?.topics?.[0]?.topic ?? "", () => "")));
     replace(found, h("section.panel", {},
       h("header", {}, h("h3", {}, `First ${shown.length} of ${open.size} open sales`), legend([...groups, "other reasons"], [...COLOURS.slice(0, groups.length), "#b9b2a6"])),
-      table("Sales by rank", [{ text: "#", number: true }, "Picture", "Sale", { text: "Price", number: true }, { text: "Probability", number: true }, "What speaks for it", ...named.map((order) => ({ text: order.name, number: true }))],
+      table("Sales by rank", [{ text: "#", number: true }, ...(context.hasPictures ? ["Picture"] : []), "Sale", { text: "Price", number: true }, { text: "Probability", number: true }, "What speaks for it", ...named.map((order) => ({ text: order.name, number: true }))],
         shown.map((item, at) => {
           const sale = open.get(item.sale_id) ?? { sale_id: item.sale_id };
-          return h("tr", {}, h("td.number", {}, at + 1), h("td", {}, picture(sale, context.hasPictures) ?? h("div.blank")),
+          return h("tr", {}, h("td.number", {}, at + 1), context.hasPictures && h("td", {}, picture(sale) ?? h("div.blank")),
             h("td.sale", {}, h("strong", {}, sale.title ?? item.sale_id), h("p.quiet", {}, [sale.destination, closing(sale).text].filter(Boolean).join(" · ")), topics[at] && h("span.chip", {}, topics[at])),
             h("td.number", {}, money(sale.price, sale.currency), discount(sale) && h("p.quiet", {}, `−${discount(sale)}%`)),
             h("td.number", {}, percent(item.purchase_probability, 2)), h("td.why", {}, reasons(explanations[item.sale_id], groups)),

@@ -16,13 +16,13 @@ export function share(count, n) {
 }
 
 export function topics(main, context) {
-  const found = h("div.grid");
+  const found = h("div.stacked");
   const market = h("select", { name: "market", on: { change: load } });
   replace(main, h("header", {}, h("h2", {}, "Topics of the pictures"), h("p.quiet", {}, "Each sale counts for the topic that its pictures show most. Impressions, clicks and purchases are of the last 14 days and of all markets, also of sales that are over.")),
     h("form.controls", {}, h("label", {}, "Open sales of market", market)), found);
 
   function pictures(ids, known) {
-    return h("div.pictures", {}, ids.map((one) => known.get(one)).filter(Boolean).map((sale) => h("figure", {}, picture(sale, context.hasPictures) ?? h("div.blank"), h("figcaption.hidden", {}, sale.title ?? sale.sale_id))));
+    return h("div.pictures", {}, ids.map((one) => known.get(one)).filter(Boolean).map((sale) => h("figure", {}, picture(sale) ?? h("div.blank"), h("figcaption.hidden", {}, sale.title ?? sale.sale_id))));
   }
 
   async function load() {
@@ -36,8 +36,8 @@ export function topics(main, context) {
       replace(found, h("section.panel", {}, h("h3", {}, "Purchases per impression, with 95% intervals"),
         intervals("Purchases per impression", rated.map((one) => ({ label: one.name, ...rate(one), tone: "main" })), { percent: true, decimals: 2 })),
       h("section.panel", {}, h("h3", {}, `${items.length} topics`), items.length
-        ? table("Topics by purchases", ["Topic", "Open sales that show it most", { text: "Open", number: true }, { text: "Impressions", number: true }, { text: "Clicks", number: true }, { text: "Purchases", number: true }],
-          items.map((one) => h("tr", {}, h("td", {}, h("strong", {}, one.name)), h("td", {}, pictures(one.examples, known)), h("td.number", {}, one.n_sales), h("td.number", {}, one.n_impressions.toLocaleString("en-GB")),
+        ? table("Topics by purchases", ["Topic", ...(context.hasPictures ? ["Open sales that show it most"] : []), { text: "Open", number: true }, { text: "Impressions", number: true }, { text: "Clicks", number: true }, { text: "Purchases", number: true }],
+          items.map((one) => h("tr", {}, h("td", {}, h("strong", {}, one.name)), context.hasPictures && h("td", {}, pictures(one.examples, known)), h("td.number", {}, one.n_sales), h("td.number", {}, one.n_impressions.toLocaleString("en-GB")),
             h("td.number", {}, one.n_clicks.toLocaleString("en-GB"), h("p.quiet", {}, one.n_impressions > 0 ? percent(one.n_clicks / one.n_impressions) : "–")), h("td.number", {}, one.n_purchases))))
         : h("p.quiet", {}, "The model has no topics.")));
     } catch (error) {
