@@ -186,10 +186,8 @@ async def make_page(
         rows=tuple([row.to_row() for row in body.rows]),
     )
     page = await resources.pipeline.recommend(asked, ends_s=turn_of(request).ends_s)
-    labelled(request, page, resources=resources)
-    answer = slate_fields(page, explanations=(), fields=body.fields)
     explanations = await reasons_of(request, page, resources=resources, is_explained=body.explain)
-    labelled(request, page, resources)
+    labelled(request, page, resources=resources)
     answer = slate_fields(page, explanations=explanations, fields=body.fields)
     items: Iterator[dict[str, Any]] = iter(answer.pop("items"))
     served = page.asked.served

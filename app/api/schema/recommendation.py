@@ -167,26 +167,14 @@ async def answered(
     extra: Mapping[str, object],
 ) -> Response:
     """Render an answer, with `extra` fields, timed, and labelled for the metrics."""
-    record = recommendation.record
-    stages = {"read": recommendation.read_s, "rank": recommendation.rank_s}
-    explanations: Sequence[Explanation] = ()
-    if is_explained and any(shown.purchase_probability is not None for shown in record.slate):
-        turn_of(request).end()  # another thread explains: the next request need not wait for it
-        started = perf_counter()
-        sale_ids = [shown.sale_id for shown in record.slate]
-        explanations = await resources.explainer.explain(recommendation.asked, sale_ids)
-        stages["explain"] = perf_counter() - started
-    labelled(request, recommendation, resources=resources)
-    request.state.stages = stages
     explanations = await reasons_of(
         request, recommendation, resources=resources, is_explained=is_explained
     )
-    labelled(request, recommendation, resources)
+    labelled(request, recommendation, resources=resources)
     body = slate_fields(recommendation, explanations=explanations, fields=fields) | dict(extra)
     return Response(orjson.dumps(body, option=orjson.OPT_UTC_Z), media_type="application/json")
 
 
-def labelled(request: Request, recommendation: Recommendation, *, resources: Resources) -> None:
 async def reasons_of(
     request: Request,
     recommendation: Recommendation,
@@ -207,7 +195,7 @@ async def reasons_of(
     return explanations
 
 
-def labelled(request: Request, recommendation: Recommendation, resources: Resources) -> None:
+def labelled(request: Request, recommendation: Recommendation, *, resources: Resources) -> None:
     """Label a request by its answer, for metrics and the log."""
     record = recommendation.record
     request.state.variant = resources.pipeline.counts.label(record)
