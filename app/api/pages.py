@@ -91,6 +91,7 @@ class RowBody(BaseModel):
         default=None,
         description="A recommender of the bundle, as `popularity`, that orders the row; unset, or "
         "where the bundle has none of this name: as lists of this visit.",
+        examples=["popularity"],
     )
     min_items: Annotated[int, Field(ge=1, le=MAX_ROW), WHOLE] = Field(
         default=1,
@@ -158,18 +159,18 @@ class RowAnswer(BaseModel):
     )
 
 
-class PageOfRowsAnswer(AnswerHead):
+class PageAnswer(AnswerHead):
     """A page: its rows in the order asked for."""
 
     model_config = example(_ANSWER)
 
     next: str | None = NEXT_FIELD
-    rows: list[RowAnswer]
+    rows: list[RowAnswer] = Field(description="One for each row asked for, empty ones too.")
 
 
 @router.post(
     "/pages",
-    response_model=PageOfRowsAnswer,
+    response_model=PageAnswer,
     openapi_extra=described(PageBody),
     responses=problems(404, 409, 422, 503),
 )

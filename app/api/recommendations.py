@@ -54,7 +54,7 @@ class RecommendationQuery(ListFields):
     explain: bool = Field(default=False, description="Explain the first sales; takes longer.")
 
 
-class PageAnswer(SlateAnswer):
+class ListAnswer(SlateAnswer):
     """A slate, and the way to the next page."""
 
     model_config = example({**SLATE_EXAMPLE, "next": None})
@@ -110,7 +110,7 @@ class BatchAnswer(BaseModel):
 
 @router.get(
     "/recommendations",
-    response_model=PageAnswer,
+    response_model=ListAnswer,
     responses=problems(404, 409, 422, 503),
 )
 async def recommend(

@@ -24,7 +24,8 @@ N_REQUESTS: Final = 20_000
 
 # A malformed event is rejected in its result, beside those that are taken.
 # That a sale closes after it opens is a relation of two fields, and that a version is the present
-# one of the plan is known to the plan only: no schema can state either.
+# one of the plan is known to the plan only, and that a text is an expression or a cursor to their
+# readers: no schema can state these.
 CONFIGURATION: Final = """
 [[operations]]
 include-name = "PUT /v1/sales/{sale_id}"
@@ -37,6 +38,18 @@ include-path-regex = "^/v1/(experiments|plan)"
 
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "404", "409", "412", "422"]
+
+[[operations]]
+include-path-regex = "^/v1/(recommendations|pages)"
+
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "404", "409", "422"]
+
+[[operations]]
+include-name = "PUT /v1/rules"
+
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "409", "412", "422"]
 
 [[operations]]
 include-name = "POST /v1/events"

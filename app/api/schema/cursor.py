@@ -72,8 +72,8 @@ Cursor = Annotated[str, Field(max_length=MAX_CURSOR), AfterValidator(_is_cursor)
 
 CURSOR_FIELD: Final[Any] = Field(
     default=None,
-    description=f"Asks for pages: `{START}` for the first, then `next` of the answer before. No "
-    "page repeats a sale of an earlier one.",
+    description=f"Asks for pages: `{START}` for the first, then `next` of the answer before, "
+    "with the other parameters as they were. No page repeats a sale of an earlier one.",
     examples=[START],
 )
 NEXT_FIELD: Final[Any] = Field(

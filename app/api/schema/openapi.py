@@ -16,6 +16,7 @@ from app.api.pages import PageBody
 from app.api.promotions import PromotionBody, StopBody
 from app.api.rank import RankBody
 from app.api.recommendations import BatchBody
+from app.api.rules import RuleSet
 from app.api.sales import SaleBody
 from app.api.schema.openapi_examples import add_examples, add_parameter_examples
 from app.api.schema.problem import Problem, problems
@@ -38,7 +39,7 @@ _BODY_REFUSALS: Final = problems(413, 415)
 # Routes parse these themselves, so that FastAPI does not know them.
 _BODIES: Final = (
     *(EventBatch, SaleBody, RankBody, BatchBody, PageBody, BundleBody, ActivationBody),
-    *(PromotionBody, StopBody),
+    *(PromotionBody, StopBody, RuleSet),
     *(OffPolicyEstimate, ExperimentTerms, PlanDraft),
 )
 

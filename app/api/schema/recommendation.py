@@ -88,7 +88,9 @@ class RecommendedSale(BaseModel):
     model_config = example(SALE_EXAMPLE)
 
     sale_id: str
-    rank: int = Field(ge=1, description="Position on the page, from 1.")
+    rank: int = Field(
+        ge=1, description="Position on the page, from 1: send it as `position` of events."
+    )
     purchase_probability: float | None = Field(
         ge=0,
         le=1,
@@ -144,7 +146,7 @@ class SlateAnswer(AnswerHead):
 
     model_config = example(SLATE_EXAMPLE)
 
-    items: list[RecommendedSale]
+    items: list[RecommendedSale] = Field(description="By rank.")
 
 
 SaleFields = Annotated[

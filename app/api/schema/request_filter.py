@@ -29,8 +29,13 @@ Filter = Annotated[
 
 FILTER_FIELD: Final[Any] = Field(
     default=None,
-    description="Only sales that meet a condition, as `where` of rules: see docs/rules.md. With a "
-    "key, `margin` and `stock` need the scope `sales` too, and fields of the customer `customers`.",
+    description="Only sales that meet a condition: comparisons (`==`, `!=`, `<`, `<=`, `>`, `>=`, "
+    "`in [..]`) of fields with numbers, true, false or texts in quotes, joined by `and`, `or`, "
+    "`not` and parentheses. Fields are `sale_id`, `title`, `destination`, `country`, `category`, "
+    "`currency`, `price`, `original_price`, `discount` (0.2 is 20%), `margin`, `stock`, "
+    "`hours_open`, `hours_left`, attributes of your sales by their names, and those of the visit "
+    "and the customer in docs/rules.md. With a key, `margin` and `stock` need the scope `sales` "
+    "too, and fields of the customer `customers`.",
     examples=['category == "ski" and price < 500'],
 )
 

@@ -42,7 +42,11 @@ class VisitFields(BaseModel):
     market: Market | None = Field(
         default=None, description="Only sales of this market; unset: of any.", examples=["fr"]
     )
-    device: Identifier | None = Field(default=None, examples=["mobile"])
+    device: Identifier | None = Field(
+        default=None,
+        description="The kind of device, by the word that your events have for it.",
+        examples=["mobile"],
+    )
     variant: tuple[ForcedPair, ...] = Field(
         default=(),
         max_length=MAX_VARIANTS,

@@ -115,6 +115,15 @@ class TestKinds:
         assert because_of is not None
         assert self.SHOP.sales[because_of].sale_id == "rome"
 
+    def test_what_was_refunded_is_no_reason_for_a_row(self) -> None:
+        """Paris was bought last and refunded: the row is like Rome, bought before."""
+        bought = [(EventType.PURCHASE, "rome", 3 * HOUR_S), (EventType.PURCHASE, "paris", 600.0)]
+        asked = query(self.SHOP, *bought, (EventType.REFUND, "paris", 60.0))
+
+        found = self.filled(PageRow("a", RowKind.LIKE_WHAT_YOU_BOUGHT), customer=asked)[0]
+
+        assert found == ["milan", "rome-2"]
+
     @pytest.mark.parametrize("kind", [RowKind.BECAUSE_YOU_LOOKED, RowKind.LIKE_WHAT_YOU_BOUGHT])
     def test_a_customer_without_events_has_no_such_row(self, kind: RowKind) -> None:
         assert self.filled(PageRow("a", kind), customer=query(self.SHOP)) == ([], None)
