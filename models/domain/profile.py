@@ -107,8 +107,8 @@ class Profile:
         head = packed[:HEAD_BYTES]
         end = start + int.from_bytes(packed[HEAD_BYTES:start], "big")
         attributes, bought = packed[start:end], packed[end:]
-        # Read once here, so that damaged purchases are found where they come in.
-        PurchaseHistory.unpack(bought)
+        # Here, so that damaged purchases are found where they come in.
+        PurchaseHistory.check(bought)
         [read] = np.frombuffer(head, dtype=_PACKED)
         first_us, (counts, month) = int(read["first_us"]), read["counts"].tolist()
         if read["format"] != _FORMAT:

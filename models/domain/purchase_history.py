@@ -61,14 +61,26 @@ class PurchaseHistory:
         """Read packed purchases.
 
         Raises:
-            ValueError: If the length is no multiple of 14 bytes.
+            ValueError: See `check`.
+        """
+        cls.check(packed)
+        found = np.frombuffer(packed, dtype=_PACKED)
+        days = (found[name].astype(np.int64) for name in ("first_day", "last_day", "n_days"))
+        return cls(found["key"].astype(np.uint64), *days)
+
+    @classmethod
+    def check(cls, packed: bytes) -> None:
+        """Refuse what cannot be packed purchases.
+
+        Raises:
+            ValueError: If the length is no multiple of 14 bytes, or that of more than 256 sales.
         """
         if len(packed) % _PACKED.itemsize:
             msg = f"packed purchases of {len(packed)} bytes are no multiple of {_PACKED.itemsize}"
             raise ValueError(msg)
-        found = np.frombuffer(packed, dtype=_PACKED)
-        days = (found[name].astype(np.int64) for name in ("first_day", "last_day", "n_days"))
-        return cls(found["key"].astype(np.uint64), *days)
+        if cls.n_packed(packed) > BOUGHT_SALES:
+            msg = f"packed purchases of {cls.n_packed(packed)} sales, more than {BOUGHT_SALES}"
+            raise ValueError(msg)
 
     @staticmethod
     def n_packed(packed: bytes) -> int:

@@ -46,3 +46,9 @@ def test_packing_and_unpacking_round_trips(bought: tuple[tuple[int, float], ...]
 def test_half_an_entry_is_refused() -> None:
     with pytest.raises(ValueError, match="multiple of 14"):
         PurchaseHistory.unpack(bytes(20))
+
+
+def test_purchases_of_more_sales_than_are_kept_are_refused() -> None:
+    """The kernel has room for as many; a profile with more is damaged."""
+    with pytest.raises(ValueError, match="packed purchases of 257 sales, more than 256"):
+        PurchaseHistory.unpack(bytes(257 * 14))
