@@ -1,6 +1,7 @@
 """`/demo` in a browser: a person looks, acts as a customer, and sees the page change."""
 
 import json
+import time
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.end_to_end.service import Service, http, run, serving
+from tests.end_to_end.service import START_TIMEOUT_S, Service, http, run, serving
 from tests.proofs import ROOT
 from tests.shop import NDJSON
 from tests.visitor import DESKTOP, PHONE, Visitor, chromium, visiting
@@ -54,6 +55,14 @@ def browser() -> Generator[Browser]:
 def undisturbed(visitor: Visitor) -> None:
     assert (visitor.complaints, visitor.foreign, visitor.violations()) == ([], [], [])
     assert visitor.fits()
+
+
+def await_listed(service: Service, market: str) -> None:
+    """Wait until a new sale is in the catalogue, which takes a second."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not http.get(f"{service.url}/v1/sales", params={"market": market}).json()["items"][:1]:
+        assert time.monotonic() < deadline, market
+        time.sleep(0.05)
 
 
 def events_of(service: Service, visitor: Visitor) -> list[tuple[str, str]]:
@@ -170,6 +179,7 @@ def test_a_hostile_title_is_text(service: Service, browser: Browser) -> None:
         ]
         == 1
     )
+    await_listed(service, MARKET)
     with visiting(browser, service.url) as visitor:
         visitor.open("/demo")
         page = visitor.page
@@ -202,3 +212,23 @@ def test_a_keyboard_is_enough(service: Service, browser: Browser) -> None:
         expect(page.get_by_role("dialog")).not_to_be_visible()
         expect(page.locator(".side .events li")).to_have_count(1)
         assert page.evaluate("document.activeElement !== document.body")
+
+
+def test_a_sale_that_is_deleted_leaves_its_customers_a_page(
+    service: Service, browser: Browser
+) -> None:
+    now = datetime.now(UTC)
+    gone = {"sale_id": "gone", "title": "Gone tomorrow", "markets": ["g"]}
+    times = {"opens_at": (now - timedelta(hours=1)).isoformat()}
+    put = http.put(f"{service.url}/v1/sales/gone", json={**gone, **times})
+    assert put.status_code == 201, put.text
+    await_listed(service, "g")
+    with visiting(browser, service.url) as visitor:
+        visitor.open("/demo")
+        page = visitor.page
+        page.locator("select[name=market]").select_option("g")
+        page.locator("[data-row='first']").get_by_role("button", name="Gone tomorrow").first.click()
+        page.get_by_role("dialog").get_by_role("button", name="Close").click()
+        http.delete(f"{service.url}/v1/sales/gone")
+        page.locator("select[name=market]").select_option("fr")
+        expect(page.locator("[data-row='first'] .card").nth(3)).to_be_visible()

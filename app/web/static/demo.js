@@ -99,7 +99,8 @@ class Window {
   // Titles of the latest sales that are open no more.
   async titlesOf(events) {
     const ids = new Set(events.slice(-N_NAMED).map((event) => event.sale_id).filter((one) => one && !this.sales.has(one)));
-    for (const found of await Promise.all([...ids].map((one) => detail(one)))) this.titles.set(found.sale.sale_id, found.sale.title);
+    // A sale that was deleted since has no title any more.
+    await Promise.all([...ids].map((one) => detail(one).then((found) => this.titles.set(one, found.sale.title), () => {})));
   }
 
   show(page) {
