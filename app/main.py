@@ -55,6 +55,7 @@ from app.security.key_ring import KeyRing
 from app.security.quota import Quotas
 from app.settings import Settings
 from app.web.routes import page_routes
+from models.domain.errors import plain_message
 from models.domain.units import MS_PER_S
 from models.pictures.picture import PictureError
 
@@ -194,7 +195,8 @@ def _problem(request: Request, exc: Exception) -> Response:
         case RequestValidationError():
             errors = tuple(
                 FieldProblem(
-                    location=".".join(map(str, error["loc"]))[:MAX_TEXT], detail=error["msg"]
+                    location=".".join(map(str, error["loc"]))[:MAX_TEXT],
+                    detail=plain_message(error["msg"]),
                 )
                 for error in exc.errors()[:MAX_LISTED]
             )

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.environment import is_service_link, plain, service_links
+from models.domain.errors import plain_message
 from models.pictures.picture import Limits
 
 PREFIX: Final = "VITRINE_"
@@ -69,7 +70,7 @@ def _store_url(url: str) -> str:
         try:
             place = _ONE_PLACE.validate_python(f"{scheme}://{user}{at}{host}{rest[end:]}")
         except ValidationError as exc:
-            msg = exc.errors(include_url=False, include_input=False)[0]["msg"]
+            msg = plain_message(exc.errors(include_url=False, include_input=False)[0]["msg"])
             raise ValueError(f"{msg}; {_ENCODE}" if at else msg) from exc
         if scheme != "unix" and not place.host:
             msg = "names no host"

@@ -5,15 +5,19 @@ The store takes each change by compare-and-set of its version; `PromotionControl
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from app.catalogue.model import Model
 from app.errors import (
+    BundleRefusedError,
     NoResultsError,
     PlanRefusedError,
     PromotionRefusedError,
     PromotionSparedError,
+    UnknownBundleError,
     UnknownPromotionError,
 )
 from app.experiments.plan_editor import THE_PLAN, PlanEditor
@@ -24,8 +28,10 @@ from models.promotion.canary_plan import with_canary
 from models.promotion.estimate import OffPolicyEstimate
 from models.promotion.promotion import Promotion, Stage
 from models.promotion.rule import PromotionRules
+from models.ranker.objective import TrainingObjective
 from models.scoring.bundle import BundleError
 
+CLICK: Final = TrainingObjective.CLICK
 ATTEMPTS: Final = 3  # lost races before a change is given up; chosen, not measured
 
 # The night takes the bundle of most answers of the last hour for the one that serves.
@@ -53,7 +59,8 @@ class PromotionEditor:
             BundleRefusedError: If the bundle fails verification.
             NoResultsError: If this machine has no exports to judge the canary by.
             PlanRefusedError: If the plan has no room for the canary.
-            PromotionRefusedError: If another promotion runs, or the bundle is active already.
+            PromotionRefusedError: If another promotion runs, the bundle is active already, or its
+                probabilities are of clicks and those of the serving one are not, or the reverse.
         """
         if not self.has_exports:
             raise NoResultsError(NO_EXPORTS)
@@ -61,11 +68,13 @@ class PromotionEditor:
         if before is not None and _runs(before.promotion):
             reason = f"promotion {before.promotion.number} is not over: stop it first"
             raise _refused(bundle_id, reason)
-        await asyncio.to_thread(self.editor.repository.load, bundle_id)
+        candidate = await asyncio.to_thread(self.editor.repository.load, bundle_id)
+        serving = await self._serving(bundle_id)
+        await self._require_alike(candidate, serving)
         promotion = Promotion.begun(
             before.promotion.number + 1 if before else 1,
             bundle_id,
-            serving=await self._serving(bundle_id),
+            serving=serving,
             rules=rules,
             at=await self.editor.server.now(),
             who=who,
@@ -77,13 +86,24 @@ class PromotionEditor:
         except ValueError as exc:
             raise PlanRefusedError(THE_PLAN, reason_for(exc)) from exc
         # Where the settings chose it, too: a worker that starts must not choose another one.
-        serving = promotion.serving
         await self.editor.bundles.activate(serving, instead_of=serving)
         version = before.version if before else 0
         after = StoredPromotion(version + 1, promotion)
         if not await self.store.change(after, before=version, begins=True):
             raise _refused(bundle_id, "another promotion began a moment ago")
         return promotion
+
+    async def _require_alike(self, candidate: Model, serving: str) -> None:
+        """Require probabilities of one outcome, which the rules of a shadow compare."""
+        with suppress(UnknownBundleError, BundleRefusedError):
+            other = (await asyncio.to_thread(self.editor.repository.load, serving)).scorer
+            own = candidate.scorer
+            if own and other and (own.objective is CLICK) is not (other.objective is CLICK):
+                reason = (
+                    f"it was trained for {own.objective.value}, and {serving}, which serves, for "
+                    f"{other.objective.value}: compare them by an experiment"
+                )
+                raise _refused(candidate.bundle_id, reason)
 
     async def require_spared(self, bundle_id: str) -> None:
         """Require that activating a bundle stops no promotion, and undoes no success of one.

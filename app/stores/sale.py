@@ -26,6 +26,7 @@ from app.stores.keys import (
 from app.stores.numbers import whole_number
 from app.stores.picture import ALL_PICTURES, REMOVED, StoredPicture, pack_picture, unpack_picture
 from models.dataset.schema import MAX_ATTRIBUTES
+from models.domain.errors import plain_message
 from models.domain.sale import COVER, MAX_MARKETS, MAX_PICTURES, Sale
 
 CHANGE_CATALOGUE: Final = Script.named("change_catalogue", after=["version", "counter"])
@@ -284,7 +285,8 @@ class SaleStore:
             except ValidationError as exc:
                 error = exc.errors(include_url=False, include_input=False)[0]
                 name = ".".join(map(str, error["loc"]))
-                read.unreadable[sale_id] = f"{name}: {error['msg']}" if name else error["msg"]
+                reason = plain_message(error["msg"])
+                read.unreadable[sale_id] = f"{name}: {reason}" if name else reason
                 continue
             if sale.sale_id == sale_id:
                 read.sales[sale_id] = sale

@@ -14,6 +14,11 @@ class UserError(Exception):
     """
 
 
+def plain_message(message: str) -> str:
+    """Return a message of pydantic's without its words for an error of our own."""
+    return message.removeprefix("Value error, ")
+
+
 def reason_for(exc: Exception) -> str:
     """Return the reason why a document is refused, on one line."""
     if not isinstance(exc, ValidationError):
@@ -21,6 +26,8 @@ def reason_for(exc: Exception) -> str:
     # Without the input, which may be a file of any length.
     faults = exc.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(
-        ": ".join([*([".".join(map(str, one["loc"]))] if one["loc"] else []), one["msg"]])
+        ": ".join(
+            [*([".".join(map(str, one["loc"]))] if one["loc"] else []), plain_message(one["msg"])]
+        )
         for one in faults
     )

@@ -44,7 +44,7 @@ def read_exposures(
         where: Answers to read, by any of the file's columns; all if None.
 
     Returns:
-        One row per answer.
+        One row per answer: of several with one id, as in files that were joined twice, the first.
 
     Raises:
         ExposureError: If there is no such file, it cannot be read, or it lacks a column.
@@ -55,16 +55,19 @@ def read_exposures(
         names = scan.collect_schema().names()
         known = [name for name in optional if name in names]
         wanted = names if columns is None else [*columns, *known]
-        return (scan if where is None else scan.filter(where)).select(wanted).collect()
+        found = (scan if where is None else scan.filter(where)).select(wanted).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as exc:
         reason = str(exc).splitlines()[0]
         if not path.exists():
             reason = (
-                "there is none, and events alone do not say with what propensities answers were "
-                "made; `python -m training evaluate` judges a bundle by them"
+                "there is none. Events alone do not say which variants answered, and with what "
+                "propensities; `python -m training evaluate` judges a bundle by them"
             )
         msg = f"{path} is no readable file of exposures; write it with export-events: {reason}"
         raise ExposureError(msg) from exc
+    if "recommendation_id" not in found.columns:
+        return found
+    return found.unique("recommendation_id", keep="first", maintain_order=True)
 
 
 def known_until_us(exposures: pl.DataFrame, events: EventTable) -> int:

@@ -153,7 +153,7 @@ async def test_a_body_that_is_no_batch_is_refused_whole_and_the_fault_located(
     ("malformed", "event_id", "detail"),
     [
         (event("x", type="like"), "x", "type: "),
-        (event(sale_id=None), "e1", "event: Value error, sale_id is required of a view"),
+        (event(sale_id=None), "e1", "event: sale_id is required of a view"),
         (event("x" * 129), None, "event_id: "),
         (event(""), None, "event_id: "),
         (event("a\nb"), None, "event_id: "),

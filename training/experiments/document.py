@@ -145,6 +145,10 @@ def _conclusions(results: Results) -> Iterator[Conclusion]:
             continue
         mark = Mark("cannot tell", Tone.OPEN)
         text = f"The effect of {one.variant} on {one.metric} may be chance so far"
+        if lift.value is None:
+            few = f"There are too few purchases to compare {one.variant} with {results.control}."
+            yield Conclusion(mark, few)
+            continue
         if lift.sign:
             mark = _BELOW if lift.sign < 0 else _ABOVE
             text = f"The {one.metric} of {one.variant} is {mark.word} that of {results.control}"

@@ -30,6 +30,7 @@ from training.off_policy.document import (
     titled,
 )
 from training.off_policy.logged_answers import (
+    AnswersError,
     LoggedAnswers,
     Setting,
     at_own_temperature,
@@ -68,7 +69,9 @@ def off_policy_command(
     diversity: Annotated[float, typer.Option(min=0, max=0.99, help="As in policies.")] = 0.0,
     reward: Annotated[Reward, typer.Option(help="What slates bring.")] = Reward.PURCHASES,
     window_hours: Annotated[float, typer.Option(min=0.01, help="For so long it counts.")] = 24.0,
-    variant: Annotated[str | None, typer.Option(help="Only answers of this variant.")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="Only answers of this one: EXPERIMENT:VARIANT.")
+    ] = None,
     positions: Annotated[int | None, typer.Option(min=1, help="Judge the first ones.")] = None,
     clip: Annotated[
         float | None, typer.Option(min=1, help="Cut weights here; default: root of the answers.")
@@ -145,9 +148,15 @@ class _Log:
         exposures = read_exposures(data)
         if variant is not None:
             # An answer has an assignment a layer; one of them is enough.
-            names = pl.element().struct.field("variant")
+            of_layer = pl.element().struct
+            names = pl.concat_str(
+                of_layer.field("experiment"), pl.lit(":"), of_layer.field("variant")
+            )
             of_variant = pl.col("assignments").list.eval(names).list.contains(variant)
             exposures = exposures.filter(of_variant)
+            if not exposures.height:
+                msg = f"no answer of the variant {variant!r}; give it as EXPERIMENT:VARIANT"
+                raise AnswersError(msg)
         until_us = known_until_us(exposures, dataset.events)
         chosen = judged(exposures, until_us=until_us, window_us=window_us)
         return cls(chosen, dataset.events, window_us)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -31,6 +32,9 @@ from training.off_policy.reward import Reward, rewards_of
 from training.off_policy.rounds import Rounds
 from training.off_policy.support import NoTemperatureError
 from training.off_policy.target import TargetPolicy, View
+
+# Previews of a variant, and what another platform decided.
+_FORCED: Final = pl.element().struct.field("is_forced")
 
 
 class AnswersError(UserError):
@@ -75,6 +79,7 @@ def judged(exposures: pl.DataFrame, *, until_us: int, window_us: int) -> LoggedA
     left_out: dict[str, int] = {}
     for reason, keeps in (
         ("degraded", pl.col("degraded").is_null()),
+        ("forced", ~pl.col("assignments").list.eval(_FORCED).list.any().fill_null(value=False)),
         ("own_candidates", pl.col("candidates").is_null()),
         ("interleaved", pl.col("interleaving").is_null()),
         ("filtered", pl.col("filter").is_null()),

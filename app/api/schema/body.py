@@ -15,6 +15,7 @@ from pydantic.config import JsonDict
 from app.api.repeated_key import repeated_key, with_marks
 from app.api.schema.shape import MAX_VALUES, Fault, shape_faults
 from app.errors import BodyTypeError
+from models.domain.errors import plain_message
 
 JSON: Final = "application/json"
 MAX_FAULTS: Final = 100  # chosen: enough to mend a body, and an answer of bounded size
@@ -56,7 +57,7 @@ def read(
         found = model.model_validate_json(content, strict=True)
     except ValidationError as exc:
         errors = exc.errors(include_url=False, include_context=False, include_input=False)
-        return [Fault(error["loc"], error["msg"]) for error in errors[:most]]
+        return [Fault(error["loc"], plain_message(error["msg"])) for error in errors[:most]]
     # Last, and of valid bodies alone: it parses the text once more, in Python.
     key = repeated_key(content)
     if key is None:

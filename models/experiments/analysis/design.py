@@ -35,7 +35,9 @@ _WEEK: Final = 7
 # A single unit has no variance.
 _FEWEST: Final = 2
 _FROZEN: Final = ConfigDict(frozen=True)
-_NO_ANSWERS: Final = pl.DataFrame(schema={"recommendation_id": pl.String, "unit_id": pl.String})
+_NO_ANSWERS: Final = pl.DataFrame(
+    schema={"recommendation_id": pl.String, "unit_id": pl.String, "now_us": pl.Int64}
+)
 
 
 class Size(BaseModel):

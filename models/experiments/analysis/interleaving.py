@@ -6,6 +6,7 @@ shown the sale. Windows are those of `models.experiments.analysis.attribution`: 
 observed for the same time after their first interleaved answer, and counts once that is over.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -126,7 +127,9 @@ def interleaving_results(
         starts_at=experiment.starts_at,
         until=end,
         rules=rules,
-        verdict=_verdict(preferences[0], coins, first=first, second=second),
+        verdict=_verdict(
+            preferences[0], coins, first=first, second=second, unjudged=_unjudged(units, left_out)
+        ),
         left_out=left_out,
         answers=routed.height,
         analysed=units.height,
@@ -261,13 +264,25 @@ def _team(name: str, shown: pl.DataFrame, credited: pl.DataFrame) -> TeamResult:
     )
 
 
-def _verdict(overall: Preference, coins: Mismatch, *, first: str, second: str) -> str:
+def _unjudged(units: pl.DataFrame, left_out: Mapping[str, int]) -> str:
+    """Say why no unit is analysed; empty if one is."""
+    if units.height:
+        return ""
+    found = [f"{n} {name.replace('_', ' ')}" for name, n in left_out.items() if n]
+    return f"No customer can be judged yet: {', '.join(found) or 'there are no answers'}."
+
+
+def _verdict(
+    overall: Preference, coins: Mismatch, *, first: str, second: str, unjudged: str
+) -> str:
     if coins.alarm:
         return (
             f"Not valid: {first} stands above in {coins.observed[first]} pairs and {second} in "
             f"{coins.observed[second]}, which chance does in fewer than one of two thousand tests, "
             "however often one looks."
         )
+    if unjudged:
+        return unjudged
     n, found = overall.for_second + overall.for_first, overall.preference
     if not n or found.value is None or found.low is None or found.high is None:
         return f"No customer has preferred {second} or {first} so far."

@@ -28,12 +28,13 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
 
     Args:
         events: Events of a shop.
-        answers: ``recommendation_id, unit_id`` of answers; the device of an event is that of
-            the answer that it refers to.
+        answers: ``recommendation_id, unit_id, now_us`` of answers; the device of an event is that
+            of the answer that it refers to.
         unit: The assignment unit.
 
     Returns:
-        ``unit_id, sale_id, at_us, is_purchase``, ``recommendation_id`` of the answer that it
+        ``unit_id, sale_id, at_us, is_purchase``, which is not before the answer that it refers to,
+        as clocks of devices and servers differ; ``recommendation_id`` of the answer that it
         refers to, ``names_answer``: whether that is one of the answers, and ``paid``: the
         revenue, else price times quantity, else null.
     """
@@ -55,6 +56,11 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
     ).with_columns(
         names_answer=pl.col("recommendation_id").is_in(answers["recommendation_id"].implode())
     )
+    moments = answers.select("recommendation_id", answered_us="now_us")
+    frame = frame.join(
+        moments, on="recommendation_id", how="left", maintain_order="left"
+    ).with_columns(at_us=pl.max_horizontal("at_us", "answered_us"))
+    frame = frame.drop("answered_us")
     # Events do not name devices: the answer does to which an event refers.
     if unit is Unit.DEVICE:
         devices = answers.select("recommendation_id", "unit_id")

@@ -34,6 +34,8 @@ SALES = [shop.sale(f"s{number}", now_us=NOON, price=100.0 * number) for number i
 EVEN = SlatePolicy(exploration=PlackettLuce(temperature=1.0))
 BEST_FIRST = SlatePolicy()
 
+FORCED = {"experiment": "ab", "variant": "new", "share_bp": 5_000, "is_forced": True}
+
 
 def answer(
     name: str, *slate: str, propensities: Sequence[float] = (), **columns: object
@@ -235,6 +237,7 @@ def test_answers_that_cannot_be_judged_are_counted_by_reason() -> None:
     answers = [
         answer("kept", "s1"),
         answer("low", "s1", degraded="popularity"),
+        answer("preview", "s1", assignments=[FORCED]),
         answer("own", "s1", candidates=["s1"]),
         answer("both", "s1", "s2", interleaving=INTERLEAVED),
         answer("asked", "s1", filter="price < 3"),
@@ -249,6 +252,7 @@ def test_answers_that_cannot_be_judged_are_counted_by_reason() -> None:
     assert chosen.answers["recommendation_id"].to_list() == ["kept"]
     assert chosen.left_out == {
         "degraded": 1,
+        "forced": 1,
         "own_candidates": 1,
         "interleaved": 1,
         "filtered": 1,

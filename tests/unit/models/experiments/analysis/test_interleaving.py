@@ -125,6 +125,23 @@ def test_clicks_and_purchases_are_credited_to_the_variant_of_their_place() -> No
     assert (results.answers, results.analysed) == (3, 3)
 
 
+def test_an_event_of_a_clock_that_is_slow_is_credited_to_the_answer_that_it_names() -> None:
+    """It cannot have happened before; one that names no answer may have."""
+    shared = [Shared(unit=unit, at=HOUR_US) for unit in ("c1", "c2")]
+    did = [click("s2", at=HOUR_US - 1), click("s2", unit="c2", at=HOUR_US - 1, exposure=None)]
+
+    assert counts(found(shared, did), "clicks") == (1, 0, 1)
+
+
+def test_without_a_customer_to_judge_the_verdict_says_why() -> None:
+    """All came within a day of the end, when their windows are not over."""
+    shared = [Shared(unit=unit, at=10 * DAY_US - 1) for unit in ("c1", "c2")]
+
+    verdict = found(shared, []).verdict
+
+    assert verdict == "No customer can be judged yet: 2 units with an open window."
+
+
 def test_purchases_decide_and_clicks_where_they_do_not() -> None:
     """Two clicks for the new one are less than a purchase of the old one."""
     shared = [Shared(teams=(OLD, NEW, NEW))]
@@ -181,7 +198,7 @@ def test_only_the_window_after_the_first_answer_counts() -> None:
 
     late = found(shared, [click("s1", at=2 * DAY_US, exposure="x1")])
     inside = found(shared, [click("s1", at=2 * DAY_US - 1, exposure="x1")])
-    before = found(shared, [click("s1", at=DAY_US - 1, exposure="x0")])
+    before = found(shared, [click("s1", at=DAY_US - 1, exposure=None)])
 
     assert counts(late, "clicks") == (0, 0, 1)
     assert counts(inside, "clicks") == (0, 1, 0)
