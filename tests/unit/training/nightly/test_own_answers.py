@@ -53,6 +53,8 @@ def test_only_full_answers_of_the_bundle_in_its_own_order_are_read() -> None:
         answer("degraded", ["s1"], degraded="anonymous"),
         answer("own candidates", ["s1"], candidates=["s1"]),
         answer("of two policies", ["s1", "s2"], interleaving=INTERLEAVED),
+        answer("filtered", ["s1"], filter="price < 3"),
+        answer("page", ["s1"], rows=[{"row": None, "n_items": 1, "because_of": None}]),
         answer("diverse", ["s1"], diversity=0.1),
         answer("by price", ["s1"], order_by="meta-revenue"),
         answer("new sales", ["s1"], exploration=NewSaleSlots().model_dump_json()),
