@@ -1,7 +1,7 @@
 """Recorded answers of the champion, and what a candidate would have shown in their place."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -76,9 +76,10 @@ def comparison(data: Path, now_us: int, cache: Path) -> BundleComparison:
     return BundleComparison(read_dataset(data), now_us, until_us, RunConfig(), 0, cache)
 
 
-def write(data: Path, world: Path, events: list[dict[str, object]]) -> Path:
+def write(data: Path, world: Path, events: list[dict[str, object]], *, now: datetime) -> Path:
+    """Write a shop in which nothing else happens from a moment on."""
     data.mkdir()
-    before = pl.read_parquet(world / "events.parquet")
+    before = pl.read_parquet(world / "events.parquet").filter(pl.col("at") <= now)
     after = pl.DataFrame(events).with_columns(pl.col("at").cast(before.schema["at"]))
     pl.concat([before, after], how="diagonal_relaxed").write_parquet(data / "events.parquet")
     (data / "sales.parquet").write_bytes((world / "sales.parquet").read_bytes())
@@ -148,7 +149,9 @@ def answered(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
         return {**event, "sale_id": sale, "position": position, "at": now, "exposure_id": name}
 
     any_sale = pl.read_parquet(world / "sales.parquet")["sale_id"][0]
-    probe = write(tmp_path / "probe", world, [shown(one, any_sale, 1) for one in customers])
+    probe = write(
+        tmp_path / "probe", world, [shown(one, any_sale, 1) for one in customers], now=now
+    )
     compared = comparison(probe, now_us, tmp_path)
     night_us = now_us // SECOND_US * SECOND_US
     refit = refitted(judged, replace(compared, until_us=night_us))
@@ -164,7 +167,7 @@ def answered(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
         bought = shown(name.removeprefix("answer-"), sales[number % N_PLACES], 0)
         later = {"event_id": f"{name}-bought", "type": "purchase", "position": None}
         events.append({**bought, **later, "at": from_us(now_us) + timedelta(hours=1)})
-    data = write(tmp_path / "data", world, events)
+    data = write(tmp_path / "data", world, events, now=now)
     rows = [answer(name, [*sales], bundle_id=served.name) for name, sales in lists.items()]
     answers = pl.DataFrame(rows, schema=FILE_COLUMNS)
     return Answered(judged, served, data, now_us, answers)
