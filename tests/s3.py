@@ -1,5 +1,6 @@
 """An S3 server of moto's, over HTTP."""
 
+import logging
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ class S3:
 @contextmanager
 def s3_server() -> Generator[S3]:
     """Have a server run with a bucket, and the environment of this process lead to it."""
+    # It logs every request, also after a test's output was closed.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

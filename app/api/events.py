@@ -25,6 +25,7 @@ from app.api.schema.problem import problems
 from app.bounded_log import BoundedLog
 from app.errors import MAX_NAMED, StoreUnavailableError
 from app.stores.event_outcome import EventOutcome, EventStatus
+from models.domain.errors import plain_message
 from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, Event, Identifier
 from models.domain.units import SECOND_US
 
@@ -77,7 +78,8 @@ def _event_or_fault(value: object, validate: ValidatorFunctionWrapHandler) -> ob
     except ValidationError as exc:
         errors = exc.errors(include_url=False, include_context=False, include_input=False)
     faults = [
-        f"{'.'.join(map(str, error['loc']))[:_MAX_FIELD_CHARS] or 'event'}: {error['msg']}"
+        f"{'.'.join(map(str, error['loc']))[:_MAX_FIELD_CHARS] or 'event'}: "
+        + plain_message(error["msg"])
         for error in errors[:MAX_NAMED]
     ]
     if len(errors) > MAX_NAMED:

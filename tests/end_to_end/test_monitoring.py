@@ -131,7 +131,11 @@ class Prometheus:
                 found = self.ask('count_over_time(up{job="vitrine"}[5m])')
                 if found and int(found[0]["value"][1]) >= n:
                     return
-            except (httpx.TransportError, AssertionError):  # it has not loaded its data
+            except (
+                httpx.TransportError,
+                AssertionError,
+                json.JSONDecodeError,
+            ):  # it has not loaded its data
                 pass
             time.sleep(0.2)
         msg = f"no {n} scrapes"

@@ -16,6 +16,7 @@ import pytest
 
 from models.domain.sale import Sale
 from models.experiments.exposure_record import FILE_COLUMNS
+from models.ranker.objective import TrainingObjective
 from models.ranker.two_stage import BUYING_FILE, CALIBRATION_FILE, RANKER_FILE
 from models.scoring.bundle import MANIFEST, Bundle, newest_bundle, read_bundle
 from models.scoring.bundle_storage import BundleStorage
@@ -24,6 +25,7 @@ from tests.end_to_end.night import JUDGE_HOURS, killed_night, night_in
 from tests.proofs import ROOT, Proof
 from tests.trials import RECORDED
 from tests.worlds import Silent
+from training.configuration import RunConfig
 from training.nightly.run import NightVerdict, run_night
 
 KILLED_AT: Final = (
@@ -182,17 +184,23 @@ def misled(data: Path, folder: Path) -> Path:
 def test_a_candidate_that_learned_from_wrong_reactions_is_refused(
     calm: Calm, tmp_path: Path
 ) -> None:
-    """It is judged on what customers really did, beside what the calm night published."""
-    before = contents(calm.root)
+    """It is judged on what customers really did, beside what a calm night published.
+
+    By clicks: the few purchases of the small shop leave both with the same simple scorer.
+    """
+    config = RunConfig(objective=TrainingObjective.CLICK)
+    night = night_in(tmp_path / "root", calm.data, cache=calm.cache, config=config)
+    run_night(night, progress=Silent())
+    before = contents(night.bundles.parent)
     data = misled(calm.data, tmp_path / "data")
 
-    outcome = run_night(night_in(calm.root, data, cache=calm.cache), progress=Silent())
+    outcome = run_night(replace(night, data=data), progress=Silent())
 
-    (serving,) = (calm.root / "bundles").iterdir()
-    assert outcome.verdict is NightVerdict.REJECTED
+    assert outcome.verdict is NightVerdict.REJECTED, outcome.reasons
+    (serving,) = night.bundles.iterdir()
     assert outcome.champion == serving.name
     assert any(f"below {serving.name}" in reason for reason in outcome.reasons)
-    assert contents(calm.root) == before
+    assert contents(night.bundles.parent) == before
 
 
 def answered(

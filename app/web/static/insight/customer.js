@@ -22,18 +22,24 @@ export function customer(main, context) {
     return known;
   }
 
+  // A slower answer must not replace that of a customer who was asked for later.
+  let latest = 0;
+
   async function load() {
     const id = field.value.trim();
     if (!id) return;
+    const number = ++latest;
     try {
       const visit = { customer_id: id, market: market.value.trim(), limit: N_SHOWN, explain: true };
       const [known, { orders, explanations, bundle }, open] = await Promise.all([call(`v1/customers/${part(id)}`), call(query("v1/orders", visit)), openSales(visit.market)]);
       const events = known.events.slice(-N_EVENTS).toReversed();
       const bought = (known.profile?.bought ?? []).map((one) => one.sale_id);
       const named = await titles([...events.map((one) => one.sale_id), ...bought]);
+      if (number !== latest) return;
       showKnown(known, events, named);
       showOrders(orders, explanations, open, bundle);
     } catch (error) {
+      if (number !== latest) return;
       replace(columns);
       context.failed(found, error);
     }

@@ -37,17 +37,22 @@ export function sales(main, context) {
   replace(main, h("header", {}, h("h2", {}, "Sales, and why they rank"),
     h("p.quiet", {}, "The meta-model's order without rules and exploration, what speaks for each sale, and its place by each recommender alone. Nothing here is logged as shown.")), form, found);
 
+  // A slower answer must not replace that of a later choice.
+  let latest = 0;
+
   async function load() {
+    const number = ++latest;
     try {
       const [open, orders] = await Promise.all([openSales(market.value),
         call(query("v1/orders", { market: market.value, customer_id: customer.value.trim(), limit: 50, explain: true }))]);
-      await show(open, orders);
+      await show(open, orders, number);
     } catch (error) {
-      context.failed(found, error);
+      if (number === latest) context.failed(found, error);
     }
   }
 
-  async function show(open, { orders, explanations }) {
+  async function show(open, { orders, explanations }, number) {
+    if (number !== latest) return;
     const [meta, ...others] = orders;
     if (!meta?.items.length) return replace(found, h("p.quiet", {}, "No model is served, or no sale is open in this market."));
     const weights = new Map();
@@ -58,6 +63,7 @@ export function sales(main, context) {
     const named = others.filter((order) => order.items.length && !order.name.startsWith("meta-"));
     const shown = meta.items.slice(0, N_SHOWN);
     const topics = await Promise.all(shown.map((item) => detail(item.sale_id).then((one) => one.picture?.topics?.[0]?.topic ?? "", () => "")));
+    if (number !== latest) return;
     replace(found, h("section.panel", {},
       h("header", {}, h("h3", {}, `First ${shown.length} of ${open.size} open sales`), legend([...groups, "other reasons"], [...COLOURS.slice(0, groups.length), "#b9b2a6"])),
       table("Sales by rank", [{ text: "#", number: true }, ...(context.hasPictures ? ["Picture"] : []), "Sale", { text: "Price", number: true }, { text: "Probability", number: true }, "What speaks for it", ...named.map((order) => ({ text: order.name, number: true }))],

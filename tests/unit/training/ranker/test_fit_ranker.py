@@ -151,14 +151,15 @@ def test_few_purchases_are_left_to_the_line(
 def test_few_purchases_teach_little_beside_what_was_bought_and_touched(
     rng: np.random.Generator,
 ) -> None:
-    """Seventy columns of noise, forty outcomes: the order stays that of the simple scorer."""
+    """All else is noise, forty outcomes: the order stays that of the simple scorer."""
     n = 1_000
+    # Drawn first, so that they are the same however many columns there are.
+    touched = rng.random(n) < 0.1
+    bought = rng.random(n) < np.where(touched, 0.25, 0.02)
     matrix = rng.normal(size=(n, len(SCHEMA.names))).astype(np.float32)
     matrix[:, POSITION] = 1
-    touched = rng.random(n) < 0.1
     recency = SCHEMA.names.index("same_sale_recency")
     matrix[:, recency] = np.where(touched, matrix[:, recency], np.nan)
-    bought = rng.random(n) < np.where(touched, 0.25, 0.02)
     training = RankerTraining(slates_of(bought), matrix, SCHEMA, config=CONFIG, seed=0)
     assert 20 < bought.sum() < 80
 
@@ -206,13 +207,15 @@ def test_the_lists_of_a_caller_are_left_to_the_trees(
 
 
 def test_few_lists_of_a_caller_teach_little_beside_their_order(rng: np.random.Generator) -> None:
-    """Seventy columns of noise, a hundred outcomes: the order stays nearly as it is."""
+    """All else is noise, a hundred outcomes: the order stays nearly as it is."""
     n, rank = 1_000, SCHEMA.names.index("list_rank")
+    ranks = np.tile(np.arange(1, 6), n // 5)
+    truth = 0.3 / ranks
+    bought = rng.random(n) < truth
     matrix = rng.normal(size=(n, len(SCHEMA.names))).astype(np.float32)
-    matrix[:, rank] = np.tile(np.arange(1, 6), n // 5)
-    truth = 0.3 / matrix[:, rank]
+    matrix[:, rank] = ranks
     config = CONFIG.model_copy(update={"caller_orders": True})
-    training = RankerTraining(slates_of(rng.random(n) < truth), matrix, SCHEMA, config, seed=0)
+    training = RankerTraining(slates_of(bought), matrix, SCHEMA, config, seed=0)
     assert 20 < training.slates.bought.sum() < 200
 
     ranker = fit_ranker(training).ranker
