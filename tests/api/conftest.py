@@ -13,9 +13,11 @@ from fastapi import FastAPI
 
 from app.bundles.bundle_repository import BundleRepository
 from app.catalogue.model import Model
+from app.catalogue.snapshot_archive import SnapshotArchive
+from app.cli.replay import Replayer
 from app.main import create_app
 from app.observability import configure_logging
-from app.resources import Resources, Worker, resources_over
+from app.resources import SNAPSHOTS, Resources, Worker, resources_over
 from app.settings import Settings
 from app.stores.embedded import embedded_server
 from app.stores.store import Stores
@@ -129,3 +131,10 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Generator[StringIO]:
     root.setLevel(before[0])
     for logger, level in zip(talkative, before[2], strict=True):
         logger.setLevel(level)
+
+
+@pytest.fixture
+def replayer(bundle: Path, settings: Settings) -> Replayer:
+    """What makes recorded answers again, from the bundles and snapshots of the tests."""
+    archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
+    return Replayer(BundleRepository(bundle.parent, None), archive)

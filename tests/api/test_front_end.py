@@ -9,10 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.bundles.bundle_repository import BundleRepository
-from app.catalogue.snapshot_archive import SnapshotArchive
 from app.cli.replay import Replayer, replay_all
-from app.resources import SNAPSHOTS
 from app.settings import Settings
 from app.stores.store import Stores
 from models.domain.event import from_us
@@ -276,9 +273,8 @@ class TestBundles:
     async def test_filtered_answers_and_pages_are_made_again_to_the_bit(
         self,
         client: httpx.AsyncClient,
-        shelf: tuple[Path, Path],
         stores: Stores,
-        settings: Settings,
+        replayer: Replayer,
         tmp_path: Path,
     ) -> None:
         """Drawn by Plackett-Luce, under a rule of the plan."""
@@ -294,8 +290,6 @@ class TestBundles:
         await client.post("/v1/events", json={"events": [disliked]})
         hiding = await slate(client, customer_id="c9", filter=price, limit=12)
         records = await exported(stores.connection, tmp_path / "out", n=len(found) + 6)
-        archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
-        replayer = Replayer(BundleRepository(shelf[0].parent, None), archive)
 
         again = replay_all(read_exposures(tmp_path / "out"), replayer)
 

@@ -12,13 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from app.bundles.bundle_repository import BundleRepository
 from app.catalogue.model import Model
-from app.catalogue.snapshot_archive import SnapshotArchive
 from app.cli.replay import Replayer, replay_all
 from app.export import export
 from app.main import create_app
-from app.resources import SNAPSHOTS, Resources, Worker, resources_over
+from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
 from app.stores.connection import Connection
 from app.stores.customer import CustomerStore
@@ -175,7 +173,7 @@ async def test_shared_slates_are_made_again_bit_for_bit(
     client: httpx.AsyncClient,
     shelf: tuple[Path, Path],
     stores: Stores,
-    settings: Settings,
+    replayer: Replayer,
     tmp_path: Path,
 ) -> None:
     await interleave(client, shelf[1].name, traffic_bp=10_000)
@@ -183,9 +181,7 @@ async def test_shared_slates_are_made_again_bit_for_bit(
         await ask(client, customer)
     records = await exported(stores.connection, tmp_path / "out", n=20)
     exposures = read_exposures(tmp_path / "out")
-    archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
 
-    replayer = Replayer(BundleRepository(shelf[0].parent, None), archive)
     again = replay_all(exposures, replayer)
     other = exposures.with_columns(recommendation_id="other-" + exposures["recommendation_id"])
     changed = replay_all(other, replayer)

@@ -9,12 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from app.bundles.bundle_repository import BundleRepository
 from app.catalogue.model import Model
-from app.catalogue.snapshot_archive import SnapshotArchive
 from app.cli.replay import Replayer, replay_all
 from app.main import create_app
-from app.resources import SNAPSHOTS, Resources, Worker, resources_over
+from app.resources import Resources, Worker, resources_over
 from app.settings import Settings
 from app.stores.customer import CustomerStore
 from app.stores.store import Stores
@@ -142,9 +140,8 @@ class TestBundles:
     async def test_a_page_is_one_record_and_is_made_again_to_the_bit(
         self,
         client: httpx.AsyncClient,
-        shelf: tuple[Path, Path],
         stores: Stores,
-        settings: Settings,
+        replayer: Replayer,
         tmp_path: Path,
     ) -> None:
         """Drawn by Plackett-Luce, under a rule of the plan."""
@@ -163,8 +160,6 @@ class TestBundles:
         await client.post("/v1/events", json={"events": [click("e1", sale_id)]})
         answers.append(await page(client, customer_id="c1", rows=rows))
         records = await exported(stores.connection, tmp_path / "out", n=9)
-        archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
-        replayer = Replayer(BundleRepository(shelf[0].parent, None), archive)
 
         again = replay_all(read_exposures(tmp_path / "out"), replayer)
 

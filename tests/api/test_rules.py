@@ -6,12 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.bundles.bundle_repository import BundleRepository
 from app.catalogue.model import Model
-from app.catalogue.snapshot_archive import SnapshotArchive
 from app.cli.replay import Replayer, replay_all
-from app.resources import SNAPSHOTS
-from app.settings import Settings
 from app.stores.store import Stores
 from models.experiments.exposure import read_exposures
 from tests.api.test_interleaving import exported, interleave, shelf
@@ -207,9 +203,8 @@ class TestBundles:
     async def test_answers_under_rules_are_made_again_to_the_bit(
         self,
         client: httpx.AsyncClient,
-        shelf: tuple[Path, Path],
         stores: Stores,
-        settings: Settings,
+        replayer: Replayer,
         tmp_path: Path,
     ) -> None:
         """Drawn by Plackett-Luce, with a pin, a boost and a bound by category."""
@@ -230,8 +225,6 @@ class TestBundles:
             tuple(shown(await slate(client, customer_id=f"c{n}", limit=5))) for n in range(15)
         }
         await exported(stores.connection, tmp_path / "out", n=16)
-        archive = SnapshotArchive(settings.state_dir / SNAPSHOTS)
-        replayer = Replayer(BundleRepository(shelf[0].parent, None), archive)
 
         again = replay_all(read_exposures(tmp_path / "out"), replayer)
 

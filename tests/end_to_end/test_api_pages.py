@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.end_to_end.service import Service, serving
-from tests.visitor import DESKTOP, PHONE, chromium, visiting
+from tests.visitor import DESKTOP, PHONE, visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -26,12 +26,6 @@ def service(
     with serving(tmp_path_factory.mktemp("docs"), "--bundle", str(tiny_bundle[0])) as service:
         service.wait_until("/health/ready", status=200)
         yield service
-
-
-@pytest.fixture(scope="module")
-def browser() -> Generator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.mark.parametrize(("name", "size"), [("desktop", DESKTOP), ("phone", PHONE)])

@@ -15,7 +15,7 @@ from app.security.key_ring import write_keys
 from tests.bundles import recalibrated
 from tests.end_to_end.service import Service, http, run, serving
 from tests.proofs import ROOT
-from tests.visitor import DESKTOP, PHONE, Visitor, chromium, visiting
+from tests.visitor import DESKTOP, PHONE, Visitor, visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -95,12 +95,6 @@ def shop(
         exported = run("app", "export-events", "--out", str(folder / "exports"), **own)
         assert exported.returncode == 0, exported.stderr
         yield shop
-
-
-@pytest.fixture(scope="module")
-def browser() -> Generator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def enter(visitor: Visitor, shop: Shop, part: str) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 from tests.end_to_end.service import START_TIMEOUT_S, Service, http, run, serving
 from tests.proofs import ROOT
 from tests.shop import NDJSON
-from tests.visitor import DESKTOP, PHONE, Visitor, chromium, visiting
+from tests.visitor import DESKTOP, PHONE, Visitor, visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -44,12 +44,6 @@ def service(
     with serving(folder, **own) as service:
         service.wait_until("/health/ready", status=200)
         yield service
-
-
-@pytest.fixture(scope="module")
-def browser() -> Generator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def undisturbed(visitor: Visitor) -> None:
