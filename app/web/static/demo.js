@@ -5,6 +5,7 @@ import { card, saleDialog } from "./cards.js";
 import { announce, h, replace } from "./dom.js";
 import { newSaleDialog } from "./new-sale.js";
 import { ago, detail, openSales } from "./sales.js";
+import { whenSeen } from "./vitrine.js";
 
 const N_NAMED = 30;
 // Twenty sales: as many as one answer explains.
@@ -16,7 +17,6 @@ const ROWS = [
 ];
 const FIELDS = ["title", "destination", "country", "price", "original_price", "currency", "opens_at", "closes_at", "image"];
 const BECAUSE = { looked: "looked at", bought: "bought" };
-const SEEN_AFTER_MS = 1000;
 const KINDS = { buys: "buy often", looks: "look, never bought", new: "hardly known" };
 const DEVICES = ["mobile", "desktop", "tablet"];
 
@@ -125,7 +125,7 @@ class Window {
       act: (one, chosen, sale) => this.act(one, chosen, sale, page),
       open: (chosen, sale) => this.open(chosen, sale, page),
     }));
-    cards.forEach((node, at) => watch(node, () => this.seen(row.items[at], page)));
+    cards.forEach((node, at) => whenSeen(node, () => this.seen(row.items[at], page)));
     return h("section.row", { "data-row": row.name }, h("header", {}, h("h2", { tabIndex: -1 }, title), row.name === "first" && state(page)), h("ul.cards", {}, cards));
   }
 
@@ -196,23 +196,6 @@ class Window {
 function state(slate) {
   if (slate.degraded) return h("span.chip.warn", {}, `degraded: ${slate.degraded}`);
   return h("span.quiet", {}, slate.unmet_rules?.length ? `rules not met: ${slate.unmet_rules.join(", ")}` : "");
-}
-
-const watched = new WeakMap();
-const observer = new IntersectionObserver((entries) => {
-  for (const entry of entries) {
-    const one = watched.get(entry.target);
-    clearTimeout(one.timer);
-    if (entry.isIntersecting) one.timer = setTimeout(() => {
-      observer.unobserve(entry.target);
-      if (entry.target.isConnected) one.seen();
-    }, SEEN_AFTER_MS);
-  }
-}, { threshold: 0.5 });
-
-function watch(node, seen) {
-  watched.set(node, { seen, timer: null });
-  observer.observe(node);
 }
 
 function askForKey(reason) {
