@@ -54,7 +54,6 @@ from app.stores.store import Stores
 from models.domain.customer import Window
 from models.domain.profile import Profile
 from models.domain.units import MS_PER_S
-from models.experiments.analysis.attribution import Rules
 from models.rules.field import attribute_names
 from models.slate.slate_policy import SlatePolicy, usual_exploration
 
@@ -240,7 +239,7 @@ def _promotion_controller(
         ),
         plan=LivePlan(stores.plans, first, file=file, hold=active.hold, metrics=metrics),
         counter=AnswerCounter(),
-        results=ExportedResults(exports, rules=Rules(), pool=pool) if exports else None,
+        results=ExportedResults(exports, pool=pool) if exports else None,
         metrics=metrics,
         usual=usual_exploration(settings.explored_share),
     )

@@ -18,6 +18,7 @@ from models.dataset.events import EventTable
 from models.domain.event import to_us
 from models.experiments.plan.bucketing import resized
 from models.experiments.plan.experiment import INTERLEAVED, Experiment
+from models.promotion.rule import CanaryRules, InterleavingRules
 from models.slate.exploration import seed_from, uniforms
 from models.slate.interleaving import NO_TEAM, team_draft
 from tests.trials import DAY_US, START, event_columns, seen_once
@@ -130,7 +131,13 @@ def interleaved(customers: Customers, *, days: int, salt: str = "salt") -> Log:
         slates[row], teams[row] = draft.slate.picks, draft.teams
     clicked, bought = customers.browse(slates)
     teams_of = [{"name": CANDIDATE}, {"name": SERVING}]
-    experiment = _experiment(days, kind="interleaving", control=SERVING, variants=teams_of)
+    experiment = _experiment(
+        days,
+        kind="interleaving",
+        control=SERVING,
+        variants=teams_of,
+        results=InterleavingRules().results,
+    )
     assignment = pl.struct(
         pl.lit(experiment.name).alias("experiment"),
         pl.lit(INTERLEAVED).alias("variant"),
@@ -177,6 +184,7 @@ def by_shares(customers: Customers, *, days: int, salt: str = "salt") -> Log:
             {"name": "control", "buckets": control},
             {"name": "treatment", "buckets": treatment},
         ],
+        results=CanaryRules().results,
     )
     exposures = seen_once(experiment, ids, treated=treated, first=first)
     return Log(experiment, exposures, _events(ids, first, slates, clicked, bought), first)

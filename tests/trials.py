@@ -13,6 +13,7 @@ from models.dataset.events import EventTable
 from models.domain.customer import Window
 from models.domain.event import to_us
 from models.domain.profile import Profile
+from models.experiments.analysis.moments import Moments
 from models.experiments.plan.bucketing import bucket, resized
 from models.experiments.plan.experiment import Experiment
 from tests.logs import SCHEMA
@@ -60,7 +61,13 @@ INTERLEAVED: Final[Mapping[str, object]] = {
 """The column of an interleaved slate of two sales."""
 
 
-def two_arms(salt: str = "salt", *, treatment_bp: int = 5_000, name: str = "trial") -> Experiment:
+def two_arms(
+    salt: str = "salt",
+    *,
+    treatment_bp: int = 5_000,
+    name: str = "trial",
+    results: Mapping[str, float] | None = None,
+) -> Experiment:
     """Return an experiment of two weeks with a control and a treatment."""
     control, treatment = resized([(), ()], [10_000 - treatment_bp, treatment_bp])
     return Experiment.model_validate(
@@ -75,6 +82,7 @@ def two_arms(salt: str = "salt", *, treatment_bp: int = 5_000, name: str = "tria
                 {"name": "control", "buckets": control},
                 {"name": "treatment", "buckets": treatment},
             ],
+            "results": results or {},
         }
     )
 
@@ -135,6 +143,17 @@ class Did:
     quantity: int | None = None
     session: str | None = None
     exposure: str | None = None
+
+
+def sample(values: NDArray[np.float64]) -> Moments:
+    """Return the moments of a mean per unit."""
+    n = len(values)
+    return Moments.from_columns(np.column_stack([values, np.ones(n), np.zeros(n)]))
+
+
+def buyers(n: int, *, of: int) -> Moments:
+    """Return the moments of units of which so many bought."""
+    return sample((np.arange(of) < n).astype(np.float64))
 
 
 def events(did: Sequence[Did]) -> EventTable:

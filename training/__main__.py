@@ -7,7 +7,7 @@ from training.checks.feature_table import features_command
 from training.checks.parity import parity_command
 from training.checks.validation import validate
 from training.evaluation.command import evaluate_command
-from training.experiments.command import experiment_report_command
+from training.experiments.command import experiment_design_command, experiment_report_command
 from training.experiments.rules_command import rule_prices_command
 from training.importers.command import app as importers
 from training.lists.command import batch_score_command
@@ -34,6 +34,7 @@ app.command()(validate)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("cold-start")(cold_start_command)
+app.command("experiment-design")(experiment_design_command)
 app.command("experiment-report")(experiment_report_command)
 app.command("rule-prices")(rule_prices_command)
 app.command("features")(features_command)

@@ -19,13 +19,12 @@ from app.resources import Resources
 from app.stores.plan import PlanChange, StoredPlan
 from models.dataset.faults import DatasetError
 from models.domain.event import Name
-from models.experiments.analysis.interleaving import INTERLEAVING_RULES, InterleavingResults
+from models.experiments.analysis.interleaving import InterleavingResults
 from models.experiments.analysis.results import Results
 from models.experiments.exposure import ExposureError
 from models.experiments.plan.experiment import Experiment, Kind
 from models.experiments.plan.plan import AUDIT, Plan
 from models.experiments.plan.plan_edit import ExperimentTerms, PlanDraft
-from models.promotion.canary_plan import LAYER as PROMOTIONS
 
 _log = get_logger(__name__)
 
@@ -108,14 +107,10 @@ async def get_results(
     experiment = find_experiment(plan, name)
     units = {layer.name: layer.unit for layer in plan.layers}
     unit, results = units[experiment.layer], resources.results
-    # What a promotion decides by is what it shows.
-    is_promotions = experiment.layer == PROMOTIONS
-    rules = await resources.promotion_editor.reading_rules(name) if is_promotions else None
     try:
         if experiment.kind is Kind.INTERLEAVING:
-            read_by = rules or INTERLEAVING_RULES
-            return await results.for_interleaving(experiment, unit, rules=read_by)
-        return await results.for_experiment(experiment, unit, rules=rules)
+            return await results.for_interleaving(experiment, unit)
+        return await results.for_experiment(experiment, unit)
     except (DatasetError, ExposureError) as exc:
         raise NoResultsError(str(exc)) from exc
 
@@ -137,6 +132,9 @@ async def put_experiment(
     await resources.plan.poll()
     _warn_of_currencies(stored, resources)
     experiment = find_experiment(stored.plan, name)
+    policies = [one.model_dump_json() for one in stored.plan.policies(experiment)]
+    if len(policies) > len(set(policies)) == 1:
+        _log.warning("all variants have one policy: the experiment is an A/A test", experiment=name)
     return _answer(stored, experiment.model_dump(mode="json", exclude_unset=True))
 
 

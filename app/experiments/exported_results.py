@@ -9,12 +9,7 @@ import polars as pl
 
 from models.dataset import read_event_log
 from models.dataset.events import EventTable
-from models.experiments.analysis.attribution import Rules
-from models.experiments.analysis.interleaving import (
-    INTERLEAVING_RULES,
-    InterleavingResults,
-    interleaving_results,
-)
+from models.experiments.analysis.interleaving import InterleavingResults, interleaving_results
 from models.experiments.analysis.results import Results, experiment_results
 from models.experiments.exposure import read_exposures
 from models.experiments.plan.experiment import Experiment, Unit
@@ -38,7 +33,6 @@ class Analysis(Protocol[FoundCo]):
         *,
         unit: Unit,
         events: EventTable,
-        rules: Rules,
     ) -> FoundCo:
         """Return the results."""
         ...
@@ -47,32 +41,25 @@ class Analysis(Protocol[FoundCo]):
 class ExportedResults:
     """Computes results, one at a time, and again only after a file or the experiment changed."""
 
-    def __init__(self, directory: Path, *, rules: Rules, pool: Executor) -> None:
+    def __init__(self, directory: Path, *, pool: Executor) -> None:
         self._directory = directory
-        self._rules = rules
         self._pool = pool
         self._alone = asyncio.Lock()
-        self._by_shares: dict[tuple[str, Rules], tuple[_Key, Results]] = {}
-        self._interleaved: dict[tuple[str, Rules], tuple[_Key, InterleavingResults]] = {}
+        self._by_shares: dict[str, tuple[_Key, Results]] = {}
+        self._interleaved: dict[str, tuple[_Key, InterleavingResults]] = {}
 
-    async def for_experiment(
-        self, experiment: Experiment, unit: Unit, *, rules: Rules | None = None
-    ) -> Results:
+    async def for_experiment(self, experiment: Experiment, unit: Unit) -> Results:
         """Return the results of an A/B test.
 
         Raises:
             DatasetError: If there are no events, or they cannot be read.
             ExposureError: If there are no exposures, or they cannot be read.
         """
-        read_by, known = rules or self._rules, self._by_shares
-        return await self._current(experiment, unit, experiment_results, rules=read_by, known=known)
+        return await self._current(experiment, unit, experiment_results, known=self._by_shares)
 
-    async def for_interleaving(
-        self, experiment: Experiment, unit: Unit, *, rules: Rules = INTERLEAVING_RULES
-    ) -> InterleavingResults:
+    async def for_interleaving(self, experiment: Experiment, unit: Unit) -> InterleavingResults:
         """Return the results of an interleaving; raises as `for_experiment`."""
-        known = self._interleaved
-        return await self._current(experiment, unit, interleaving_results, rules=rules, known=known)
+        return await self._current(experiment, unit, interleaving_results, known=self._interleaved)
 
     async def _current(
         self,
@@ -80,8 +67,7 @@ class ExportedResults:
         unit: Unit,
         analyse: Analysis[Found],
         *,
-        rules: Rules,
-        known: dict[tuple[str, Rules], tuple[_Key, Found]],
+        known: dict[str, tuple[_Key, Found]],
     ) -> Found:
         # Alone: an analysis takes seconds and much memory, and two callers mostly ask the same.
         async with self._alone:
@@ -89,7 +75,7 @@ class ExportedResults:
             paths = [path for name in _FILES if (path := self._directory / name).is_file()]
             states = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
             key = experiment.model_dump_json(), unit, states
-            before = known.get((experiment.name, rules))
+            before = known.get(experiment.name)
             if before is not None and before[0] == key:
                 return before[1]
             loop = asyncio.get_running_loop()
@@ -100,8 +86,7 @@ class ExportedResults:
                     read_exposures(self._directory),
                     unit=unit,
                     events=read_event_log(self._directory)[0],
-                    rules=rules,
                 ),
             )
-            known[experiment.name, rules] = key, found
+            known[experiment.name] = key, found
             return found

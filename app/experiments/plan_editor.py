@@ -25,6 +25,7 @@ from models.experiments.plan.plan import Plan
 from models.experiments.plan.plan_edit import (
     ExperimentDraft,
     PlanDraft,
+    require_answerable,
     with_end,
     with_experiment,
     with_rules,
@@ -80,17 +81,21 @@ class PlanEditor:
 
     async def put_plan(self, draft: PlanDraft, author: ChangeAuthor) -> StoredPlan:
         """Replace the whole plan."""
-        return await self.change("put the plan", lambda plan, _: draft.to_plan(plan), author=author)
+        return await self.change("put the plan", _replaced_by(draft), author=author)
 
     async def preview(self, draft: PlanDraft, plan: Plan) -> Plan:
         """Return the plan that a draft would make of a plan, and change nothing."""
         now = await self.server.now()
-        return await self._checked(plan, lambda before, _: draft.to_plan(before), now=now)
+        return await self._checked(plan, _replaced_by(draft), now=now)
 
     async def put_experiment(self, draft: ExperimentDraft, author: ChangeAuthor) -> StoredPlan:
         """Create an experiment, or change it; see `with_experiment`."""
-        doing = f"put experiment {draft.name}"
-        return await self.change(doing, lambda plan, _: with_experiment(plan, draft), author=author)
+
+        def edit(plan: Plan, now: datetime) -> Plan:
+            require_answerable(plan, draft, now=now)
+            return with_experiment(plan, draft)
+
+        return await self.change(f"put experiment {draft.name}", edit, author=author)
 
     async def put_rules(self, rules: SlateRules, author: ChangeAuthor) -> StoredPlan:
         """Replace the rules of the default policy."""
@@ -203,6 +208,17 @@ class PlanEditor:
                 f" it has {', '.join(known)}"
             )
             raise PlanRefusedError(where, msg)
+
+
+def _replaced_by(draft: PlanDraft) -> Edit:
+    def edit(plan: Plan, now: datetime) -> Plan:
+        for one in draft.experiments:
+            # A file may hold experiments that ended, for their results.
+            if one.ends_at is None or one.ends_at > now:
+                require_answerable(plan, one, now=now)
+        return draft.to_plan(plan)
+
+    return edit
 
 
 def find_experiment(plan: Plan, name: str) -> Experiment:

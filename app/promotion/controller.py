@@ -25,7 +25,7 @@ from models.dataset.faults import DatasetError
 from models.experiments.analysis.interleaving import InterleavingResults
 from models.experiments.analysis.results import Results
 from models.experiments.exposure import ExposureError
-from models.experiments.plan.experiment import Experiment, Unit
+from models.experiments.plan.experiment import Experiment, Kind, Unit
 from models.experiments.plan.plan import Plan
 from models.promotion.canary_plan import with_canary, with_ends, with_interleaving
 from models.promotion.check import Finding
@@ -162,7 +162,7 @@ class PromotionController:
             undone = "" if running else "its experiment was ended by hand"
             if running is not None:
                 unit = next(layer.unit for layer in plan.layers if layer.name == running.layer)
-                known = await self._results(promotion, running, unit)
+                known = await self._results(running, unit)
         return Evidence(
             serving=wanted.active,
             counts=await self.store.counts(promotion.number),
@@ -174,19 +174,14 @@ class PromotionController:
             why_none=known.why_none,
         )
 
-    async def _results(
-        self, promotion: Promotion, running: Experiment, unit: Unit
-    ) -> _StageResults:
+    async def _results(self, running: Experiment, unit: Unit) -> _StageResults:
         if self.results is None:
             return _StageResults()
-        rules = promotion.rules
         try:
-            if promotion.stage is Stage.INTERLEAVING:
-                read_by = rules.interleaving.results
-                found = await self.results.for_interleaving(running, unit, rules=read_by)
+            if running.kind is Kind.INTERLEAVING:
+                found = await self.results.for_interleaving(running, unit)
                 return _StageResults(interleaved=found)
-            canary = await self.results.for_experiment(running, unit, rules=rules.canary.results)
-            return _StageResults(canary=canary)
+            return _StageResults(canary=await self.results.for_experiment(running, unit))
         except (DatasetError, ExposureError) as exc:
             return _StageResults(why_none=str(exc))
 

@@ -23,7 +23,6 @@ from app.errors import (
 from app.experiments.plan_editor import THE_PLAN, PlanEditor
 from app.stores.promotion import KEPT_PROMOTIONS, PromotionStore, StoredPromotion
 from models.domain.errors import reason_for
-from models.experiments.analysis.attribution import Rules
 from models.promotion.canary_plan import with_canary
 from models.promotion.estimate import OffPolicyEstimate
 from models.promotion.promotion import Promotion, Stage
@@ -167,11 +166,6 @@ class PromotionEditor:
         latest = await self._read()
         earlier = await self.store.earlier(KEPT_PROMOTIONS)
         return [*([latest.promotion] if latest else []), *earlier]
-
-    async def reading_rules(self, experiment: str) -> Rules | None:
-        """Return the rules by which a promotion reads its experiment, None if none has it."""
-        found = (one.reading_rules(experiment) for one in await self.recent())
-        return next((rules for rules in found if rules is not None), None)
 
     async def _edit(self, number: int, edit: Callable[[Promotion], Promotion]) -> Promotion:
         what = f"a change of promotion {number}"

@@ -51,7 +51,12 @@ def with_canary(plan: Plan, promotion: Promotion, *, share_bp: int, now: datetim
         },
         {"name": SERVING, "share_bp": BUCKETS // 2},
     ]
-    terms = {"name": promotion.experiment, "traffic_bp": 2 * share_bp, "variants": variants}
+    terms = {
+        "name": promotion.experiment,
+        "traffic_bp": 2 * share_bp,
+        "variants": variants,
+        "results": promotion.rules.canary.results.model_dump(),
+    }
     return _with(plan, promotion, terms, now=now)
 
 
@@ -74,6 +79,7 @@ def with_interleaving(plan: Plan, promotion: Promotion, *, now: datetime) -> Pla
             {"name": CANDIDATE, "policy": {"bundle": promotion.candidate}},
             {"name": SERVING},
         ],
+        "results": promotion.rules.interleaving.results.model_dump(),
     }
     return _with(plan, promotion, terms, now=now)
 

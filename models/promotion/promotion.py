@@ -8,7 +8,6 @@ from typing import Final, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from models.experiments.analysis.attribution import Rules
 from models.experiments.analysis.guardrail import State
 from models.experiments.analysis.interleaving import InterleavingResults
 from models.experiments.analysis.results import Results
@@ -153,14 +152,6 @@ class Promotion(BaseModel):
         """Name of the experiment of its stage, None for a stage without one."""
         names = {Stage.INTERLEAVING: self.interleaving, Stage.CANARY: self.experiment}
         return names.get(self.stage)
-
-    def reading_rules(self, experiment: str) -> Rules | None:
-        """Return the rules by which it reads one of its experiments, None for another one."""
-        read_by = {
-            self.interleaving: self.rules.interleaving.results,
-            self.experiment: self.rules.canary.results,
-        }
-        return read_by.get(experiment)
 
     def settled(self) -> Self:
         """Return it as settled: plan and bundles are in accordance with its stage."""

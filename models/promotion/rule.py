@@ -2,10 +2,10 @@
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from models.experiments.analysis.attribution import Rules
 from models.experiments.plan.bucketing import BUCKETS
+from models.experiments.plan.rules import INTERLEAVING_RULES, Rules
 
 # Half of all: an equal share of customers sees the serving bundle.
 MAX_SHARE_BP: Final = BUCKETS // 2
@@ -18,6 +18,8 @@ ShareBp = Annotated[int, Field(gt=0, le=MAX_SHARE_BP)]
 
 
 # Defaults of all rules are chosen, not measured; an operator sets them by the shop's traffic.
+_DIVIDED: Final = Rules(window_hours=24.0)
+_SHARED: Final = _DIVIDED.completed_by(INTERLEAVING_RULES)
 
 
 class ShadowRules(BaseModel):
@@ -91,9 +93,14 @@ class InterleavingRules(BaseModel):
         default=0.01, description="Share of answers in which it could not rank."
     )
     results: Rules = Field(
-        default=Rules(window_hours=24.0, planned_units=1_000),
+        default=_SHARED,
         description="How the experiment is read; `planned_units` are customers who prefer one.",
     )
+
+    @field_validator("results")
+    @classmethod
+    def _is_completed(cls, given: Rules) -> Rules:
+        return given.completed_by(_SHARED)
 
 
 class CanaryRules(BaseModel):
@@ -116,9 +123,12 @@ class CanaryRules(BaseModel):
     margin: Share = Field(
         default=0.1, description="Worse by so much at most, for certain, before all see it."
     )
-    results: Rules = Field(
-        default=Rules(window_hours=24.0), description="How the experiment is read."
-    )
+    results: Rules = Field(default=_DIVIDED, description="How the experiment is read.")
+
+    @field_validator("results")
+    @classmethod
+    def _is_completed(cls, given: Rules) -> Rules:
+        return given.completed_by(_DIVIDED)
 
     @model_validator(mode="after")
     def _rises(self) -> Self:

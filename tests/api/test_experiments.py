@@ -54,6 +54,52 @@ async def test_an_experiment_is_created_by_shares_and_read_with_buckets(
     ]
 
 
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"ends_at": "2026-01-02T00:00:00Z"}, "order ended at 2026-01-02T00:00:00"),
+        ({"starts_at": "2090-01-01T00:00:00Z", "ends_at": "2090-01-07T00:00:00Z"}, "168 hours"),
+        (
+            {
+                "kind": "interleaving",
+                "control": "a",
+                "variants": [{"name": "a"}, {"name": "b", "policy": {}}],
+            },
+            "variants of order have one policy",
+        ),
+    ],
+)
+async def test_an_experiment_that_can_have_no_results_is_refused(
+    client: httpx.AsyncClient, fields: dict[str, Any], reason: str
+) -> None:
+    await with_layer(client)
+
+    refused = await client.put(ORDER, json=terms(**fields))
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "plan_refused")
+    assert reason in refused.json()["detail"]
+
+
+async def test_an_experiment_of_a_policy_with_itself_is_logged(client: httpx.AsyncClient) -> None:
+    await with_layer(client)
+    halves = [{"name": name, "share_bp": 5_000} for name in ("a", "b")]
+
+    with capture_logs() as logs:
+        put = await client.put(ORDER, json=terms(control="a", variants=halves))
+
+    assert put.status_code == 200, put.text
+    assert [one["experiment"] for one in logs if "A/A test" in one["event"]] == ["order"]
+
+
+async def test_a_plan_may_hold_an_experiment_that_ended(client: httpx.AsyncClient) -> None:
+    """Such as a file that is applied again to an emptied store: its results stay readable."""
+    ended = {"name": "order", **terms(ends_at="2026-02-01T00:00:00Z")}
+
+    put = await client.put(PLAN, json={"layers": [LAYER], "experiments": [ended]})
+
+    assert put.status_code == 200, put.text
+
+
 async def test_a_larger_share_moves_customers_into_it_only(client: httpx.AsyncClient) -> None:
     await with_layer(client)
     await client.put(ORDER, json=terms(2_000))

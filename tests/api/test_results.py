@@ -81,6 +81,29 @@ async def test_results_count_the_customers_of_every_variant(
     assert answer.json()["left_out"]["units_with_an_open_window"] == N_CUSTOMERS
 
 
+async def test_the_experiment_decides_its_window_and_the_answer_says_a_verdict(
+    client: httpx.AsyncClient, store_url: str, tmp_path: Path
+) -> None:
+    """Windows of 36 ms are over once the last customer was exported."""
+    await client.put("/v1/plan", json={"layers": [LAYER]})
+    results = {"window_hours": 0.00001, "planned_units": 500}
+    created = await client.put("/v1/experiments/order", json=terms(5_000, results=results))
+    assert created.json()["results"] == results
+    for number in range(N_CUSTOMERS):
+        await bought_by(client, f"c{number}")
+    connection = Connection.open(store_url)
+    await everything_written(connection)
+    await export(connection, tmp_path / "out")
+    await connection.close()
+
+    found = (await client.get(RESULTS)).json()
+
+    assert (found["rules"]["window_hours"], found["rules"]["planned_units"]) == (0.00001, 500)
+    assert sum(one["analysed"] for one in found["variants"]) > 0
+    assert [one["outcome"] for one in found["verdicts"]] == ["undecided"]
+    assert "meta" in found["verdicts"][0]["text"]
+
+
 async def test_without_an_export_there_are_no_results(client: httpx.AsyncClient) -> None:
     await client.put("/v1/plan", json={"layers": [LAYER]})
     await client.put("/v1/experiments/order", json=terms(5_000))

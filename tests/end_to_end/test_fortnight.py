@@ -240,7 +240,7 @@ def test_results_of_two_weeks_say_what_the_truth_says(
         folder = tmp_path / str(seed)
         folder.mkdir()
         two_weeks = _two_weeks(folder, setting, seed=seed, n_visits=n_visits)
-        results = Results.model_validate(two_weeks.report["results"])
+        results = Results.model_validate(two_weeks.report)
         truth = _truth(two_weeks.visits, results)
 
         _check_counts(two_weeks, results)

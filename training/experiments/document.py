@@ -10,6 +10,7 @@ from models.experiments.analysis.guardrail import Guardrail, State
 from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import METRICS
 from models.experiments.analysis.results import Results
+from models.experiments.analysis.verdict import Outcome
 from training.report.block import (
     BandPlot,
     Bar,
@@ -30,19 +31,18 @@ _SAFE: Final = (
     "mislead in at most one experiment of twenty. The others hold for one look, planned before "
     "the start. 'Adjusted' p-values are safe for all variants and metrics of this table together."
 )
-# One of two thousand is `models.experiments.analysis.sample_ratio.ALARM`.
-_ALARM: Final = (
-    "ALARM: {which} units are not in the assigned shares. Chance does that in fewer than one of "
-    "two thousand experiments. Find out where units were lost before believing anything below."
-)
-# Exports of the time before the start hold no exposures of this experiment.
 _CAUTION: Final = (
     "Every unit that came is taken as if its first event had been its exposure. A variant that "
     "changes how much outcomes vary changes what can be seen."
 )
 _UNKNOWN: Final = "–"
-_ABOVE: Final = Mark("above", Tone.GOOD)
-_BELOW: Final = Mark("below", Tone.BAD)
+_OUTCOMES: Final = {
+    Outcome.INVALID: Mark("alarm", Tone.BAD),
+    Outcome.NO_RESULTS: Mark("no results", Tone.OPEN),
+    Outcome.ABOVE: Mark("above", Tone.GOOD),
+    Outcome.BELOW: Mark("below", Tone.BAD),
+    Outcome.UNDECIDED: Mark("cannot tell", Tone.OPEN),
+}
 _STATES: Final = {
     State.OPEN: Mark("open", Tone.OPEN),
     State.HELD: Mark("held", Tone.GOOD),
@@ -59,7 +59,7 @@ def results_document(results: Results) -> list[Block]:
             f"{results.rules.window_hours:g} hours of a unit's first exposure count."
         )
     ]
-    blocks += list(_conclusions(results))
+    blocks += [Conclusion(_OUTCOMES[one.outcome], one.text) for one in results.verdicts]
     blocks += [_facts(results), _lift_table(results), Paragraph(_SAFE)]
     blocks += [Heading("Over time"), *_sequences(results)]
     blocks.append(Heading("Variants"))
@@ -90,7 +90,7 @@ def design_document(plan: Design) -> list[Block]:
     columns = ["metric", "mean", "explained by before"]
     days = sorted({day for size in plan.sizes for day in size.detectable_lift})
     columns += [f"lift found in {day} days" for day in days]
-    columns += [f"units for {plan.wanted_lift:+.0%}", "days"]
+    columns += [f"units for {plan.wanted_lift:+.0%}", "days", "planned_units", "units, one look"]
     rows = [
         [
             size.metric,
@@ -99,6 +99,8 @@ def design_document(plan: Design) -> list[Block]:
             *(_percent(size.detectable_lift[day]) for day in days),
             str(size.required_units or _UNKNOWN),
             str(size.minimum_days or f"more than {len(plan.units_by_day)}"),
+            str(size.planned_units or _UNKNOWN),
+            str(size.required_units_at_one_look or _UNKNOWN),
         ]
         for size in plan.sizes
     ]
@@ -106,9 +108,14 @@ def design_document(plan: Design) -> list[Block]:
         Heading("Before the start"),
         Paragraph(
             f"From {plan.baseline_from:%Y-%m-%d} to {plan.baseline_until:%Y-%m-%d}, in which "
-            f"{plan.units_by_day[-1]} units would have come. Found is what shows with a chance "
-            f"of {plan.power:.0%}; days are whole weeks, and {plan.window_hours:g} hours are to "
-            f"be waited for after them. {_CAUTION}"
+            f"{plan.units_by_day[-1]} units would have come. Found is what the verdict, which is "
+            f"safe at every look, shows with a chance of {plan.power:.0%}; days are whole weeks, "
+            f"and {plan.window_hours:g} hours are to be waited for after them. {_CAUTION}"
+        ),
+        Paragraph(
+            "Write planned_units of the metric that decides into results of the experiment, which "
+            f"plans {plan.planned_units} now. A test that is looked at once, at its end, needs the "
+            "units of the last column, and its p-value holds at no other look."
         ),
         Table(f"Power and duration of {plan.experiment}", columns, rows),
         Paragraph(_interleaved(plan)),
@@ -126,36 +133,6 @@ def _interleaved(plan: Design) -> str:
         f"among the {size.deciding_share:.1%} of units that click or buy in an answer. "
         "Fewer, where both show mostly the same sales."
     )
-
-
-def _conclusions(results: Results) -> Iterator[Conclusion]:
-    """Say in one sentence a variant what came of it, by the metric that is listed first."""
-    ratios = {"assigned": results.sample_ratio, "analysed": results.analysed_ratio}
-    for which, ratio in ratios.items():
-        if ratio.alarm:
-            yield Conclusion(Mark("alarm", Tone.BAD), _ALARM.format(which=which))
-    if not any(one.analysed for one in results.variants) and any(results.left_out.values()):
-        reason = max(results.left_out, key=lambda name: results.left_out[name]).replace("_", " ")
-        text = f"No unit could be analysed. The most frequent reason is: {reason}."
-        yield Conclusion(Mark("no results", Tone.OPEN), text)
-    breached = [one for one in results.guardrails if one.state is State.BREACHED]
-    for one in results.comparisons:
-        lift = one.safe_lift
-        if one.metric != METRICS[0].name:
-            continue
-        mark = Mark("cannot tell", Tone.OPEN)
-        text = f"The effect of {one.variant} on {one.metric} may be chance so far"
-        if lift.value is None:
-            few = f"There are too few purchases to compare {one.variant} with {results.control}."
-            yield Conclusion(mark, few)
-            continue
-        if lift.sign:
-            mark = _BELOW if lift.sign < 0 else _ABOVE
-            text = f"The {one.metric} of {one.variant} is {mark.word} that of {results.control}"
-        names = ", ".join(rail.name for rail in breached if rail.variant == one.variant)
-        guards = f"; breached guardrails: {names}" if names else "; no guardrail is breached"
-        found = " ".join(_interval(lift).split())
-        yield Conclusion(mark, f"{text}: {found}, safe at every look{guards}.")
 
 
 def _facts(results: Results) -> Facts:

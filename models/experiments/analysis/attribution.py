@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
 
 from models.dataset.events import EventTable
 from models.domain.event import to_us
@@ -24,27 +23,6 @@ from models.experiments.plan.experiment import Experiment, Unit
 
 NEVER_US: Final = np.iinfo(np.int64).max
 """End of an experiment without an end."""
-
-
-class Rules(BaseModel):
-    """Settings of the analysis, which must be fixed before the experiment starts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    # Defaults are chosen: a week, because visits repeat weekly, and four weeks before it.
-    window_hours: float = Field(
-        default=168.0, gt=0, le=2_160, description="From a unit's first exposure on, it counts."
-    )
-    before_days: float = Field(
-        default=28.0, gt=0, le=400, description="Before it, it is the covariate."
-    )
-    planned_units: int = Field(
-        default=10_000, ge=100, description="Units at which looking early costs least."
-    )
-    # Chosen: a fifth. The only limit that depends on the machines, not on the shop.
-    max_slower: float = Field(
-        default=0.2, ge=0, description="Mean time of an answer beyond the control's, as a share."
-    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +55,6 @@ def attribute(
     experiment: Experiment,
     unit: Unit,
     until: datetime,
-    rules: Rules,
 ) -> Attributed:
     """Find the units of an experiment and their outcomes within the window.
 
@@ -87,11 +64,11 @@ def attribute(
         experiment: The experiment.
         unit: Assignment unit of its layer.
         until: End of the known events.
-        rules: Window and covariate.
 
     Raises:
         ExposureError: If the exposures lack a column.
     """
+    rules = experiment.read_by
     window_us = round(rules.window_hours * HOUR_US)
     left_out: dict[str, int] = {}
     # The order of the conditions is the order in which units and answers are counted as left out.

@@ -2,6 +2,7 @@
 
 import math
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -9,10 +10,9 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.dataset.events import EventTable
+from models.domain.errors import UserError
 from models.domain.event import from_us, to_us
 from models.domain.units import DAY_US, HOUR_US
-from models.experiments.analysis.attribution import Rules
-from models.experiments.analysis.distribution import normal_quantile
 from models.experiments.analysis.estimate import COVARIATE, NUMERATOR, adjustment
 from models.experiments.analysis.metric import METRICS, Metric
 from models.experiments.analysis.moments import Moments
@@ -34,6 +34,9 @@ BASELINE_DAYS: Final = 28
 _WEEK: Final = 7
 # A single unit has no variance.
 _FEWEST: Final = 2
+# Of the verdict, valid at every look; any planned number has this width at its end.
+_WIDTH: Final = sequential_width(1, planned_units=1)
+_found: Final = partial(minimum_detectable_effect, width=_WIDTH)
 _FROZEN: Final = ConfigDict(frozen=True)
 _NO_ANSWERS: Final = pl.DataFrame(
     schema={"recommendation_id": pl.String, "unit_id": pl.String, "now_us": pl.Int64}
@@ -41,7 +44,11 @@ _NO_ANSWERS: Final = pl.DataFrame(
 
 
 class Size(BaseModel):
-    """Sample size by one metric, for the smallest variant against the control."""
+    """Sample size by one metric, for the smallest variant against the control.
+
+    Of the verdict, which is valid at every look, where `planned_units` are the units of its end;
+    a test that is looked at once, at its end, needs fewer.
+    """
 
     model_config = _FROZEN
 
@@ -54,6 +61,12 @@ class Size(BaseModel):
     )
     required_units: int | None = Field(
         description="Units for the wanted lift; null: nothing was bought."
+    )
+    planned_units: int | None = Field(
+        description="Those of the variant and the control, for `results` of the experiment."
+    )
+    required_units_at_one_look: int | None = Field(
+        description="Units for the wanted lift by `p_value`, looked at once at the end."
     )
     minimum_days: int | None = Field(
         description="Whole weeks in days for the wanted lift; null: more than the baseline."
@@ -94,12 +107,13 @@ class Design(BaseModel):
     baseline_from: datetime
     baseline_until: datetime
     window_hours: float = Field(description="To be waited for after the last day, too.")
+    planned_units: int = Field(description="Of the experiment as it stands in the plan.")
     units_by_day: tuple[int, ...] = Field(description="Distinct units until each day's end.")
     sizes: tuple[Size, ...]
     interleaving: InterleavingSize
 
 
-class NoBaselineError(ValueError):
+class NoBaselineError(UserError):
     """Too little history to plan an experiment from."""
 
 
@@ -109,8 +123,8 @@ def design(
     *,
     unit: Unit,
     wanted_lift: float,
+    held_out: float = 0.0,
     until: datetime | None = None,
-    rules: Rules | None = None,
 ) -> Design:
     """Plan an experiment from a baseline of four weeks.
 
@@ -122,18 +136,17 @@ def design(
         events: Events of the shop.
         unit: Assignment unit of its layer: customers or sessions; events do not name devices.
         wanted_lift: Relative lift that is to be detected, not 0.
+        held_out: Share of customers in the plan's holdout, in ``[0, 1)``.
         until: End of the baseline; if None, the earlier of the experiment's start and the end
             of the events.
-        rules: Settings of the analysis.
 
     Raises:
         NoBaselineError: If the events do not cover the baseline, or do not name the unit.
     """
-    read_by = rules or Rules()
-    units, start_us = _baseline(experiment, events, unit=unit, until=until, rules=read_by)
+    units, start_us = _baseline(experiment, events, unit=unit, until=until)
     first_days = (units["first_us"].to_numpy() - start_us) // DAY_US
     came = np.bincount(first_days, minlength=BASELINE_DAYS).cumsum()
-    taken = share_bp(experiment.traffic) / BUCKETS
+    taken = (1 - held_out) * share_bp(experiment.traffic) / BUCKETS
     by_day = tuple(int(n * taken) for n in came)
     sizes = [
         _size(metric, units, experiment=experiment, by_day=by_day, wanted_lift=wanted_lift)
@@ -147,7 +160,8 @@ def design(
         wanted_lift=wanted_lift,
         baseline_from=from_us(start_us),
         baseline_until=from_us(start_us + BASELINE_DAYS * DAY_US),
-        window_hours=read_by.window_hours,
+        window_hours=experiment.read_by.window_hours,
+        planned_units=experiment.read_by.planned_units,
         units_by_day=by_day,
         sizes=tuple(sizes),
         interleaving=_interleaving_size(units, by_day=by_day, wanted_lift=wanted_lift),
@@ -160,12 +174,12 @@ def _baseline(
     *,
     unit: Unit,
     until: datetime | None,
-    rules: Rules,
 ) -> tuple[pl.DataFrame, int]:
     """Return the units of the baseline with their outcomes, and its start."""
     if unit is Unit.DEVICE:
         msg = f"{experiment.name} assigns devices, which events do not name: plan it by sessions"
         raise NoBaselineError(msg)
+    rules = experiment.read_by
     window_us = round(rules.window_hours * HOUR_US)
     known_us = int(events.received_us.max(initial=0))
     # Back by a window, so that the outcome of the last unit is known.
@@ -222,7 +236,8 @@ def _size(
     explained = known.theta**2 * float(covariance[COVARIATE, COVARIATE])
     variance = float(covariance[NUMERATOR, NUMERATOR]) - explained
     pair = _shares(experiment)
-    wanted = required_units(wanted_lift * mean, variance, shares=pair) if mean else None
+    sized = partial(required_units, wanted_lift * mean, variance, shares=pair)
+    wanted = sized(width=_WIDTH) if mean else None
     enough = None if wanted is None else minimum_days(by_day, wanted)
     return Size(
         metric=metric.name,
@@ -230,13 +245,13 @@ def _size(
         variance=variance,
         variance_reduction=known.reduction,
         detectable_lift={
-            day: minimum_detectable_effect(standard_error(variance, n, shares=pair)) / mean
-            if n and mean
-            else None
+            day: _found(standard_error(variance, n, shares=pair)) / mean if n and mean else None
             for day, n in enumerate(by_day, start=1)
             if day % _WEEK == 0
         },
         required_units=wanted,
+        planned_units=None if wanted is None else math.ceil(wanted * sum(pair)),
+        required_units_at_one_look=sized() if mean else None,
         minimum_days=None if enough is None else math.ceil(enough / _WEEK) * _WEEK,
     )
 
@@ -255,9 +270,7 @@ def _interleaving_size(
 ) -> InterleavingSize:
     share = int(units["decides"].sum()) / units.height
     preference = wanted_lift / (2 + wanted_lift)
-    # Signs of variance 1, judged at every look; at the planned number all have the same width.
-    width = sequential_width(1, planned_units=1)
-    deciding = ((width + normal_quantile(POWER)) / preference) ** 2
+    deciding = (_found(1.0) / preference) ** 2  # signs have a variance of 1
     wanted = math.ceil(deciding / share) if share else None
     enough = None if wanted is None else minimum_days(by_day, wanted)
     return InterleavingSize(

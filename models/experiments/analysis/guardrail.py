@@ -8,14 +8,14 @@ from typing import Final
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from models.experiments.analysis.attribution import Rules
 from models.experiments.analysis.contrast import Contrast
 from models.experiments.analysis.coverage import ShownSales, log_ratio_error
 from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import Metric
 from models.experiments.analysis.moments import Moments
-from models.experiments.analysis.sequential_test import sequential_width
+from models.experiments.analysis.sequential_test import MIN_UNITS, sequential_width
 from models.experiments.exposure import TOOK
+from models.experiments.plan.rules import Rules
 
 _DEGRADED: Final = Metric(
     "degraded", "share of degraded answers", "degraded", "answers", is_share=True
@@ -105,15 +105,21 @@ def guardrails(
             continue
         # Wider than for one look: guardrails may be read at any time.
         width = sequential_width(n_units, planned_units=rules.planned_units)
+        is_early = min(units[name].height, units[control].height) < MIN_UNITS
         degraded = _contrast(_DEGRADED, units[name], units[control])
-        change = degraded.difference(width=width)
+        change = _known(degraded.difference(width=width), is_early=is_early)
         found.append(_judged("degraded", name, degraded, change, limit=MAX_MORE_DEGRADED))
         latency = _contrast(_LATENCY, units[name], units[control])
-        change = latency.lift(width=width)
+        change = _known(latency.lift(width=width), is_early=is_early)
         if change.value is not None:
             found.append(_judged("latency", name, latency, change, limit=rules.max_slower))
         found.append(_coverage(name, answers[name], answers[control], width=width))
     return tuple(found)
+
+
+def _known(change: Interval, *, is_early: bool) -> Interval:
+    # Too early the interval does not hold, see `MIN_UNITS`.
+    return Interval(value=change.value) if is_early else change
 
 
 def _contrast(metric: Metric, units: pl.DataFrame, control: pl.DataFrame) -> Contrast:

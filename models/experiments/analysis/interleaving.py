@@ -19,7 +19,6 @@ from models.dataset.events import EventTable
 from models.domain.event import from_us, to_us
 from models.domain.units import HOUR_US
 from models.experiments.analysis.attribution import (
-    Rules,
     kept_by_reason,
     last_us,
     routed_answers,
@@ -31,16 +30,13 @@ from models.experiments.analysis.sample_ratio import Mismatch, sample_ratio
 from models.experiments.exposure import known_until_us, places
 from models.experiments.plan.bucketing import BUCKETS
 from models.experiments.plan.experiment import Experiment, Unit
+from models.experiments.plan.rules import Rules
 
 OVERALL: Final = "overall"
 """Metric of the verdict: purchases, and clicks of customers whose purchases decide nothing."""
 
 PURCHASES: Final = "purchases"
 CLICKS: Final = "clicks"
-
-# Chosen: looking early costs least at this number of customers who prefer one variant; a tenth of
-# the units of an A/B test, of which only those who click or buy decide here.
-INTERLEAVING_RULES: Final = Rules(planned_units=1_000)
 
 _FROZEN: Final = ConfigDict(frozen=True)
 
@@ -93,7 +89,6 @@ def interleaving_results(
     unit: Unit,
     events: EventTable,
     until: datetime | None = None,
-    rules: Rules = INTERLEAVING_RULES,
 ) -> InterleavingResults:
     """Analyse an interleaving from its exposures and events.
 
@@ -103,14 +98,13 @@ def interleaving_results(
         unit: Assignment unit of its layer.
         events: Events of the same shop.
         until: End of the known events, exclusive; after the latest event or answer if None.
-        rules: Window, and the planned number of deciding units.
 
     Raises:
         ExposureError: If the exposures lack a column.
     """
     known_us = 1 + max(known_until_us(exposures, events), to_us(experiment.starts_at))
     end = until or from_us(known_us)
-    left_out: dict[str, int] = {}
+    rules, left_out = experiment.read_by, dict[str, int]()
     routed, shown = _shared(exposures, experiment, until=end, left_out=left_out)
     units = _units(routed, experiment, until=end, rules=rules, left_out=left_out)
     did = outcomes(events, routed, unit=unit)

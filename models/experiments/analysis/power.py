@@ -25,21 +25,27 @@ def standard_error(variance: float, n_units: int, *, shares: tuple[float, float]
     return math.sqrt(variance / n_units * (1 / treatment + 1 / control))
 
 
-def minimum_detectable_effect(error: float, *, power: float = POWER) -> float:
+def minimum_detectable_effect(error: float, *, width: float = WIDTH, power: float = POWER) -> float:
     """Return the smallest true difference that a test detects with a given power.
 
     Args:
         error: Standard error of the estimated difference.
+        width: Half-width of the test's interval in standard errors.
         power: In ``(0, 1)``.
 
     Source:
         Kohavi, Tang and Xu, Trustworthy Online Controlled Experiments, 2020, chapter 17.
     """
-    return (WIDTH + normal_quantile(power)) * error
+    return (width + normal_quantile(power)) * error
 
 
 def required_units(
-    effect: float, variance: float, *, shares: tuple[float, float], power: float = POWER
+    effect: float,
+    variance: float,
+    *,
+    shares: tuple[float, float],
+    width: float = WIDTH,
+    power: float = POWER,
 ) -> int:
     """Return the number of units of the whole experiment that detect an effect.
 
@@ -47,10 +53,11 @@ def required_units(
         effect: True difference, not 0.
         variance: As for `standard_error`.
         shares: As for `standard_error`.
+        width: As for `minimum_detectable_effect`.
         power: In ``(0, 1)``.
     """
     of_one = standard_error(variance, 1, shares=shares)
-    return math.ceil((minimum_detectable_effect(of_one, power=power) / effect) ** 2)
+    return math.ceil((minimum_detectable_effect(of_one, width=width, power=power) / effect) ** 2)
 
 
 def minimum_days(units_by_day: Sequence[int], wanted: int) -> int | None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.dataset.events import EventTable
 from models.domain.event import from_us, to_us
-from models.experiments.analysis.attribution import Attributed, Rules, attribute
+from models.experiments.analysis.attribution import Attributed, attribute
 from models.experiments.analysis.comparison import (
     Calendar,
     Comparison,
@@ -24,8 +24,10 @@ from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import METRICS
 from models.experiments.analysis.moments import Moments
 from models.experiments.analysis.sample_ratio import Mismatch, sample_ratio
+from models.experiments.analysis.verdict import Verdict, verdicts
 from models.experiments.exposure import known_until_us
 from models.experiments.plan.experiment import Experiment, Unit
+from models.experiments.plan.rules import Rules
 
 _FROZEN: Final = ConfigDict(frozen=True)
 
@@ -57,6 +59,9 @@ class Results(BaseModel):
     starts_at: datetime
     until: datetime = Field(description="Up to when events are known.")
     rules: Rules
+    verdicts: tuple[Verdict, ...] = Field(
+        description="What came of it, in words: alarms first, then each variant by conversion."
+    )
     left_out: dict[str, int] = Field(description="Answers and units, by the reason.")
     unpriced_purchases: int = Field(description="Purchases without revenue or price.")
     variants: tuple[VariantResult, ...]
@@ -75,7 +80,6 @@ def experiment_results(
     unit: Unit,
     events: EventTable,
     until: datetime | None = None,
-    rules: Rules | None = None,
 ) -> Results:
     """Analyse an experiment from its exposures and events.
 
@@ -85,40 +89,59 @@ def experiment_results(
         unit: Assignment unit of its layer.
         events: Events of the same shop.
         until: End of the known events, exclusive; after the latest event or answer if None.
-        rules: Settings of the analysis.
 
     Raises:
         ExposureError: If the exposures lack a column.
     """
-    read_by = rules or Rules()
     end = until or from_us(1 + max(known_until_us(exposures, events), to_us(experiment.starts_at)))
-    found = attribute(exposures, events, experiment=experiment, unit=unit, until=end, rules=read_by)
+    found = attribute(exposures, events, experiment=experiment, unit=unit, until=end)
     shares = {variant.name: variant.share_bp for variant in experiment.variants}
     units = {name: found.units.filter(pl.col("variant") == name) for name in shares}
     answers = {name: found.answers.filter(pl.col("variant") == name) for name in shares}
+    ratios = {
+        "assigned": sample_ratio(found.assigned, shares),
+        "analysed": sample_ratio({name: one.height for name, one in units.items()}, shares),
+    }
+    comparisons = _comparisons(experiment, units, until=end)
+    rails = guardrails(answers, experiment.control, rules=experiment.read_by)
     return Results(
         experiment=experiment.name,
         unit=unit,
         control=experiment.control,
         starts_at=experiment.starts_at,
         until=end,
-        rules=read_by,
+        rules=experiment.read_by,
+        verdicts=verdicts(
+            comparisons,
+            rails,
+            control=experiment.control,
+            ratios=ratios,
+            control_buyers=int(units[experiment.control]["bought"].sum()),
+            unjudged=_unjudged(found),
+        ),
         left_out=found.left_out,
         unpriced_purchases=int(found.units["unpriced"].sum()),
         variants=tuple(
             _variant(found, name, share_bp=share, units=units[name], answers=answers[name])
             for name, share in shares.items()
         ),
-        sample_ratio=sample_ratio(found.assigned, shares),
-        analysed_ratio=sample_ratio({name: one.height for name, one in units.items()}, shares),
-        comparisons=_comparisons(experiment, units, until=end, rules=read_by),
-        guardrails=guardrails(answers, experiment.control, rules=read_by),
+        sample_ratio=ratios["assigned"],
+        analysed_ratio=ratios["analysed"],
+        comparisons=comparisons,
+        guardrails=rails,
     )
 
 
+def _unjudged(found: Attributed) -> str:
+    if found.units.height or not any(found.left_out.values()):
+        return ""
+    return max(found.left_out, key=lambda name: found.left_out[name]).replace("_", " ")
+
+
 def _comparisons(
-    experiment: Experiment, units: Mapping[str, pl.DataFrame], *, until: datetime, rules: Rules
+    experiment: Experiment, units: Mapping[str, pl.DataFrame], *, until: datetime
 ) -> tuple[Comparison, ...]:
+    rules = experiment.read_by
     calendar = Calendar.for_experiment(experiment, until, window_hours=rules.window_hours)
     compared = partial(
         compare, control=experiment.control, calendar=calendar, planned_units=rules.planned_units

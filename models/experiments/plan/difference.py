@@ -46,6 +46,7 @@ def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
             "end": experiment.ends_at.isoformat() if experiment.ends_at else ABSENT,
             "audience": experiment.audience.model_dump_json(exclude_defaults=True),
             "control": experiment.control,
+            "results": experiment.results.model_dump_json(exclude_unset=True),
         }
         if experiment.kind is Kind.INTERLEAVING:
             facts["kind"] = experiment.kind

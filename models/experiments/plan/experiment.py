@@ -18,6 +18,7 @@ from models.experiments.plan.bucketing import (
     overlap,
     share_bp,
 )
+from models.experiments.plan.rules import INTERLEAVING_RULES, Rules
 from models.slate.slate_policy import UNCHANGED, PolicyChange
 
 MAX_VARIANTS: Final = 20  # chosen, not measured
@@ -107,6 +108,7 @@ class Experiment(BaseModel):
     audience: Audience = Audience()
     control: Name = Field(description="Name of the variant that the others are compared with.")
     variants: tuple[Variant, ...] = Field(min_length=1, max_length=MAX_VARIANTS)
+    results: Rules = Field(default=Rules(), description="How its results are computed.")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -130,6 +132,12 @@ class Experiment(BaseModel):
     def runs_at(self, now: datetime) -> bool:
         """Return whether it runs at a time: from its start, before its end."""
         return self.starts_at <= now and (self.ends_at is None or now < self.ends_at)
+
+    @property
+    def read_by(self) -> Rules:
+        """How its results are computed: what it says, else the defaults of its kind."""
+        usual = INTERLEAVING_RULES if self.kind is Kind.INTERLEAVING else Rules()
+        return self.results.completed_by(usual)
 
     def variant_for(self, number: int) -> Variant:
         """Return the variant of a bucket."""

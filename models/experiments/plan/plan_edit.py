@@ -1,7 +1,7 @@
 """Plan drafts: experiments with shares, from which buckets are allocated."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -17,6 +17,7 @@ from models.experiments.plan.bucketing import (
 )
 from models.experiments.plan.experiment import MAX_VARIANTS, Audience, Experiment, Kind, Variant
 from models.experiments.plan.plan import MAX_EXPERIMENTS, Holdout, Layer, Plan, given_fields, meet
+from models.experiments.plan.rules import Rules
 from models.rules.rule import SlateRules
 from models.slate.slate_policy import UNCHANGED, PolicyChange, SlatePolicy
 
@@ -63,6 +64,7 @@ class ExperimentTerms(BaseModel):
     audience: Audience = Audience()
     control: Name = Field(description="Name of the variant that the others are compared with.")
     variants: tuple[VariantDraft, ...] = Field(min_length=1, max_length=MAX_VARIANTS)
+    results: Rules = Field(default=Rules(), description="How its results are computed.")
 
     @model_validator(mode="after")
     def _has_whole_shares(self) -> Self:
@@ -138,6 +140,38 @@ def with_experiment(plan: Plan, draft: ExperimentDraft) -> Plan:
     if before is None:
         experiments.append(changed)
     return Plan.model_validate({**given_fields(plan), "experiments": experiments})
+
+
+def require_answerable(plan: Plan, draft: ExperimentDraft, *, now: datetime) -> None:
+    """Require that a new experiment, or a change of one, can have results.
+
+    Args:
+        plan: The plan so far; an experiment that is in it as drafted is left alone.
+        draft: The experiment.
+        now: The present time.
+
+    Raises:
+        ValueError: If it is over before it was ever in the plan, ends before any window does, or
+            interleaves a policy with itself.
+    """
+    policies = [one.policy.fields() for one in draft.variants]
+    if draft.kind is Kind.INTERLEAVING and policies[0] == policies[-1]:
+        msg = f"variants of {draft.name} have one policy, so that none can be preferred"
+        raise ValueError(msg)
+    before = next((one for one in plan.experiments if one.name == draft.name), None)
+    ends_at = draft.ends_at
+    if ends_at is None or (before is not None and before.ends_at == ends_at):
+        return
+    if before is None and ends_at <= now:
+        msg = f"{draft.name} ended at {ends_at.isoformat()}, before it began: give it a later end"
+        raise ValueError(msg)
+    window_hours = draft.results.window_hours
+    if ends_at - draft.starts_at <= timedelta(hours=window_hours):
+        msg = (
+            f"{draft.name} must last longer than its window of {window_hours:g} hours, as every "
+            "unit is observed for so long: give it a later end or smaller results.window_hours"
+        )
+        raise ValueError(msg)
 
 
 def with_rules(plan: Plan, rules: SlateRules) -> Plan:

@@ -7,30 +7,16 @@ import { intervals, lines, table } from "./charts.js";
 
 const day = (text) => (text ? new Date(text).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" }) : "open end");
 
-function verdict(comparison, control) {
-  const { value, low, high } = comparison.safe_lift;
-  if (value === null || low === null || high === null) return `${comparison.variant}: too few events to compare ${comparison.metric} with ${control}.`;
-  const lift = `${value >= 0 ? "+" : "−"}${percent(Math.abs(value))} [${percent(low)}, ${percent(high)}]`;
-  if (low > 0) return `${comparison.variant} is better than ${control} on ${comparison.metric}: ${lift}.`;
-  if (high < 0) return `${comparison.variant} is worse than ${control} on ${comparison.metric}: ${lift}.`;
-  return `${comparison.variant} and ${control} do not certainly differ on ${comparison.metric} yet: ${lift}.`;
-}
-
 function tone({ low, high }) {
   if (low !== null && low > 0) return "good";
   return high !== null && high < 0 ? "bad" : "main";
-}
-
-function alarm(name, mismatch) {
-  return mismatch.alarm && h("p.problem", {}, `Sample ratio alarm of ${name} (p = ${mismatch.p_value.toExponential(1)}): variants have other shares than planned, so no figure below holds.`);
 }
 
 function compared(results) {
   const first = results.comparisons.filter((one) => one.metric === results.comparisons[0]?.metric);
   const looks = first.filter((one) => one.looks.length > 1);
   return [
-    alarm("assigned units", results.sample_ratio), alarm("analysed units", results.analysed_ratio),
-    first.map((one) => h("p.verdict", {}, verdict(one, results.control))),
+    results.verdicts.map((one) => h(one.outcome === "invalid" ? "p.problem" : "p.verdict", {}, one.text)),
     intervals("Lift over the control, safe at every look", results.comparisons.map((one) => ({
       label: `${one.variant}, ${one.metric}`, ...one.safe_lift, tone: tone(one.safe_lift) })), { zero: 0, percent: true }),
     looks.length > 0 && [h("h4", {}, "Lift by look, in percent"), lines("Lift by look", looks.map((one) => [one.variant, one.looks.map((look) => 100 * (look.lift.value ?? 0))]), { height: 160 })],
@@ -46,7 +32,7 @@ function compared(results) {
 
 function interleaved(results) {
   return [
-    alarm("coins", results.coins), h("p.verdict", {}, results.verdict),
+    h(results.coins.alarm ? "p.problem" : "p.verdict", {}, results.verdict),
     intervals("Preference for the second variant", results.preferences.map((one) => ({ label: one.metric, ...one.preference, tone: tone(one.preference) })), { zero: 0, percent: true }),
     h("p.quiet", {}, `${results.analysed} customers; ${percent(results.contested)} of the places belong to one variant.`),
   ];

@@ -10,10 +10,11 @@ import pytest
 
 from app.experiments.exported_results import ExportedResults
 from models.dataset import DatasetError
-from models.experiments.analysis.attribution import Rules
 from models.experiments.exposure import ExposureError
 from models.experiments.plan.experiment import Unit
 from tests.trials import START, Answer, exposures, two_arms
+
+TRIAL = two_arms(results={"window_hours": 24})
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def exported(tmp_path: Path, pool: ThreadPoolExecutor) -> ExportedResults:
         }
     )
     events.write_parquet(tmp_path / "events.parquet")
-    return ExportedResults(tmp_path, rules=Rules(window_hours=24), pool=pool)
+    return ExportedResults(tmp_path, pool=pool)
 
 
 def write_exposures(directory: Path, *, n: int) -> None:
@@ -44,55 +45,51 @@ def write_exposures(directory: Path, *, n: int) -> None:
 
 
 async def test_results_are_those_of_the_files(exported: ExportedResults) -> None:
-    found = await exported.for_experiment(two_arms(), Unit.CUSTOMER)
+    found = await exported.for_experiment(TRIAL, Unit.CUSTOMER)
 
     assert found.variants[0].analysed == 1
     assert found.variants[0].metrics["conversion"].value == 1.0
 
 
 async def test_unchanged_files_are_not_read_again(exported: ExportedResults) -> None:
-    first = await exported.for_experiment(two_arms(), Unit.CUSTOMER)
+    first = await exported.for_experiment(TRIAL, Unit.CUSTOMER)
 
-    assert await exported.for_experiment(two_arms(), Unit.CUSTOMER) is first
-
-
-async def test_readers_with_other_rules_do_not_make_each_other_wait(
-    exported: ExportedResults,
-) -> None:
-    """A promotion and a caller may ask in turn, each by their own rules."""
-    rules = [Rules(window_hours=hours) for hours in (24, 48)]
-    first = [await exported.for_experiment(two_arms(), Unit.CUSTOMER, rules=one) for one in rules]
-
-    again = [await exported.for_experiment(two_arms(), Unit.CUSTOMER, rules=one) for one in rules]
-
-    assert [one.rules.window_hours for one in again] == [24, 48]
-    assert all(one is before for one, before in zip(again, first, strict=True))
+    assert await exported.for_experiment(TRIAL, Unit.CUSTOMER) is first
 
 
 async def test_the_next_export_is_read(exported: ExportedResults, tmp_path: Path) -> None:
-    await exported.for_experiment(two_arms(), Unit.CUSTOMER)
+    await exported.for_experiment(TRIAL, Unit.CUSTOMER)
     write_exposures(tmp_path, n=5)
 
-    found = await exported.for_experiment(two_arms(), Unit.CUSTOMER)
+    found = await exported.for_experiment(TRIAL, Unit.CUSTOMER)
 
     assert found.variants[0].analysed == 5
 
 
 async def test_a_changed_experiment_is_read_again(exported: ExportedResults) -> None:
-    first = await exported.for_experiment(two_arms(), Unit.CUSTOMER)
-    later = two_arms().model_copy(update={"starts_at": START + timedelta(days=1)})
+    first = await exported.for_experiment(TRIAL, Unit.CUSTOMER)
+    later = TRIAL.model_copy(update={"starts_at": START + timedelta(days=1)})
 
     assert first.variants[0].analysed == 1
     assert (await exported.for_experiment(later, Unit.CUSTOMER)).variants[0].analysed == 0
 
 
+async def test_the_experiment_says_how_long_its_window_is(exported: ExportedResults) -> None:
+    """Events are known until the third day: no window of a week is over."""
+    found = await exported.for_experiment(two_arms(), Unit.CUSTOMER)
+
+    assert found.rules.window_hours == 168
+    assert found.variants[0].analysed == 0
+    assert found.left_out["units_with_an_open_window"] == 1
+
+
 async def test_a_directory_that_was_never_exported_to_is_an_error(
     tmp_path: Path, pool: ThreadPoolExecutor
 ) -> None:
-    nothing = ExportedResults(tmp_path, rules=Rules(), pool=pool)
+    nothing = ExportedResults(tmp_path, pool=pool)
 
     with pytest.raises(ExposureError, match="no readable file of exposures"):
-        await nothing.for_experiment(two_arms(), Unit.CUSTOMER)
+        await nothing.for_experiment(TRIAL, Unit.CUSTOMER)
     write_exposures(tmp_path, n=1)
     with pytest.raises(DatasetError, match="events"):
-        await nothing.for_experiment(two_arms(), Unit.CUSTOMER)
+        await nothing.for_experiment(TRIAL, Unit.CUSTOMER)

@@ -268,9 +268,11 @@ def test_the_interleaving_shares_slates_of_its_share_and_ends_with_the_canary() 
 def test_each_experiment_is_read_by_the_rules_of_its_stage() -> None:
     promotion = begun(7)
 
-    read_by = [promotion.reading_rules(one) for one in ("promotion-7-interleaving", "promotion-7")]
+    shared = with_interleaving(Plan(), promotion, now=START)
+    plan = with_canary(shared, promotion, share_bp=100, now=START + HOUR)
+
+    read_by = [one.read_by for one in plan.experiments]
     assert read_by == [RULES.interleaving.results, RULES.canary.results]
-    assert promotion.reading_rules("promotion-6") is None
 
 
 def test_nothing_follows_what_is_over() -> None:

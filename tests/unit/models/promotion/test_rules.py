@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from models.experiments.analysis.attribution import Rules
 from models.experiments.analysis.estimate import estimate
 from models.experiments.analysis.guardrail import State
 from models.experiments.analysis.interval import Interval
@@ -250,7 +249,6 @@ def results(n: int, *, buying: tuple[int, int], lost: int = 0) -> Results:
         unit=Unit.CUSTOMER,
         events=events(bought),
         until=START + timedelta(days=3),
-        rules=Rules(window_hours=24),
     )
 
 

@@ -17,6 +17,7 @@ from tests.trials import DAY_US, START, Answer, exposures, two_arms
 from training.__main__ import app
 
 N = 150
+DAY = {"window_hours": 24}
 
 
 def plan_file(path: Path, experiment: Experiment) -> Path:
@@ -50,20 +51,25 @@ def directory(tmp_path: Path, rng: np.random.Generator) -> Path:
     ]
     bought.append(event(event_id="last", at="2026-03-16T00:00:00Z", customer_id="nobody"))
     write_dataset(tmp_path, sales=[sale()], events=bought)
-    plan_file(tmp_path / "plan.json", two_arms())
+    plan_file(tmp_path / "plan.json", two_arms(results=DAY))
     return tmp_path
 
 
-def report(directory: Path, *options: str, name: str = "trial") -> Result:
+def run(command: str, directory: Path, *options: str, name: str = "trial") -> Result:
     plan = str(directory / "plan.json")
     arguments = ["--name", name, "--plan", plan, "--data", str(directory), *options]
-    return CliRunner().invoke(app, ["experiment-report", *arguments])
+    return CliRunner().invoke(app, [command, *arguments])
+
+
+def report(directory: Path, *options: str, name: str = "trial") -> Result:
+    exposures = ["--exposures", str(directory)]
+    return run("experiment-report", directory, *exposures, *options, name=name)
 
 
 def reported(directory: Path, *options: str) -> dict[str, Any]:
-    run = report(directory, "--exposures", str(directory), "--window-hours", "24", *options)
-    assert run.exit_code == 0, run.output
-    return json.loads(run.stdout)
+    found = report(directory, *options)
+    assert found.exit_code == 0, found.output
+    return json.loads(found.stdout)
 
 
 def test_the_report_finds_who_bought_more(directory: Path, tmp_path: Path) -> None:
@@ -71,11 +77,12 @@ def test_the_report_finds_who_bought_more(directory: Path, tmp_path: Path) -> No
 
     found = reported(directory, "--json", "--out", str(out))
 
-    conversion = found["results"]["comparisons"][0]
+    conversion = found["comparisons"][0]
     assert conversion["metric"] == "conversion"
     assert conversion["lift"]["low"] > 0
-    assert [one["analysed"] for one in found["results"]["variants"]] == [N, N]
-    assert found["design"] is None
+    assert [one["analysed"] for one in found["variants"]] == [N, N]
+    verdict = "The effect of treatment on conversion may be chance so far: "
+    assert [one["text"].startswith(verdict) for one in found["verdicts"]] == [True]
     html = out.read_text(encoding="utf-8")
     assert html.count("fill: #5b8db8; fill-opacity: 0.35") >= 3
     assert "no alarm" in html
@@ -105,7 +112,7 @@ def test_a_browser_shows_the_lift_and_complains_of_nothing(directory: Path, tmp_
     seen = look(page, tmp_path / "browser")
 
     assert (seen.console, seen.requests) == ([], [])
-    for one in found["results"]["comparisons"]:
+    for one in found["comparisons"]:
         lift = one["lift"]
         if lift["low"] is not None and lift["high"] is not None:
             interval = f"[{lift['low']:+.2%}, {lift['high']:+.2%}]"
@@ -113,7 +120,7 @@ def test_a_browser_shows_the_lift_and_complains_of_nothing(directory: Path, tmp_
 
 
 def test_an_alarm_stands_first(directory: Path, tmp_path: Path) -> None:
-    plan_file(directory / "plan.json", two_arms(treatment_bp=3_000))
+    plan_file(directory / "plan.json", two_arms(treatment_bp=3_000, results=DAY))
     answers = [
         Answer(unit=f"{variant}-{i}", variant=variant, share_bp=share)
         for variant, share in (("control", 7_000), ("treatment", 3_000))
@@ -124,22 +131,28 @@ def test_an_alarm_stands_first(directory: Path, tmp_path: Path) -> None:
 
     found = reported(directory, "--json", "--out", str(out))
 
-    assert found["results"]["sample_ratio"]["alarm"]
+    assert found["sample_ratio"]["alarm"]
     html = out.read_text(encoding="utf-8")
     alarm = html.index("ALARM: assigned units are not in the assigned shares")
     assert 0 < alarm < html.index("conversion")
 
 
 def test_tables_are_printed(directory: Path) -> None:
-    run = report(directory, "--exposures", str(directory), "--window-hours", "24")
+    printed = report(directory)
 
-    assert run.exit_code == 0
-    assert "conversion" in run.stdout
-    assert "coverage" in run.stdout
-    assert "no power and duration: trial is planned from 28 days" in run.stderr
+    assert printed.exit_code == 0
+    assert "conversion" in printed.stdout
+    assert "coverage" in printed.stdout
 
 
-def test_without_exposures_it_says_what_could_be_seen(directory: Path) -> None:
+def test_an_experiment_without_a_history_cannot_be_designed(directory: Path) -> None:
+    designed = run("experiment-design", directory)
+
+    assert designed.exit_code == 1
+    assert "error: trial is planned from 28 days and a window of 24 hours" in designed.stderr
+
+
+def test_a_design_says_how_many_units_the_verdict_and_one_look_need(directory: Path) -> None:
     at = [f"2026-{1 + i // 28:02}-{1 + i % 28:02}T00:00:00Z" for i in range(56)]
     before = [event(event_id=f"b{i}", customer_id=f"c{i}", at=at[i]) for i in range(56)]
     bought = [
@@ -149,13 +162,18 @@ def test_without_exposures_it_says_what_could_be_seen(directory: Path) -> None:
     last = event(event_id="last", at="2026-03-02T00:00:00Z")
     write_dataset(directory, sales=[sale()], events=[*before, *bought, last])
 
-    run = report(directory, "--window-hours", "24", "--lift", "0.2", "--json")
+    designed = run("experiment-design", directory, "--lift", "0.2", "--json")
+    printed = run("experiment-design", directory, "--lift", "0.2")
 
-    assert run.exit_code == 0, run.output
-    found = json.loads(run.stdout)
-    assert found["results"] is None
-    assert found["design"]["wanted_lift"] == 0.2
-    assert found["design"]["sizes"][0]["required_units"] == 2_442
+    assert designed.exit_code == 0, designed.output
+    found = json.loads(designed.stdout)
+    assert found["wanted_lift"] == 0.2
+    assert found["planned_units"] == 10_000
+    size = found["sizes"][0]
+    assert size["required_units_at_one_look"] == 2_442
+    # (3.0354 + 0.8416)^2 / (1.96 + 0.8416)^2 times as many.
+    assert size["required_units"] == size["planned_units"] == 4_677
+    assert "which plans 10000 now" in " ".join(printed.stdout.split())
 
 
 def test_an_interleaving_is_reported_in_words_and_as_a_page(
@@ -163,7 +181,12 @@ def test_an_interleaving_is_reported_in_words_and_as_a_page(
 ) -> None:
     """Sixty of 120 customers click the candidate's place, and six the serving one's."""
     teams = [{"name": "serving"}, {"name": "candidate"}]
-    fields = {**dict(two_arms()), "kind": "interleaving", "control": "serving", "variants": teams}
+    fields = {
+        **dict(two_arms(results=DAY)),
+        "kind": "interleaving",
+        "control": "serving",
+        "variants": teams,
+    }
     plan_file(directory / "plan.json", Experiment.model_validate(fields))
     answers = [Answer(unit=f"c{n}", variant="interleaved", share_bp=10_000) for n in range(120)]
     pairs = [["serving", "candidate"], ["candidate", "serving"]]
@@ -187,8 +210,8 @@ def test_an_interleaving_is_reported_in_words_and_as_a_page(
     write_dataset(directory, sales=[sale()], events=[*clicks, last])
     out = tmp_path / "report.html"
 
-    found = reported(directory, "--json", "--out", str(out))["results"]
-    printed = report(directory, "--exposures", str(directory), "--window-hours", "24")
+    found = reported(directory, "--json", "--out", str(out))
+    printed = report(directory)
 
     overall = found["preferences"][0]
     assert (overall["for_second"], overall["for_first"], overall["tied"]) == (60, 6, 54)
@@ -202,16 +225,16 @@ def test_an_interleaving_is_reported_in_words_and_as_a_page(
 
 
 def test_an_unknown_experiment_names_the_known(directory: Path) -> None:
-    run = report(directory, name="other")
+    refused = report(directory, name="other")
 
-    assert run.exit_code == 1
-    assert "error: the plan has no experiment 'other'; it has trial" in run.stderr
+    assert refused.exit_code == 1
+    assert "error: the plan has no experiment 'other'; it has trial" in refused.stderr
 
 
 def test_a_file_that_is_no_plan_is_named(directory: Path) -> None:
     (directory / "plan.json").write_text("layers: 7", encoding="utf-8")
 
-    run = report(directory)
+    refused = report(directory)
 
-    assert run.exit_code == 1
-    assert "plan.json holds no plan of experiments" in run.stderr
+    assert refused.exit_code == 1
+    assert "plan.json holds no plan of experiments" in refused.stderr

@@ -13,13 +13,13 @@ from models.dataset.events import EventTable
 from models.experiments.analysis.comparison import Comparison
 from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.power import standard_error
-from models.experiments.analysis.results import Results, Rules, experiment_results
+from models.experiments.analysis.results import Results, experiment_results
 from models.experiments.plan.experiment import Experiment, Unit
 from tests import reference
 from tests.proofs import Proof
 from tests.trials import DAY_US, DAYS, START, event_columns, is_treated, seen_once, two_arms
 
-RULES: Final = Rules(window_hours=24, before_days=28)
+RULES: Final = {"window_hours": 24}
 UNTIL: Final = START + timedelta(days=DAYS + 1)
 N_EXPERIMENTS: Final = 1_000
 
@@ -69,7 +69,6 @@ def run(experiment: Experiment, *, treated: NDArray[np.bool_], shop: "Shop") -> 
         unit=Unit.CUSTOMER,
         events=shop.events,
         until=UNTIL,
-        rules=RULES,
     )
 
 
@@ -118,7 +117,7 @@ def test_experiments_without_an_effect_find_none(proof: Proof, rng: np.random.Ge
     deals, worst_share = np.empty((n, n_units), dtype=np.float32), 0.0
     for number in range(n):
         share = (5_000, 2_000, 1_000)[number % 3]
-        experiment = two_arms(f"salt-{number}", treatment_bp=share)
+        experiment = two_arms(f"salt-{number}", treatment_bp=share, results=RULES)
         treated = is_treated(experiment, shop.units)
         found = run(experiment, treated=treated, shop=shop)
         error = math.sqrt(share / 10_000 * (1 - share / 10_000) / n_units)
@@ -174,7 +173,7 @@ def test_a_known_lift_is_found_as_often_and_as_exactly_as_promised(
     n_units, n = 8_000, proof.scale(N_EXPERIMENTS)
     found: list[Results] = []
     for number in range(n):
-        experiment = two_arms(f"lift-{number}")
+        experiment = two_arms(f"lift-{number}", results=RULES)
         treated = is_treated(experiment, units_of(n_units))
         shop = Shop(n_units, rng, treated=treated)
         found.append(run(experiment, treated=treated, shop=shop))

@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 import polars as pl
 import pytest
-from numpy.typing import NDArray
 
 from models.domain.event import to_us
 from models.domain.units import DAY_US
@@ -21,21 +20,11 @@ from models.experiments.analysis.moments import Moments
 from models.experiments.analysis.sequential_test import may_look
 from tests import reference
 from tests.proofs import FULL_SCALE, Proof
-from tests.trials import START
+from tests.trials import START, buyers, sample
 
 DAYS: Final = 28
 SHARES: Final = (0.5, 0.1, 0.01)
 JUDGED: Final = ("conversion", "revenue", "revenue_per_purchase")
-
-
-def sample(values: NDArray[np.float64]) -> Moments:
-    """Moments of a mean per unit."""
-    n = len(values)
-    return Moments.from_columns(np.column_stack([values, np.ones(n), np.zeros(n)]))
-
-
-def buyers(n: int, *, of: int) -> Moments:
-    return sample((np.arange(of) < n).astype(np.float64))
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from models.dataset.events import EventTable
+from models.experiments.analysis.contrast import Contrast
 from models.experiments.analysis.design import Design, NoBaselineError, design
-from models.experiments.analysis.results import Rules
+from models.experiments.analysis.estimate import WIDTH
+from models.experiments.analysis.sequential_test import sequential_width
 from models.experiments.plan.experiment import Experiment, Unit
-from tests.trials import DAY_US, START, Did, event_columns, events, two_arms
+from tests.trials import DAY_US, START, Did, buyers, event_columns, events, two_arms
 
-RULES = Rules(window_hours=24, before_days=7)
+RULES = {"window_hours": 24, "before_days": 7}
 DAYS = 28
 PER_DAY = 50
 
@@ -32,9 +34,11 @@ def history(
     return events([*did, Did(unit="late", kind="view", at=0)])
 
 
-def planned(known: EventTable, *, lift: float = 0.5, **fields: object) -> Design:
-    experiment = Experiment.model_validate({**dict(two_arms()), **fields})
-    return design(experiment, known, unit=Unit.CUSTOMER, wanted_lift=lift, rules=RULES)
+def planned(
+    known: EventTable, *, lift: float = 0.5, held_out: float = 0.0, **fields: object
+) -> Design:
+    experiment = Experiment.model_validate({**dict(two_arms(results=RULES)), **fields})
+    return design(experiment, known, unit=Unit.CUSTOMER, wanted_lift=lift, held_out=held_out)
 
 
 def test_units_of_the_baseline_are_counted_by_day(rng: np.random.Generator) -> None:
@@ -51,20 +55,52 @@ def test_only_part_of_the_units_takes_part(rng: np.random.Generator) -> None:
     assert found.units_by_day[-1] == PER_DAY * DAYS // 5
 
 
+def test_those_held_out_take_no_part(rng: np.random.Generator) -> None:
+    assert planned(history(rng), held_out=0.1).units_by_day[-1] == PER_DAY * DAYS * 9 // 10
+
+
 def test_sizes_follow_from_the_mean_and_variance_of_what_was_bought(
     rng: np.random.Generator,
 ) -> None:
-    """16 p (1 - p) / (p lift)^2 units a variant, by the rule of thumb: 15.7 exactly."""
+    """16 p (1 - p) / (p lift)^2 units a variant, by the rule of thumb: 15.7 exactly at one look.
+
+    The boundary of all looks lies at 3.0354 standard errors instead of 1.96.
+    """
     found = planned(history(rng)).sizes[0]
 
     p, n = found.mean, PER_DAY * DAYS
     assert p == pytest.approx(0.2, abs=0.04)
     assert found.variance == pytest.approx(p * (1 - p) * n / (n - 1))
-    wanted = 2 * 15.698 * found.variance / (0.5 * p) ** 2
-    assert found.required_units == math.ceil(wanted)
+    at_one_look = 2 * 15.698 * found.variance / (0.5 * p) ** 2
+    wanted = at_one_look * ((3.035447 + 0.841621) / 2.801585) ** 2
+    assert found.required_units_at_one_look == math.ceil(at_one_look)
+    assert found.required_units == found.planned_units == math.ceil(wanted)
     assert found.minimum_days == math.ceil(wanted / PER_DAY / 7) * 7
     at_28 = found.detectable_lift[28]
-    assert at_28 == pytest.approx(2.80159 * math.sqrt(4 * found.variance / n) / p, rel=1e-4)
+    assert at_28 == pytest.approx(3.87707 * math.sqrt(4 * found.variance / n) / p, rel=1e-4)
+
+
+def test_the_planned_units_show_the_lift_to_the_verdict_and_to_one_look(
+    rng: np.random.Generator,
+) -> None:
+    """In four of five experiments of such customers, by the interval of each."""
+    lift, n_experiments = 0.2, 400
+    size = planned(history(rng), lift=lift).sizes[0]
+    assert size.required_units is not None
+    assert size.required_units_at_one_look is not None
+
+    def power(n_units: int, width: float) -> float:
+        bought = rng.binomial(n_units // 2, [size.mean * (1 + lift), size.mean], (n_experiments, 2))
+        scores = [
+            Contrast.from_moments(*(buyers(n, of=n_units // 2) for n in pair), is_share=True)
+            for pair in bought.tolist()
+        ]
+        return float(np.mean([one.z_score() > width for one in scores]))
+
+    always = sequential_width(size.required_units, planned_units=size.required_units)
+    off = 4 * math.sqrt(0.8 * 0.2 / n_experiments)
+    assert power(size.required_units, always) == pytest.approx(0.8, abs=off)
+    assert power(size.required_units_at_one_look, WIDTH) == pytest.approx(0.8, abs=off)
 
 
 def test_a_lift_that_four_weeks_cannot_show_has_no_duration(rng: np.random.Generator) -> None:

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from models.experiments.analysis.attribution import Rules
 from models.experiments.analysis.guardrail import Guardrail, State, guardrails
 from models.experiments.exposure import TOOK
+from models.experiments.plan.rules import Rules
 from tests.proofs import FULL_SCALE, Proof
 
 SHOWN: Final = 10

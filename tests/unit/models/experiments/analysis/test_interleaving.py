@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from models.experiments.analysis.attribution import Rules
 from models.experiments.analysis.comparison import Calendar
 from models.experiments.analysis.interleaving import InterleavingResults, interleaving_results
 from models.experiments.analysis.preference import Preference, preference, preference_interval
@@ -19,7 +18,7 @@ from models.experiments.plan.experiment import INTERLEAVED, Experiment, Unit
 from tests import trials
 from tests.trials import DAY_US, HOUR_US, START, Did
 
-RULES = Rules(window_hours=24, planned_units=100)
+RULES = {"window_hours": 24, "planned_units": 100}
 OLD, NEW = "old", "new"
 UNTIL = START + timedelta(days=10)
 
@@ -34,6 +33,7 @@ def experiment(**fields: object) -> Experiment:
             "starts_at": START,
             "control": OLD,
             "variants": [{"name": NEW}, {"name": OLD}],
+            "results": RULES,
             **fields,
         }
     )
@@ -81,7 +81,6 @@ def found(
         unit=unit,
         events=trials.events(did),
         until=UNTIL,
-        rules=RULES,
     )
 
 

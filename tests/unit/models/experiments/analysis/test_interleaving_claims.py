@@ -12,11 +12,10 @@ from models.experiments.analysis.power import required_units
 from models.experiments.analysis.preference import Preference
 from models.experiments.analysis.results import experiment_results
 from models.experiments.plan.experiment import Unit
-from models.promotion.rule import CanaryRules, InterleavingRules
+from models.promotion.rule import CanaryRules
 from tests.proofs import Proof
 from tests.shared_slates import Customers, Log, Pair, by_shares, interleaved, true_lift
 
-RULES: Final = InterleavingRules().results
 HALVES: Final = (0.5, 0.5)
 
 
@@ -27,7 +26,6 @@ def read(log: Log) -> InterleavingResults:
         unit=Unit.CUSTOMER,
         events=log.events,
         until=log.until,
-        rules=RULES,
     )
 
 
@@ -141,7 +139,6 @@ def test_a_bad_bundle_is_stopped_in_a_fifth_of_the_canarys_customers(
             unit=Unit.CUSTOMER,
             events=log.events,
             until=log.until,
-            rules=canary_rules.results,
         )
         conversion = next(one for one in results.comparisons if one.metric == canary_rules.metric)
         below = [one.until for one in conversion.looks if (one.lift.high or 0.0) < 0]

@@ -12,15 +12,17 @@ import pytest
 
 from models.experiments.analysis.exploration_price import ExplorationPrice
 from models.experiments.analysis.guardrail import Guardrail, State
-from models.experiments.analysis.results import Results, Rules, VariantResult, experiment_results
+from models.experiments.analysis.results import Results, VariantResult, experiment_results
 from models.experiments.analysis.sequential_test import always_valid_p
 from models.experiments.exposure import ExposureError, read_exposures
 from models.experiments.plan.experiment import Unit
+from models.experiments.plan.rules import Rules
 from tests import reference
 from tests.trials import DAY_US, HOUR_US, START, Answer, Did, events, exposures, two_arms
 
 UNTIL = START + timedelta(days=13)
 RULES = Rules(window_hours=24, before_days=7)
+TRIAL = two_arms(results=RULES.model_dump())
 PAIR = [Answer(unit="c1"), Answer(unit="c2", variant="treatment")]
 
 
@@ -32,12 +34,11 @@ def results(
     until: datetime | None = UNTIL,
 ) -> Results:
     return experiment_results(
-        two_arms(),
+        TRIAL,
         exposures(answers),
         unit=unit,
         events=events(did),
         until=until,
-        rules=RULES,
     )
 
 
@@ -310,6 +311,20 @@ def test_a_variant_that_is_slow_breaches_its_guardrail(rng: np.random.Generator)
     fast = of(found, "control").latency
     assert fast is not None
     assert 9 < fast.p50_ms < fast.p95_ms < 11
+
+
+def test_guardrails_are_open_before_a_hundred_units_of_each() -> None:
+    """The last of 99 answers of the treatment took ten times as long, and was degraded."""
+    slow = Answer(unit="slow", variant="treatment", took_us=50_000, degraded="popular")
+    usual = many(99, "control", took_us=5_000) + many(98, "treatment", took_us=5_000)
+
+    found = results([*usual, slow])
+
+    for name in ("degraded", "latency"):
+        change = guardrail(found, name).change
+        assert change.value is not None, name
+        assert (change.low, change.high) == (None, None)
+        assert guardrail(found, name).state is State.OPEN
 
 
 def test_a_latency_that_no_record_says_is_no_guardrail() -> None:
