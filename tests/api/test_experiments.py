@@ -63,7 +63,7 @@ async def test_an_experiment_is_created_by_shares_and_read_with_buckets(
             {
                 "kind": "interleaving",
                 "control": "a",
-                "variants": [{"name": "a"}, {"name": "b", "policy": {}}],
+                "variants": [{"name": "a"}, {"name": "b"}],
             },
             "variants of order have one policy",
         ),

@@ -34,6 +34,7 @@ _TERMS: Final = {
     **_TIMES,
     "control": "as-is",
     "variants": _SHARES,
+    "results": {"window_hours": 168, "planned_units": 20_000},
 }
 _ASSIGNMENT: Final = {
     **{"experiment": "revenue", "variant": "by-revenue", "unit": "customer"},
@@ -69,6 +70,11 @@ _COMPARISON: Final = {
 _GUARDRAIL: Final = {
     **{"name": "p99_ms", "variant": "by-revenue", "control_value": 31.0, "variant_value": 32.0},
     **{"change": _INTERVAL, "limit": 0.1, "state": "held"},
+}
+_VERDICT: Final = {
+    "outcome": "undecided",
+    "text": "The effect of by-revenue on conversion may be chance so far: +2.10% [-0.40%, +4.60%], "
+    "safe at every look; no guardrail is breached.",
 }
 _MISMATCH: Final = {
     **{"observed": {"as-is": 10_180, "by-revenue": 10_232}, "chi_square": 0.13},
@@ -221,7 +227,9 @@ EXAMPLES: Final[dict[str, Any]] = {
     "PromotionList": {"items": [_PROMOTION]},
     "PromotionRules": _STAGES,
     "PromotionState": {"promotion": _PROMOTION, "findings": [_FINDING]},
+    "ExperimentVerdict": _VERDICT,
     "Results": {
+        **{"verdicts": [_VERDICT]},
         **{"experiment": "revenue", "unit": "customer", "control": "as-is", "starts_at": _FROM},
         **{"until": _UNTIL, "rules": _RULES, "left_out": {"forced": 12}, "unpriced_purchases": 3},
         **{"variants": [_RESULT], "sample_ratio": _MISMATCH, "analysed_ratio": _MISMATCH},

@@ -24,7 +24,7 @@ from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import METRICS
 from models.experiments.analysis.moments import Moments
 from models.experiments.analysis.sample_ratio import Mismatch, sample_ratio
-from models.experiments.analysis.verdict import Verdict, verdicts
+from models.experiments.analysis.verdict import ExperimentVerdict, verdicts
 from models.experiments.exposure import known_until_us
 from models.experiments.plan.experiment import Experiment, Unit
 from models.experiments.plan.rules import Rules
@@ -59,7 +59,7 @@ class Results(BaseModel):
     starts_at: datetime
     until: datetime = Field(description="Up to when events are known.")
     rules: Rules
-    verdicts: tuple[Verdict, ...] = Field(
+    verdicts: tuple[ExperimentVerdict, ...] = Field(
         description="What came of it, in words: alarms first, then each variant by conversion."
     )
     left_out: dict[str, int] = Field(description="Answers and units, by the reason.")

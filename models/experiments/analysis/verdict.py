@@ -23,7 +23,7 @@ class Outcome(StrEnum):
     UNDECIDED = "undecided"
 
 
-class Verdict(BaseModel):
+class ExperimentVerdict(BaseModel):
     """One sentence on an experiment, or on one of its variants."""
 
     model_config = ConfigDict(frozen=True)
@@ -50,7 +50,7 @@ def verdicts(
     ratios: Mapping[str, Mismatch],
     control_buyers: int,
     unjudged: str,
-) -> tuple[Verdict, ...]:
+) -> tuple[ExperimentVerdict, ...]:
     """Return alarms first, then why nothing is known, then a sentence for each variant.
 
     Args:
@@ -62,13 +62,13 @@ def verdicts(
         unjudged: The most frequent reason for which units were left out, if none was analysed.
     """
     alarms = [
-        Verdict(outcome=Outcome.INVALID, text=_ALARM.format(which=which))
+        ExperimentVerdict(outcome=Outcome.INVALID, text=_ALARM.format(which=which))
         for which, ratio in ratios.items()
         if ratio.alarm
     ]
     if unjudged:
         text = f"No unit could be analysed. The most frequent reason is: {unjudged}."
-        return (*alarms, Verdict(outcome=Outcome.NO_RESULTS, text=text))
+        return (*alarms, ExperimentVerdict(outcome=Outcome.NO_RESULTS, text=text))
     breached = [one for one in guardrails if one.state is State.BREACHED]
     few = control_buyers if control_buyers < MIN_EVENTS else None
     return (*alarms, *_of_variants(comparisons, breached, control=control, few_buyers=few))
@@ -80,14 +80,14 @@ def _of_variants(
     *,
     control: str,
     few_buyers: int | None,
-) -> Iterator[Verdict]:
+) -> Iterator[ExperimentVerdict]:
     for one in comparisons:
         if one.metric != BY:
             continue
         lift, name = one.safe_lift, one.variant
         if lift.value is None or lift.low is None:
             text = f"There are too few purchases to compare {name} with {control}."
-            yield Verdict(outcome=Outcome.UNDECIDED, text=text)
+            yield ExperimentVerdict(outcome=Outcome.UNDECIDED, text=text)
             continue
         outcome = {1: Outcome.ABOVE, -1: Outcome.BELOW, 0: Outcome.UNDECIDED}[lift.sign]
         said = f"The {BY} of {name} is {outcome} that of {control}"
@@ -102,4 +102,4 @@ def _of_variants(
             else ""
         )
         interval = f"{lift.value:+.2%} [{lift.low:+.2%}, {upper}], safe at every look"
-        yield Verdict(outcome=outcome, text=f"{said}: {interval}; {guards}.{base}")
+        yield ExperimentVerdict(outcome=outcome, text=f"{said}: {interval}; {guards}.{base}")
