@@ -27,13 +27,9 @@ Name = Annotated[str, typer.Option(help="Experiment.")]
 PlanFile = Annotated[
     Path, typer.Option(help="Plan of experiments, YAML or JSON.", exists=True, dir_okay=False)
 ]
-Exposures = Annotated[
-    Path, typer.Option(help="Directory with exposures.parquet.", exists=True, file_okay=False)
-]
 Page = Annotated[
     Path | None, typer.Option(help="HTML page to write.", dir_okay=False, callback=with_folder)
 ]
-Lift = Annotated[float, typer.Option(min=0.0001, help="Relative lift that is to be found.")]
 
 
 def experiment_design_command(
@@ -41,7 +37,9 @@ def experiment_design_command(
     plan: PlanFile,
     data: Data,
     out: Page = None,
-    lift: Lift = 0.05,
+    lift: Annotated[
+        float, typer.Option(min=0.0001, help="Relative lift that is to be found.")
+    ] = 0.05,
     as_json: Json = False,
 ) -> None:
     """Say what an experiment could find and how long it takes, from events before its start."""
@@ -58,7 +56,9 @@ def experiment_report_command(
     name: Name,
     plan: PlanFile,
     data: Data,
-    exposures: Exposures,
+    exposures: Annotated[
+        Path, typer.Option(help="Directory with exposures.parquet.", exists=True, file_okay=False)
+    ],
     out: Page = None,
     as_json: Json = False,
 ) -> None:
