@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from models.kernel.library import ROWS_AT_ONCE, kernel
 from models.kernel.steps import address
 
-# Chosen: it bounds the depth of a tree, and with that the stack of the walk.
+# Chosen: the places of a tree, its splits and leaves, are numbers of seven bits.
 MAX_LEAVES: Final = 64
-"""Maximum number of leaves of a tree."""
+"""Maximum number of leaves of a tree; ``LEAF`` in ``forest.c``."""
 
 # LightGBM's decision_type: bit 0 and bit 1, then two bits of the missing type.
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
@@ -28,6 +28,7 @@ _ZERO_IS_MISSING, _NAN_IS_MISSING = 1, 2
 _SPLIT: Final = np.dtype(
     [("column", "i4"), ("left", "i4"), ("right", "i4"), ("nan_left", "i4"), ("threshold", "f4")]
 )
+_TREE: Final = np.dtype([("split", "i4"), ("n_splits", "i4"), ("leaf", "i4")])
 
 Split = tuple[int, int, int, bool, float]
 """Column, left and right child, whether unknown values go left, and the threshold.
@@ -53,20 +54,21 @@ class Tree:
 class Forest:
     """Boosted models over the same features, whose trees the kernel walks.
 
-    A tree divides the rows of a block at each split. Where all rows have the same value, as in the
+    A tree moves the rows of a block at each split. Where all rows have the same value, as in the
     features of the customer, one comparison does.
 
     Attributes:
-        splits: Inner nodes of all trees, of type `_SPLIT`, columns as indices into ``used``.
+        splits: Inner nodes of all trees, of type `_SPLIT`, columns as indices into ``used``;
+            children from `MAX_LEAVES` are leaves.
         leaves: Leaf values of all trees.
-        roots: Root of each tree.
+        trees: Where the splits and leaves of each tree begin, of type `_TREE`.
         ends: Where the trees of each model end, shape ``(n_models,)``.
         used: Features that any tree splits on, ascending.
     """
 
     splits: NDArray[np.void]
     leaves: NDArray[np.float64]
-    roots: NDArray[np.int32]
+    trees: NDArray[np.void]
     ends: NDArray[np.int32]
     used: NDArray[np.int32]
 
@@ -75,12 +77,11 @@ class Forest:
         """Lay out the trees of models for the kernel."""
         splits: list[Split] = []
         leaves: list[float] = []
-        roots: list[int] = []
+        trees: list[tuple[int, int, int]] = []
         for tree in (tree for model in models for tree in model):
-            n_splits, n_leaves = len(splits), len(leaves)
-            roots.append(n_splits if tree.splits else ~n_leaves)
+            trees.append((len(splits), len(tree.splits), len(leaves)))
             for column, left, right, nan_left, threshold in tree.splits:
-                left, right = (n_splits + c if c >= 0 else c - n_leaves for c in (left, right))
+                left, right = (c if c >= 0 else MAX_LEAVES + ~c for c in (left, right))
                 splits.append((column, left, right, nan_left, threshold))
             leaves += tree.leaf_values
         table = np.array(splits, dtype=_SPLIT)
@@ -88,7 +89,7 @@ class Forest:
         return cls(
             splits=table,
             leaves=np.array(leaves),
-            roots=np.array(roots, dtype=np.int32),
+            trees=np.array(trees, dtype=_TREE),
             ends=np.cumsum([len(model) for model in models], dtype=np.int32),
             used=used.astype(np.int32),
         )
@@ -122,7 +123,7 @@ class Forest:
     @cached_property
     def _packed(self) -> tuple[int, ...]:
         # The first arguments of the kernel's function.
-        tables = address(self.splits), address(self.leaves), address(self.roots)
+        tables = address(self.splits), address(self.leaves), address(self.trees)
         return (*tables, address(self.ends), len(self.ends), address(self.used), len(self.used))
 
 
