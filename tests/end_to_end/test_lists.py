@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +33,8 @@ N_SAMPLED: Final = 1_000
 N_SAMPLED_SMALL: Final = 30
 N_KILLS: Final = 20
 N_KILLS_SMALL: Final = 2
+N_SCHEDULERS: Final = 6
+N_LIMITS: Final = 8
 N_PARTS: Final = 6
 N_EXPLAINED: Final = 2
 N_LISTED: Final = 30  # the default of `load-lists`
@@ -290,17 +293,26 @@ def wait_for(out: Path, process: subprocess.Popen[str], *, n_files: int) -> None
         time.sleep(0.01)
 
 
+@pytest.mark.prove
 def test_a_worker_that_is_killed_is_replaced_and_nothing_is_twice(
-    shop: Shop, whole: Path, tmp_path: Path
+    shop: Shop, whole: Path, tmp_path: Path, proof: Proof, rng: np.random.Generator
 ) -> None:
-    out = tmp_path / "lists"
-    with started(*shop.command(out, "--processes", "2")) as process:
-        wait_for(out, process, n_files=N_PARTS + 1)
-        os.kill(workers_of(process)[0], signal.SIGKILL)
-        output = finish(process)
+    """One of two workers that a scheduler has, once a run, each time a little later."""
+    n_kills = max(N_KILLS_SMALL, proof.scale(N_KILLS))
+    done_at: list[int] = []
+    with scheduling(port := free_port()) as (_, two_workers):
+        for number in range(n_kills):
+            out = tmp_path / f"{number}"
+            with started(*shop.command(out, "--scheduler", f"tcp://127.0.0.1:{port}")) as process:
+                wait_for(out, process, n_files=round(number / n_kills * 2 * N_PARTS))
+                time.sleep(float(rng.uniform(0, 0.2)))
+                os.kill(int(rng.choice(workers_of(two_workers))), signal.SIGKILL)
+                done_at.append(len(list(out.glob("parts/*.parquet"))))
+                output = finish(process)
 
-    assert process.returncode == 0, output
-    assert files_of(out) == files_of(whole)
+            assert process.returncode == 0, output
+            assert files_of(out) == files_of(whole)
+    proof.record("lists_worker_killed", {"kills": n_kills, "parts_done_at_kill": done_at})
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
@@ -317,67 +329,81 @@ def workers_of(process: subprocess.Popen[str]) -> list[int]:
     return found
 
 
+@pytest.mark.prove
 def test_a_full_disk_ends_a_run_that_goes_on_with_room(
-    shop: Shop, whole: Path, tmp_path: Path
+    shop: Shop, whole: Path, tmp_path: Path, proof: Proof
 ) -> None:
+    """Room for files of a size, then of twice the size, and so on: each run gets further."""
     out, command = tmp_path / "lists", shop.command(tmp_path / "lists", "--processes", "1")
     largest = max(path.stat().st_size for path in whole.glob("parts/*.parquet"))
-
-    def limit() -> None:
-        # Files may not grow further, as where a quota or a disk ends.
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest - 1, largest - 1))
-
-    run_to_scoring(command, out)
-    with started(*command, limit=limit) as process:
-        output = finish(process)
-    assert process.returncode == 1, output
-    assert "File too large" in output
-    assert not (out / "lists.json").exists()
+    limits = [(largest - 1) >> halved for halved in range(max(1, proof.scale(N_LIMITS)))]
+    stages = list[str]()
+    for limit in reversed(limits):
+        with started(*command, limit=partial(limit_files, limit)) as process:
+            output = finish(process)
+        assert process.returncode == 1, output
+        assert "File too large" in output
+        assert not (out / "lists.json").exists()
+        stages.append(stage_of(out))
     with started(*command) as process:
         output = finish(process)
 
     assert process.returncode == 0, output
     assert files_of(out) == files_of(whole)
+    proof.record("lists_disk_full", {"bytes": limits[::-1], "stages": stages})
 
 
-def run_to_scoring(command: list[str], out: Path) -> None:
-    """Run until the first part is scored, and kill: counts and parts are written."""
-    with started(*command) as process:
-        wait_for(out, process, n_files=N_PARTS + 1)
+def limit_files(n_bytes: int) -> None:
+    """Let no file grow further, as where a quota or a disk ends."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
 
 
+def stage_of(out: Path) -> str:
+    """Return the stage that an unfinished run is at."""
+    for name, stage in (("counts.npz", "scoring"), ("split", "counting")):
+        if (out / "work" / name).exists():
+            return stage
+    return "splitting" if (out / "work" / "content.npz").exists() else "preparing"
+
+
+@pytest.mark.prove
 def test_a_scheduler_that_is_gone_ends_a_run_that_goes_on_with_another(
-    shop: Shop, whole: Path, tmp_path: Path
+    shop: Shop, whole: Path, tmp_path: Path, proof: Proof
 ) -> None:
     out, port = tmp_path / "lists", free_port()
     command = shop.command(out, "--scheduler", f"tcp://127.0.0.1:{port}")
-    with scheduling(port) as scheduler, started(*command) as process:
-        wait_for(out, process, n_files=N_PARTS + 1)
-        kill_group(scheduler)
-        output = finish(process)
-    assert process.returncode == 1, output
-    assert "give the same command again" in output
+    n_ends = max(1, proof.scale(N_SCHEDULERS))
+    for number in range(1, n_ends + 1):
+        with scheduling(port) as (scheduler, _), started(*command) as process:
+            wait_for(out, process, n_files=round(number / (n_ends + 1) * 2 * N_PARTS))
+            kill_group(scheduler)
+            output = finish(process)
+        assert process.returncode == 1, output
+        assert "give the same command again" in output
     with scheduling(port), started(*command) as process:
         output = finish(process)
 
     assert process.returncode == 0, output
     assert files_of(out) == files_of(whole)
+    proof.record("lists_scheduler_restarted", {"ends": n_ends})
 
 
 @contextmanager
-def scheduling(port: int) -> Generator[subprocess.Popen[str]]:
-    """Run a scheduler, and a worker that connects over TCP."""
+def scheduling(
+    port: int,
+) -> Generator[tuple[subprocess.Popen[str], subprocess.Popen[str]]]:
+    """Run a scheduler, and a process with two workers that connect over TCP."""
     address = ("--host", "127.0.0.1", "--port", str(port), "--dashboard-address", "127.0.0.1:0")
     with (
         started("distributed.cli.dask_scheduler", *address) as scheduler,
         started(
             "distributed.cli.dask_worker",
             f"tcp://127.0.0.1:{port}",
-            *("--nthreads", "1", "--no-dashboard", "--no-nanny"),
-        ),
+            *("--nworkers", "2", "--nthreads", "1", "--no-dashboard"),
+        ) as two_workers,
     ):
-        yield scheduler
+        yield scheduler, two_workers
 
 
 def test_the_customers_of_a_sale_are_the_likeliest_with_the_probabilities_of_lists(
