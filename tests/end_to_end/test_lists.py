@@ -361,7 +361,7 @@ def limit_files(n_bytes: int) -> None:
 
 def stage_of(out: Path) -> str:
     """Return the stage that an unfinished run is at."""
-    for name, stage in (("counts.npz", "scoring"), ("split", "counting")):
+    for name, stage in (("counts.npz", "scoring"), ("split", "reading")):
         if (out / "work" / name).exists():
             return stage
     return "splitting" if (out / "work" / "content.npz").exists() else "preparing"

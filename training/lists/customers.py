@@ -1,9 +1,11 @@
 """Known customers of a part: what the service knew of each of them at a moment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset.customers import CustomerTable
@@ -11,6 +13,14 @@ from models.dataset.events import EventTable, Labels
 from models.domain.customer import Window
 from models.domain.profile import Profile
 from training.examples.replay import ProfileReplay, WindowReplay
+
+_PACKED: Final = {
+    "customer_id": pl.String,
+    "market": pl.String,
+    "device": pl.String,
+    "window": pl.Binary,
+    "profile": pl.Binary,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +76,23 @@ def known_customers(
         if customer_id not in seen:
             profile = replace(Profile.empty(), attributes=customers.attributes(row))
             yield KnownCustomer(customer_id, Window.empty(), profile, None, None)
+
+
+def packed(customers: Iterable[KnownCustomer]) -> pl.DataFrame:
+    """Return customers as rows of a table, in their order; windows and profiles as stores do."""
+    rows = [
+        (one.customer_id, one.market, one.device, one.window.pack(), one.profile.pack())
+        for one in customers
+    ]
+    return pl.DataFrame(rows, schema=_PACKED, orient="row")
+
+
+def unpacked(frame: pl.DataFrame) -> Iterator[KnownCustomer]:
+    """Yield the customers of a table of `packed`."""
+    for customer_id, market, device, window, profile in frame.iter_rows():
+        yield KnownCustomer(
+            customer_id, Window.unpack(window), Profile.unpack(profile), market, device
+        )
 
 
 def customers_by_device(events: EventTable, *, at_us: int) -> dict[str, int]:

@@ -102,6 +102,10 @@ class ListRun:
         """File of a `Shop`."""
         return self.work / "shop.json"
 
+    def known(self, part: int) -> Path:
+        """Return the file of a part's customers; see `training.lists.customers.packed`."""
+        return self.work / "known" / part_file(part)
+
     def part_counts(self, part: int) -> Path:
         """Return the file of what one part adds to the counts."""
         return self.work / "counts" / f"{part:05}.npz"

@@ -1,4 +1,4 @@
-"""A list run from beginning to end: split, count, score, summarise. It goes on where one ended."""
+"""A list run from beginning to end: split, read, score, summarise. It goes on where one ended."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ from training.lists.counts import PartCounts, sum_of_parts
 from training.lists.list_run import ListRun, Shop
 from training.lists.results import summarised
 from training.lists.split import Split, split_dataset
-from training.lists.tasks import MAX_DEVICES, ListsError, count_part, score_part
+from training.lists.tasks import MAX_DEVICES, ListsError, prepare_part, score_part
 from training.lists.workers import Workers
 from training.scenes.picture_scores import pictures_of
 
@@ -111,8 +111,8 @@ def make_lists(
         progress.stage("splitting")
         split_dataset(run.data, reference.customers, folder=run.split, n_parts=run.n_parts)
     if not run.counts.exists():
-        progress.stage("counting", run.n_parts)
-        workers.run(count_part, run, parts=range(run.n_parts), progress=progress)
+        progress.stage("reading", run.n_parts)
+        workers.run(prepare_part, run, parts=range(run.n_parts), progress=progress)
         _write_counts(run, catalogue, scorer)
     missing = [part for part in run.parts if not run.result(part).exists()]
     progress.stage("scoring", len(missing))

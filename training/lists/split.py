@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -27,8 +28,10 @@ from models.dataset.tables import Table, file_error, stream_table, table_path
 
 # Chosen: workers peaked at 0.8 GB with parts of twice this size (2026-11-30).
 PART_BYTES: Final = 2 * 2**20
-# Chosen: a split writes a file for each part and half a million events.
+# Chosen: a split writes a file for each part and million events.
 MAX_PARTS: Final = 1_024
+# Chosen: as raw rows they take 0.3 GB.
+_ROWS_AT_ONCE: Final = 1_000_000
 
 _EVENTS: Final = "events"
 _ID: Final = "customer_id"
@@ -100,10 +103,12 @@ def split_dataset(
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     receipts, n_unreadable = list[pl.DataFrame](), 0
-    for number, table in enumerate(stream_table(_events_path(directory))):
+    raw = _RawEvents(partial, n_parts)
+    for table in stream_table(_events_path(directory)):
         receipts.append(_receipts(table))
         n_unreadable += len(table.faults)
-        _write_events(table, partial, number=number, n_parts=n_parts)
+        raw.add(table.frame.drop(ROW).rename({given(name): name for name in table.columns}))
+    raw.flush()
     _write_customers(customers, partial, n_parts=n_parts)
     hours = sorted(imported_hours(pl.concat(receipts)))
     summary = {"imported": hours, "unreadable": n_unreadable}
@@ -135,14 +140,37 @@ def _receipts(table: Table) -> pl.DataFrame:
     return receipts_by_hour(frame)
 
 
-def _write_events(table: Table, folder: Path, *, number: int, n_parts: int) -> None:
-    raw = table.frame.drop(ROW).rename({given(name): name for name in table.columns})
-    parts = part_numbers(raw[_ID], n_parts)
-    for part in range(n_parts):
-        rows = raw.filter(pl.Series(parts == part))
-        # The first writes all parts, so that each has the columns.
-        if rows.height or not number:
-            _write(rows, folder / f"{part:05}" / _EVENTS / f"{number:05}.parquet")
+class _RawEvents:
+    """Rows of events as they were read, written by part once there are enough of them."""
+
+    def __init__(self, folder: Path, n_parts: int) -> None:
+        self._folder, self._n_parts = folder, n_parts
+        self._waiting: list[pl.DataFrame] = []
+        self._n_written = 0
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Take rows; those of files with other columns or types are written apart."""
+        if self._waiting and rows.schema != self._waiting[0].schema:
+            self.flush()
+        self._waiting.append(rows)
+        if sum(one.height for one in self._waiting) >= _ROWS_AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if not self._waiting:
+            return
+        rows, self._waiting = pl.concat(self._waiting), []
+        parts = part_numbers(rows[_ID], self._n_parts)
+        # Within a part rows keep their order: the first of repeated events counts.
+        rows = rows[np.argsort(parts, kind="stable")]
+        ends = np.cumsum(np.bincount(parts, minlength=self._n_parts)).tolist()
+        for part, (start, end) in enumerate(pairwise([0, *ends])):
+            # The first writes all parts, so that each has the columns.
+            if end > start or not self._n_written:
+                path = self._folder / f"{part:05}" / _EVENTS / f"{self._n_written:05}.parquet"
+                _write(rows[start:end], path)
+        self._n_written += 1
 
 
 def _write_customers(customers: CustomerTable | None, folder: Path, *, n_parts: int) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from models.arrays.atomic_file import write_file
+from models.arrays.parquet import read_parquet
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import SaleCounts
 from models.catalogue.snapshot import Snapshot
@@ -25,7 +26,13 @@ from models.domain.profile import Profile
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
 from training.lists.counts import PartCounts, counts_of
-from training.lists.customers import KnownCustomer, customers_by_device, known_customers
+from training.lists.customers import (
+    KnownCustomer,
+    customers_by_device,
+    known_customers,
+    packed,
+    unpacked,
+)
 from training.lists.list_run import STRANGERS, ListRun, Shop
 from training.lists.scoring import ListScorer
 from training.lists.split import Split
@@ -46,39 +53,37 @@ class _Model:
     catalogue: Catalogue
 
 
-def count_part(run: ListRun, part: int) -> None:
-    """Write what the events of a part add to the counts of sales.
+def prepare_part(run: ListRun, part: int) -> None:
+    """Read the events of a part: write its customers, and what they add to the counts of sales.
 
     Raises:
         ListsError: If the part cannot be read, or another bundle is at the path of the run's.
-        OSError: If the file cannot be written.
+        OSError: If a file cannot be written.
     """
     path = run.part_counts(part)
     if path.exists():
         return
-    events, _, n_refused = _read_part(run, part)
+    events, customers, n_refused = _read_part(run, part)
+    known = known_customers(events, customers, at_us=run.at_us)
+    write_file(run.known(part), parquet_bytes(packed(known)))
     rows = _model(run).catalogue.rows_for(events.sale_keys)
     hourly = counts_of(events, rows, at_us=run.at_us)
     counted = PartCounts(hourly, customers_by_device(events, at_us=run.at_us), n_refused)
-    write_file(path, counted.to_bytes())
+    write_file(path, counted.to_bytes())  # last: a part with counts is prepared
 
 
 def score_part(run: ListRun, part: int) -> None:
-    """Write the lists of a part's customers, or their probabilities of one sale.
+    """Write the lists of a prepared part's customers, or their probabilities of one sale.
 
     Raises:
-        ListsError: If the part cannot be read, or another bundle is at the path of the run's.
+        ListsError: If another bundle is at the path of the run's.
         OSError: If the file cannot be written.
     """
     path = run.result(part)
     if path.exists():
         return
     scorer, row = _list_scorer(run), None
-    if part == STRANGERS:
-        customers = _strangers(run)
-    else:
-        events, known, _ = _read_part(run, part)
-        customers = known_customers(events, known, at_us=run.at_us)
+    customers = _strangers(run) if part == STRANGERS else unpacked(read_parquet(run.known(part)))
     if run.sale_id is not None:
         row = _model(run).catalogue.row_for(run.sale_id)
     if row is not None:

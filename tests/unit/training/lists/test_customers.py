@@ -6,7 +6,13 @@ from models.dataset.customers import AttributeColumn, CustomerTable
 from models.domain.customer import Window
 from tests.logs import HOUR, NOON, Row, event_table
 from training.examples.replay import ProfileReplay, WindowReplay
-from training.lists.customers import KnownCustomer, customers_by_device, known_customers
+from training.lists.customers import (
+    KnownCustomer,
+    customers_by_device,
+    known_customers,
+    packed,
+    unpacked,
+)
 
 NO_ATTRIBUTES = CustomerTable.none(pl.Series([], dtype=pl.String))
 
@@ -61,6 +67,21 @@ def test_customers_with_attributes_alone_are_known() -> None:
     assert found["c9"].profile.attributes == {"age": 50.0}
     assert found["c9"].window.pack() == Window.empty().pack()
     assert len(found) == 2
+
+
+def test_customers_are_the_same_after_they_were_written() -> None:
+    column = AttributeColumn.from_series(pl.Series([0.1, None, 50.0]))
+    rows = [Row(at=-n * HOUR, customer=f"c{n % 3}", sale=f"s{n}") for n in range(1, 30)]
+    others = CustomerTable(pl.Series(["c0", "c8", "c9"]), {"age": column})
+    customers = list(known_customers(event_table(rows), others, at_us=NOON))
+
+    found = list(unpacked(packed(customers)))
+
+    def content(one: KnownCustomer) -> tuple[object, ...]:
+        return one.customer_id, one.market, one.device, one.window.pack(), one.profile
+
+    assert [content(one) for one in found] == [content(one) for one in customers]
+    assert found[-1].profile.attributes == {"age": 50.0}
 
 
 def test_customers_of_a_market_come_one_after_the_other() -> None:

@@ -85,6 +85,22 @@ def test_the_parts_are_the_accepted_events_of_the_whole(
     assert all(seen(part) == [one for one in seen(whole) if one in seen(part)] for part in parts)
 
 
+def test_files_with_other_columns_and_types_make_the_same_parts(tmp_path: Path) -> None:
+    """Rows are gathered over files: those of an older export lack a column."""
+    folder = write_dataset(tmp_path, sales=[sale()], events=log())
+    text = pl.read_csv(folder / "events.csv", infer_schema=False)
+    (folder / "events.csv").unlink()
+    (folder / "events").mkdir()
+    older = text[:30].drop("received_at").with_columns(pl.col("customer_id").cast(pl.Categorical))
+    for number, rows in enumerate((older, text[30:50], text[50:])):
+        rows.write_parquet(folder / "events" / f"{number}.parquet")
+    whole = read_dataset(folder).events
+
+    _, parts = parts_of(folder)
+
+    assert sorted(one for part in parts for one in seen(part)) == sorted(seen(whole))
+
+
 def test_a_customer_is_in_one_part_with_their_attributes(tmp_path: Path) -> None:
     folder = write(tmp_path, as_parquet=False)
 
