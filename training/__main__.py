@@ -21,6 +21,7 @@ from training.studies.closed_loop_command import simulate_loop_command
 from training.studies.cold_start_command import cold_start_command
 from training.studies.exploration_cost_command import slate_cost_command
 from training.studies.hyperparameters_command import tune_command
+from training.studies.learning_curve_command import learning_curve_command
 from training.studies.seed_variance_command import seeds_command
 
 app = typer.Typer(
@@ -45,6 +46,7 @@ app.command("seeds")(seeds_command)
 app.command("slate-cost")(slate_cost_command)
 app.command("ablate")(ablate_command)
 app.command("tune")(tune_command)
+app.command("learning-curve")(learning_curve_command)
 app.command("batch-score")(batch_score_command)
 app.command("nightly")(nightly_command)
 app.add_typer(bundles)

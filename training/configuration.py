@@ -1,5 +1,6 @@
 """Hyper-parameters of a training run, kept in the bundle's manifest, and its other options."""
 
+import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Final, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from models.arrays.atomic_file import write_file
 from models.arrays.document import read_json
 from models.catalogue.event_counts import HALF_LIVES_HOURS, RETENTION_HOURS, HalfLives
 from models.domain.errors import UserError, reason_for
@@ -110,6 +112,13 @@ class RunConfig(BaseModel):
         le=1,
         description="Share of the slates learned from once more as if their sales had just opened.",
     )
+    sample: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Share of the customers whose slates the ranker learns from; counts and "
+        "recommenders are of all.",
+    )
     scene_network: SceneNetwork = Field(
         default=SceneNetwork.LITE0,
         description="Network of the scene labeller: `efficientnet-lite0`, or `efficientnet-lite2`, "
@@ -167,6 +176,11 @@ class RunConfig(BaseModel):
 def _read_values(path: Path) -> object:
     text = path.read_text()
     return read_json(text) if path.suffix == ".json" else tomllib.loads(text)
+
+
+def write_config(path: Path, config: RunConfig) -> None:
+    """Write a configuration as `RunConfig.read` reads it."""
+    write_file(path, (json.dumps(config.model_dump(mode="json"), indent=2) + "\n").encode())
 
 
 @dataclass(frozen=True, kw_only=True)

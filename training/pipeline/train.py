@@ -28,6 +28,7 @@ from training.console import Progress
 from training.examples.closed_sales import if_mostly_closed
 from training.examples.cold_start_mask import ColdStartMask
 from training.examples.credit import if_few_credited
+from training.examples.customer_sample import sampled
 from training.examples.outcomes import if_no_outcome, objective_for
 from training.examples.point_in_time import PointInTime, assemble_slates
 from training.examples.refit import (
@@ -165,6 +166,7 @@ def assemble(
     refitted = RefittedSchema.fit(interactions, moments, like=schema, tick=progress.tick)
     # Before the first refit no recommender exists that did not see the outcomes.
     slates = after_first_refit(slates, moments)
+    slates = sampled(slates, past.events.customers.values, share=config.sample)
     mask = ColdStartMask.draw(slates, share=config.hidden_share, seed=seed)
     progress.stage("features", len(mask.slates))
     matrix = assemble_slates(

@@ -64,6 +64,10 @@ def train_command(
         TrainingObjective | None,
         typer.Option(help="What is learned; default: purchase, or click without purchases."),
     ] = None,
+    sample: Annotated[
+        float | None,
+        typer.Option(help="Share of the customers that the ranker learns from; default: all."),
+    ] = None,
     half_lives: Annotated[
         tuple[str, str, str, str] | None,
         typer.Option(
@@ -80,7 +84,9 @@ def train_command(
     )
     broken_pictures: list[PictureFault] = []
     with exit_on_user_error(), bars() as progress:
-        settings = RunConfig.read(config, objective=objective, half_lives_hours=half_lives)
+        settings = RunConfig.read(
+            config, objective=objective, half_lives_hours=half_lives, sample=sample
+        )
         options = TrainingOptions(config=settings, seed=seed, threads=threads)
         prepared = prepare(source, options, progress=progress, faults=broken_pictures)
         if until is None:

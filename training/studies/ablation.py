@@ -1,6 +1,6 @@
 """Ablation: the meta-model fitted again without each recommender, evaluated on later slates."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -28,6 +28,9 @@ ALL: Final = "all"
 
 MRR: Final = "mrr"
 LOG_LIKELIHOOD: Final = "log_likelihood"
+
+# Chosen: the usual fifth of a hold-out.
+_LAST_SHARE: Final = 0.2
 
 _NOWHERE: Final = Situation(market=None, n_events=0, age_us=None)
 
@@ -118,6 +121,19 @@ class Halves:
         )
 
 
+def begin_of_last(examples: TrainingExamples) -> int:
+    """Return the moment of the first of the last fifth of the slates, which judge and teach none.
+
+    Raises:
+        NothingToJudgeError: If there is no slate.
+    """
+    slates = examples.slates
+    if not len(slates):
+        msg = "of nothing that was shown the outcome is known yet: give more data, or a later end"
+        raise NothingToJudgeError(msg)
+    return int(slates.now_us[int((1 - _LAST_SHARE) * len(slates))])
+
+
 def without(
     schema: FeatureSchema, matrix: NDArray[np.float32], *, left_out: str | None
 ) -> NDArray[np.float32]:
@@ -174,18 +190,29 @@ def ablate(
             ranker, halves.late, matrix=late, position=schema.names.index(POSITION), seed=seed
         )
         tick()
-    board = Board(
-        [
-            SlateMetrics(
-                customer=int(customer),
-                situation=_NOWHERE,
-                metrics={name: of_slates[slate] for name, of_slates in figures.items()},
-            )
-            for slate, customer in enumerate(halves.late.customers.tolist())
-        ],
-        seed=seed,
-    )
+    board = board_for(figures, halves.late, seed=seed)
     return Ablation(board.means(), board.differences(ALL))
+
+
+def board_for(
+    figures: Mapping[str, Sequence[Mapping[str, float]]], slates: Slates, *, seed: int
+) -> Board:
+    """Return the board of meta-models on the same slates.
+
+    Args:
+        figures: By meta-model what `judged_lists` measured.
+        slates: The slates.
+        seed: Seed of the resamples.
+    """
+    judged = [
+        SlateMetrics(
+            customer=int(customer),
+            situation=_NOWHERE,
+            metrics={name: of_slates[slate] for name, of_slates in figures.items()},
+        )
+        for slate, customer in enumerate(slates.customers.tolist())
+    ]
+    return Board(judged, seed=seed)
 
 
 def judged_lists(

@@ -1,6 +1,5 @@
 """Search of hyperparameters by Optuna, on features that are assembled once."""
 
-import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -185,8 +184,3 @@ def later_loss(config: RunConfig, halves: Halves, *, schema: FeatureSchema, seed
 def best(trials: Sequence[Trial]) -> Trial:
     """Return the trial of the smallest log loss; of equal ones the first."""
     return min(trials, key=lambda trial: (trial.log_loss, trial.number))
-
-
-def write_config(path: Path, config: RunConfig) -> None:
-    """Write a configuration as `RunConfig.read` reads it."""
-    write_file(path, (json.dumps(config.model_dump(mode="json"), indent=2) + "\n").encode())

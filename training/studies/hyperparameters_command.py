@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import JsonValue
 
-from training.configuration import RunConfig, TrainingOptions
+from training.configuration import RunConfig, TrainingOptions, write_config
 from training.console import (
     CACHE,
     Data,
@@ -23,16 +23,12 @@ from training.console import (
     with_folder,
 )
 from training.pipeline.prepare import DataOptions, prepare
-from training.pipeline.train import TrainingExamples, assemble
+from training.pipeline.train import assemble
 from training.pipeline.training_data import TrainingData
-from training.studies.ablation import Halves, NothingToJudgeError
+from training.studies.ablation import Halves, begin_of_last
 
 if TYPE_CHECKING:
     from training.studies.hyperparameters import Trial
-
-# Last share of the slates before ``--until``, which judges trials and teaches none. Chosen: the
-# usual fifth of a hold-out.
-LATER_SHARE = 0.2
 
 
 def tune_command(
@@ -60,7 +56,7 @@ def tune_command(
 ) -> None:
     """Search hyperparameters by Optuna; goes on where an earlier run stopped."""
     # Optuna takes most of a second to import, which no other command waits for.
-    from training.studies.hyperparameters import best, later_loss, open_study, search, write_config
+    from training.studies.hyperparameters import best, later_loss, open_study, search
 
     deadline = None if seconds is None else time.monotonic() + seconds
     with exit_on_user_error(), bars() as progress:
@@ -71,7 +67,7 @@ def tune_command(
         print_left_out(material.dataset.faults.n_refused())
         study = open_study(out.with_suffix(".trials.jsonl"), _study_name(material, options))
         examples = assemble(material, options, progress=progress)
-        halves = Halves.of(examples, _split_us(examples), outcome_us=start.outcome_us)
+        halves = Halves.of(examples, begin_of_last(examples), outcome_us=start.outcome_us)
         loss = partial(later_loss, halves=halves, schema=examples.schema, seed=seed)
         n_known = sum(one.state.is_finished() for one in study.trials)
         progress.stage("trials", max(trials - n_known, 0))
@@ -102,11 +98,3 @@ def _tell(found: "list[Trial]", chosen: "Trial", *, out: Path, as_json: bool) ->
     for trial in sorted(found, key=lambda trial: trial.log_loss):
         typer.echo(f"{trial.number:4d}  {trial.log_loss:.6f}  {trial.trees!r}")
     typer.echo(f"{out}: trial {chosen.number}")
-
-
-def _split_us(examples: TrainingExamples) -> int:
-    slates = examples.slates
-    if not len(slates):
-        msg = "of nothing that was shown the outcome is known yet: give more data, or a later end"
-        raise NothingToJudgeError(msg)
-    return int(slates.now_us[int((1 - LATER_SHARE) * len(slates))])

@@ -17,8 +17,9 @@ from tests.logs import DAY
 from tests.scenes import write_pictures
 from tests.worlds import END_US, Silent, train_bundle
 from training.configuration import RunConfig, SceneNetwork, TrainingOptions
+from training.examples.customer_sample import in_sample
 from training.pipeline.prepare import DataOptions, prepare
-from training.pipeline.train import train
+from training.pipeline.train import assemble, train
 from training.pipeline.training_data import cut
 
 
@@ -53,6 +54,31 @@ def test_another_seed_or_other_data_give_another_bundle(
     }
 
     assert len(others | {bundle.name}) == 3
+
+
+def test_a_sample_of_customers_is_learned_from_with_the_features_of_all(
+    tiny_world: Path, picture_cache: Path
+) -> None:
+    """Counts and recommenders are of all customers: a sample of events would halve them."""
+    material = prepare(
+        DataOptions(directory=tiny_world, cache=picture_cache, strict=True),
+        TrainingOptions(config=RunConfig()),
+        progress=Silent(),
+    )
+    whole, half = (
+        assemble(
+            material,
+            TrainingOptions(config=RunConfig(sample=share, hidden_share=0.0)),
+            progress=Silent(),
+        )
+        for share in (1.0, 0.5)
+    )
+
+    is_in = in_sample(whole.past.events.customers.values, 0.5)[whole.slates.customers]
+    assert 0 < is_in.sum() < len(is_in)
+    np.testing.assert_array_equal(half.slates.now_us, whole.slates.now_us[is_in])
+    entries = np.repeat(is_in, np.diff(whole.slates.starts))
+    np.testing.assert_array_equal(half.matrix, whole.matrix[entries])
 
 
 @pytest.mark.parametrize("network", SceneNetwork)
