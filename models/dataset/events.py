@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.catalogue.event_counts import counted
-from models.dataset.checks import ROW, Check, find_faults, without_refused
+from models.dataset.checks import ROW, Check, find_faults, given, without_refused
 from models.dataset.conversion import convert
 from models.dataset.customers import CustomerTable
 from models.dataset.erasures import Erasures
@@ -241,15 +241,21 @@ def read_events(
     checks = _NOTES if sales is None else (_UNKNOWN_SALE, *_NOTES)
     if sales is None:
         sales = pl.DataFrame(schema=_OF_SALES)
+    faults += find_faults(_beside_sales(frame, sales), checks, file=table.file)
+    return EventTable.from_frame(frame), faults
+
+
+def _beside_sales(frame: pl.DataFrame, sales: pl.DataFrame) -> pl.DataFrame:
+    """Return what notes are about beside the sales; a join copies all columns that it gets."""
+    about = ("sale_id", "market", "type", "at", "position")
+    named = [name for one in about for name in (one, given(one)) if name in frame.columns]
     # `limited`: the sale names markets; `sees`: the event's market is one of them, else null.
     limited = pl.col("markets").is_not_null()
     times = sales.select("sale_id", "opens_us", "closes_us", limited=limited)
     seen = sales.select("sale_id", market="markets").explode("market").drop_nulls().unique()
     seen = seen.with_columns(sees=pl.lit(value=True))
-    frame = frame.join(times, on="sale_id", how="left", maintain_order="left")
-    frame = frame.join(seen, on=["sale_id", "market"], how="left", maintain_order="left")
-    faults += find_faults(frame, checks, file=table.file)
-    return EventTable.from_frame(frame), faults
+    found = frame.select(ROW, *named).join(times, on="sale_id", how="left", maintain_order="left")
+    return found.join(seen, on=["sale_id", "market"], how="left", maintain_order="left")
 
 
 def repeated_rows(frame: pl.DataFrame) -> pl.DataFrame:
