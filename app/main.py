@@ -54,6 +54,7 @@ from app.resources import Resources, Worker, open_resources
 from app.security.key_ring import KeyRing
 from app.security.quota import Quotas
 from app.settings import Settings
+from app.tracing import Tracer
 from app.web.routes import page_routes
 from models.domain.errors import plain_message
 from models.domain.units import MS_PER_S
@@ -108,6 +109,9 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
     """
     if settings.keys is not None:
         worker = replace(worker, keys=KeyRing(settings.keys))
+    if settings.traces_to is not None:
+        tracer = Tracer(str(settings.traces_to), settings.traced_share, worker.metrics.health.spans)
+        worker = replace(worker, tracer=tracer)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[State]:
@@ -151,24 +155,16 @@ def _middlewares(settings: Settings, worker: Worker) -> list[Middleware]:
         max_in_flight=settings.max_in_flight,
         max_waiting=settings.max_waiting,
     )
-    found = [
-        Middleware(RequestContext, worker=worker, slow_s=slow_s, render_error=_problem),
-        Middleware(EncodedSlashes),
-    ]
-    refusals = Refusals(worker.metrics.refused, _ROUTES)
-    if worker.keys is not None:
-        authentication = Middleware(
-            Authentication,
-            keys=worker.keys,
-            quotas=Quotas(time.monotonic),
-            limit=settings.requests_per_s,
-            refusals=refusals,
-        )
-        found.append(authentication)
-    elif not settings.open_to_network:
-        found.append(Middleware(LocalCallers, refusals=refusals))
     return [
-        *found,
+        Middleware(
+            RequestContext,
+            worker=worker,
+            slow_s=slow_s,
+            logs_access=settings.access_log,
+            render_error=_problem,
+        ),
+        Middleware(EncodedSlashes),
+        *_callers(settings, worker),
         Middleware(Audit),  # behind the keys, which say who asks
         Middleware(
             BodyLimit,
@@ -183,6 +179,21 @@ def _middlewares(settings: Settings, worker: Worker) -> list[Middleware]:
             render_error=_problem,
         ),
     ]
+
+
+def _callers(settings: Settings, worker: Worker) -> list[Middleware]:
+    """Return the middleware that says who may call, if any."""
+    refusals = Refusals(worker.metrics.refused, _ROUTES)
+    if worker.keys is not None:
+        authentication = Middleware(
+            Authentication,
+            keys=worker.keys,
+            quotas=Quotas(time.monotonic),
+            limit=settings.requests_per_s,
+            refusals=refusals,
+        )
+        return [authentication]
+    return [] if settings.open_to_network else [Middleware(LocalCallers, refusals=refusals)]
 
 
 def _problem(request: Request, exc: Exception) -> Response:

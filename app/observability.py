@@ -21,6 +21,7 @@ LATENCY_BUCKETS_S: Final = (
     *(0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0),
 )
 
+ACCESS_LOGGER: Final = "vitrine.access"
 AUDIT_LOGGER: Final = "vitrine.audit"
 
 SHARE_BUCKETS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -186,6 +187,7 @@ class HealthMetrics:
         self.write_refusals = new.counter(
             "write_refusals", "Refused writes of the probe.", labels="reason"
         )
+        self.spans = new.counter("spans", "Spans of traces.", labels="outcome")
         self.clock_skew = new.gauge(
             "store_clock_skew_seconds",
             "How far the store's clock is ahead of this machine's.",
@@ -335,8 +337,9 @@ def configure_logging(level: str) -> None:
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(capture=True)
-    # A log level of `error` must not silence the audit.
-    logging.getLogger(AUDIT_LOGGER).setLevel(logging.INFO)
+    # A log level of `error` must not silence the audit, nor an access log that was asked for.
+    for name in (ACCESS_LOGGER, AUDIT_LOGGER):
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def audit_log() -> structlog.stdlib.BoundLogger:

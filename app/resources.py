@@ -51,6 +51,7 @@ from app.settings import Settings
 from app.stores.customer import CustomerState, CustomerStore
 from app.stores.loop_errors import LoopErrors
 from app.stores.store import Stores
+from app.tracing import Tracer
 from models.domain.customer import Window
 from models.domain.profile import Profile
 from models.domain.units import MS_PER_S
@@ -74,6 +75,7 @@ class Worker:
     Attributes:
         metrics_dir: Where the workers of this machine share their values; None for one worker.
         keys: The API keys that it accepts; None for a service without keys.
+        tracer: Sends traces; None for none.
     """
 
     metrics: Metrics = field(default_factory=Metrics)
@@ -81,6 +83,7 @@ class Worker:
     drain: Drain = field(default_factory=Drain)
     tasks: TaskHealth = field(default_factory=TaskHealth)
     keys: KeyRing | None = None
+    tracer: Tracer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +324,7 @@ def _background(
         exposures=pipeline.exposures,
         pruning=SnapshotPruning(archive, _machine_us),
         keys=worker.keys,
+        tracer=worker.tracer,
     )
     metrics = worker.metrics
     supervisor = Supervisor(worker.tasks, Outages(metrics), metrics, worker.drain.fail)

@@ -14,6 +14,7 @@ from pydantic import (
     AfterValidator,
     AnyUrl,
     Field,
+    HttpUrl,
     TypeAdapter,
     UrlConstraints,
     ValidationError,
@@ -289,6 +290,23 @@ class Settings(BaseSettings):
     )
     slow_request_ms: int = Field(
         default=250, ge=1, description="Slower requests are logged with their stages."
+    )
+    access_log: bool = Field(
+        default=False,
+        description="Log a line of each request: method, route, status, milliseconds, and what "
+        "answered. Also below VITRINE_LOG_LEVEL.",
+    )
+    traces_to: HttpUrl | None = Field(
+        default=None,
+        description="Collector of OpenTelemetry traces (OTLP over HTTP), as "
+        "http://collector:4318/v1/traces, see docs/operations.md. Unset: no traces.",
+    )
+    traced_share: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Share of requests that are traced, of those without a `traceparent`, which "
+        "decides itself.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level of log lines on stderr."

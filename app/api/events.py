@@ -4,10 +4,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Annotated, Final, cast
 
 import orjson
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import (
     BaseModel,
     Field,
@@ -212,19 +213,23 @@ class EventBatchAnswer(BaseModel):
     responses=problems(422, 503),
 )
 async def post_events(
-    batch: Annotated[EventBatch, body_of(EventBatch, judges_parts=True)], resources: ResourcesDep
+    request: Request,
+    batch: Annotated[EventBatch, body_of(EventBatch, judges_parts=True)],
+    resources: ResourcesDep,
 ) -> Response:
     """Accept events; the next answer of any worker sees them. Safe to repeat.
 
     Where a part of the store is away, events of its customers are `unavailable`, to be sent again.
     """
     events = [entry for entry in batch.entries if isinstance(entry, Event)]
+    started = monotonic()
     try:
         async with asyncio.timeout(resources.write_timeout_s):
             outcomes = await resources.customers.append(events)
     except TimeoutError as exc:
         doing = "appending events"
         raise StoreUnavailableError(doing, "no answer in time; repeat the batch") from exc
+    request.state.stages = {"write": (started, monotonic() - started)}
     served, metrics = resources.live.served, resources.metrics
     unknown = [
         event.sale_id

@@ -10,6 +10,7 @@ from app.health.readiness import Readiness
 from app.promotion.controller import PromotionController
 from app.recommend.exposure_queue import ExposureQueue
 from app.security.key_ring import LOOK_EVERY_S, KeyRing
+from app.tracing import Tracer
 
 # A quarter of the second within which a changed sale is recommended.
 CATALOGUE_EVERY_S: Final = 0.25
@@ -26,11 +27,14 @@ def worker_tasks(
     exposures: ExposureQueue,
     pruning: SnapshotPruning,
     keys: KeyRing | None,
+    tracer: Tracer | None,
 ) -> tuple[BackgroundTask, ...]:
     """Return the background tasks; docs/metrics.md lists the same names."""
     of_keys = () if keys is None else (BackgroundTask("keys", keys.follow, every_s=LOOK_EVERY_S),)
+    of_traces = () if tracer is None else (BackgroundTask("traces", tracer.send, every_s=1.0),)
     return (
         *of_keys,
+        *of_traces,
         BackgroundTask("pulse", live.beat, every_s=BEAT_EVERY_S),
         BackgroundTask("catalogue", live.follow, every_s=CATALOGUE_EVERY_S),
         BackgroundTask("plan", promotions.plan.follow, every_s=0.5),

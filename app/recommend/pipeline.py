@@ -83,16 +83,16 @@ class Recommendation:
         record: The exposure record, which holds the slate.
         left_out: The caller's own candidates that may not be shown, each with the reason.
         unmet: Names of the rules that no sale could meet which may be shown.
-        read_s: Seconds spent on reading the customer.
-        rank_s: Seconds spent on candidates, scores and selection.
+        read: Reading the customer: its start by `time.monotonic`, and seconds.
+        rank: Candidates, scores and selection: the same.
     """
 
     asked: RankingRequest
     record: ExposureRecord
     left_out: tuple[LeftOut, ...]
     unmet: tuple[str, ...]
-    read_s: float
-    rank_s: float
+    read: tuple[float, float]
+    rank: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +146,12 @@ class RecommendationPipeline:
         started = monotonic()
         if started >= ends_s:
             await self.live.catch_up()
-            return self._answer(request, None, started=started, read_s=0.0, within_s=None)
+            return self._answer(
+                request, None, started=started, read_in=(started, 0.0), within_s=None
+            )
         read = await self._read(request.customer_id, within_s=ends_s - started)
-        read_s = monotonic() - started
-        return await self._in_turn(request, read, started=started, read_s=read_s, ends_s=ends_s)
+        read_in = (started, monotonic() - started)
+        return await self._in_turn(request, read, started=started, read_in=read_in, ends_s=ends_s)
 
     async def recommend_each(
         self, requests: Sequence[RecommendationRequest], *, ends_s: float
@@ -168,7 +170,7 @@ class RecommendationPipeline:
         states: Mapping[str, CustomerState] = {}
         if started < ends_s:
             states = await self._read_each(ids, within_s=ends_s - started)
-        read_s = monotonic() - started
+        read_in = (started, monotonic() - started)
         found: list[Recommendation | ServiceError] = []
         for place, request in enumerate(requests):
             known = request.customer_id
@@ -176,7 +178,7 @@ class RecommendationPipeline:
             due_s = ends_s + place * self.deadline_s
             try:
                 one = await self._in_turn(
-                    request, read, started=monotonic(), read_s=read_s, ends_s=due_s
+                    request, read, started=monotonic(), read_in=read_in, ends_s=due_s
                 )
             except ServiceError as exc:
                 found.append(exc)
@@ -190,7 +192,7 @@ class RecommendationPipeline:
         read: CustomerState | None,
         *,
         started: float,
-        read_s: float,
+        read_in: tuple[float, float],
         ends_s: float,
     ) -> Recommendation:
         async with self.turn:
@@ -203,7 +205,7 @@ class RecommendationPipeline:
                 request,
                 read,
                 started=started,
-                read_s=read_s,
+                read_in=read_in,
                 within_s=None if within_s == -inf else within_s,
             )
 
@@ -250,7 +252,7 @@ class RecommendationPipeline:
         read: CustomerState | None,
         *,
         started: float,
-        read_s: float,
+        read_in: tuple[float, float],
         within_s: float | None,
     ) -> Recommendation:
         # From here on nothing awaits: one catalogue, plan and moment make the whole answer.
@@ -287,8 +289,8 @@ class RecommendationPipeline:
             record=record,
             left_out=left_out(asked, ranking.sale_ids),
             unmet=ranking.unmet,
-            read_s=read_s,
-            rank_s=monotonic() - began,
+            read=read_in,
+            rank=(began, monotonic() - began),
         )
 
     def _asked(

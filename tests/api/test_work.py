@@ -10,6 +10,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Message, Scope
 
+from app import tracing
+from app.api.middleware import request_context
 from app.catalogue.model import Model
 from app.main import State
 from models.ranker.forest import Forest
@@ -85,4 +87,9 @@ async def test_an_answer_makes_few_calls_and_walks_the_trees_once(api: FastAPI) 
         ]
 
     assert {calls[WALK] for calls in answers} == {1}
+    # Traces and the access log are off, and cost nothing.
+    names = {(code.co_filename, code.co_qualname) for calls in answers for code in calls}
+    assert (request_context.__file__, "RequestContext._observe") in names
+    assert (request_context.__file__, "RequestContext._report") not in names
+    assert tracing.__file__ not in {file for file, _ in names}
     assert min(calls.total() for calls in answers) <= MOST_CALLS

@@ -21,6 +21,7 @@ MODULES = [
     "app/resources.py",
     "app/settings.py",
     "app/shared_metrics.py",
+    "app/tracing.py",
     "app/worker_processes.py",
     "app/workers.py",
     "app/api/__init__.py",

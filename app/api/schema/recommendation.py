@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from time import perf_counter
+from time import monotonic
 from typing import Annotated, Any, Final
 
 import numpy as np
@@ -186,14 +186,14 @@ async def reasons_of(
 ) -> Sequence[Explanation]:
     """Explain the first sales of an answer where that is asked for, and time its stages."""
     slate = recommendation.record.slate
-    request.state.stages = stages = {"read": recommendation.read_s, "rank": recommendation.rank_s}
+    request.state.stages = stages = {"read": recommendation.read, "rank": recommendation.rank}
     if not is_explained or all(shown.purchase_probability is None for shown in slate):
         return ()
     turn_of(request).end()  # another thread explains: the next request need not wait for it
-    started = perf_counter()
+    started = monotonic()
     sale_ids = [shown.sale_id for shown in slate]
     explanations = await resources.explainer.explain(recommendation.asked, sale_ids)
-    stages["explain"] = perf_counter() - started
+    stages["explain"] = (started, monotonic() - started)
     return explanations
 
 
