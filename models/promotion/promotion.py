@@ -237,7 +237,9 @@ class Promotion(BaseModel):
         if decided is Verdict.STOP:
             return self.stopped(reason(found), at=now, who=who, findings=found)
         stage, share_bp = self._next()
-        moved = self._moved(stage, share_bp, at=now, who=who, why=FINISHED, findings=found)
+        # What is said of an estimate is not that a rule holds: there may be none.
+        why = found[0].said if self.stage is Stage.ESTIMATE else FINISHED
+        moved = self._moved(stage, share_bp, at=now, who=who, why=why, findings=found)
         # Each share has to bring customers of its own.
         return moved.model_copy(update={"n_before": n_analysed(evidence.results)})
 

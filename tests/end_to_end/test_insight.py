@@ -178,7 +178,7 @@ def test_an_experiment_says_what_its_intervals_say(
         enter(visitor, shop, "experiments")
         page = visitor.page
         expect(page.get_by_role("heading", name="order")).to_be_visible()
-        expect(page.get_by_text("popularity: too few events to compare").first).to_be_visible()
+        expect(page.get_by_text("No unit could be analysed").first).to_be_visible()
         expect(page.get_by_role("row", name="meta control")).to_contain_text("100.0%")
         undisturbed(visitor, f"experiments-{name}")
 

@@ -20,7 +20,8 @@ from models.ranker.objective import TrainingObjective
 from models.ranker.two_stage import BUYING_FILE, CALIBRATION_FILE, RANKER_FILE
 from models.scoring.bundle import MANIFEST, Bundle, newest_bundle, read_bundle
 from models.scoring.bundle_storage import BundleStorage
-from models.scoring.scorer import SCENES_FILE, TOPICS_FILE, Scorer, recommender_file
+from models.scoring.scorer import META, SCENES_FILE, TOPICS_FILE, Scorer, recommender_file
+from models.slate.slate_policy import PlackettLuce
 from tests.end_to_end.night import JUDGE_HOURS, killed_night, night_in
 from tests.proofs import ROOT, Proof
 from tests.trials import RECORDED
@@ -213,8 +214,9 @@ def answered(
     shown = pl.read_parquet(data / "events.parquet").filter(
         pl.col("type") == "impression", pl.col("exposure_id").is_not_null()
     )
-    propensity = 1.0 if exploration is None else 0.1
-    placed = pl.struct("sale_id", rank="position", propensity=pl.lit(propensity))
+    # The simulator draws every list by Plackett-Luce, and says by which propensities.
+    propensity = pl.lit(1.0) if exploration is None else pl.col("propensity")
+    placed = pl.struct("sale_id", rank="position", propensity=propensity)
     lists = shown.group_by("exposure_id").agg(now=pl.col("at").min(), slate=placed)
     own: dict[str, object] = {
         **RECORDED,
@@ -233,6 +235,30 @@ def answered(
     ]
     pl.DataFrame(rows, schema=FILE_COLUMNS).write_parquet(folder / "exposures.parquet")
     return folder
+
+
+@pytest.mark.slow
+def test_by_a_drawn_log_of_its_own_a_worse_champion_is_replaced_and_a_better_one_stays(
+    calm: Calm, tmp_path: Path
+) -> None:
+    """One learned from reactions at the other end of the list; the log values each by clicks."""
+    config = RunConfig(objective=TrainingObjective.CLICK)
+    night = night_in(tmp_path / "root", calm.data, cache=calm.cache, config=config)
+    good = str(run_night(night, progress=Silent()).published)
+    data = misled(calm.data, tmp_path / "data")
+    drawn = PlackettLuce(temperature=1.0, share=1.0).model_dump_json()
+    of_good = answered(data, tmp_path / "of-good", good, order_by=META, exploration=drawn)
+
+    worse = run_night(replace(night, data=of_good), progress=Silent())
+
+    assert worse.verdict in {NightVerdict.REJECTED, NightVerdict.NEEDS_TRAFFIC}, worse.reasons
+    assert f"compared with {good} it brings -" in worse.reasons[0], worse.reasons
+    bad = night.state / "candidates" / str(worse.candidate)
+    of_bad = answered(calm.data, tmp_path / "of-bad", bad.name, order_by=META, exploration=drawn)
+    better = run_night(replace(night, data=of_bad, champion=bad), progress=Silent())
+    assert better.verdict is NightVerdict.PUBLISHED, better.reasons
+    assert better.champion == bad.name
+    assert better.reasons[0].startswith(f"compared with {bad.name} it brings +"), better.reasons
 
 
 @pytest.mark.slow

@@ -62,6 +62,7 @@ def list_command(bundles: Bundles = BUNDLES, as_json: Json = False) -> None:
                 "probability_of": card.probability_of.value,
                 "n_events": dict(card.trained_on.n_events),
                 "held_out_mrr": figure and figure.model_dump(),
+                "awaits_traffic": bundle.manifest.awaits_traffic,
             }
             for (bundle, card), figure in zip(cards, figures, strict=True)
         ]
@@ -69,7 +70,7 @@ def list_command(bundles: Bundles = BUNDLES, as_json: Json = False) -> None:
         return
     rows = [
         [
-            bundle.id,
+            f"{bundle.id}\nawaits traffic" if bundle.manifest.awaits_traffic else bundle.id,
             card.objective.value,
             f"{n_outcomes(card):,} {outcomes(card)}",
             f"{figure_text(figure)}\n{card.held_out.kind} lists",

@@ -83,9 +83,20 @@ def nightly_command(
     if as_json:
         print_json(_OUTCOME.dump_python(outcome, mode="json", exclude={"remarks"}))
     else:
-        bundle = outcome.awaiting or outcome.published or outcome.candidate
-        typer.echo(f"{outcome.verdict}: {bundle}: {'; '.join(outcome.reasons)}")
+        typer.echo(sentence_for(outcome))
     raise typer.Exit(EXIT_CODES[outcome.verdict])
+
+
+def sentence_for(outcome: NightOutcome) -> str:
+    """Return the verdict of a night, the bundles that it is about by their roles, and why."""
+    bundles = {
+        "candidate": outcome.candidate,
+        "champion": outcome.champion,
+        "published": outcome.published,
+        "awaits traffic": outcome.awaiting,
+    }
+    named = ", ".join(f"{role} {bundle}" for role, bundle in bundles.items() if bundle)
+    return ": ".join(part for part in (outcome.verdict, named, "; ".join(outcome.reasons)) if part)
 
 
 def _copy(outcome: NightOutcome, bundles: Path, storage: BundleStorage) -> None:

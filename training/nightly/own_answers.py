@@ -51,7 +51,8 @@ def recorded_slates(answers: pl.DataFrame, bundle_ids: Collection[str]) -> dict[
     """Return slates by id, of the full answers that a bundle made in its own order.
 
     Left out are those with propensities of another kind: more than half drawn but not all, or
-    places for new sales. Filtered answers and pages of rows are no lists of all sales.
+    places for new sales. Filtered answers and pages of rows are no lists of all sales, and rules
+    of the plan place sales that no bundle ordered.
 
     Args:
         answers: Recorded answers.
@@ -66,6 +67,7 @@ def recorded_slates(answers: pl.DataFrame, bundle_ids: Collection[str]) -> dict[
         pl.col("candidates").is_null(),
         pl.col("interleaving").is_null(),
         pl.col("filter").is_null(),
+        pl.col("rules").is_null(),
         pl.col("rows").list.len() == 0,
         pl.col("diversity") == 0,
         pl.col("order_by") == META,

@@ -91,12 +91,15 @@ def decide_on_own_log(
     found = value.whole or value.at_least
     if found is None or value.n_purchases < MIN_REWARDED:
         reason = (
-            f"{value.n_purchases:.0f} effective {outcomes} followed answers of {reference} in its "
-            f"own order, without diversity or places for new sales, and {MIN_REWARDED:g} are needed"
+            f"{value.n_purchases:.0f} effective {outcomes} followed answers of {reference}, or of "
+            "its ranker with recommenders of other nights, in its own order, without rules, "
+            f"filters, diversity or places for new sales, and {MIN_REWARDED:g} are needed"
         )
         return Decision(GateVerdict.ASK, (reason,))
-    said = f"it brings {_range(found)} of what {reference} brings, and must not be below"
-    said = f"{said} {-MARGIN:.0%}"
+    said = (
+        f"compared with {reference} it brings {found.value:+.1%} {outcomes} (95% interval "
+        f"{_range(found)}), and the interval must not reach below {-MARGIN:.0%}"
+    )
     if value.whole is None:
         said = (
             f"without the sales that it alone shows, of which {value.explored:.0f} effective "

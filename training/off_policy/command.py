@@ -13,10 +13,20 @@ from pydantic import JsonValue
 from models.dataset import EventTable, read_dataset
 from models.domain.units import HOUR_US
 from models.experiments.exposure import known_until_us, read_exposures
-from models.scoring.bundle import read_bundle
+from models.scoring.bundle import read_bundle, resolve_bundle
 from models.scoring.scorer import META, Scorer
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
-from training.console import Data, Json, Progress, bars, exit_on_user_error, print_json
+from training.console import (
+    BUNDLES,
+    BundleId,
+    Bundles,
+    Data,
+    Json,
+    Progress,
+    bars,
+    exit_on_user_error,
+    print_json,
+)
 from training.evaluation.command import Report
 from training.evaluation.output import interval_table
 from training.importers.open_bandit import CAMPAIGNS
@@ -55,7 +65,7 @@ class _Limits:
 
 def off_policy_command(
     data: Data,
-    bundle: Annotated[Path, typer.Option(help="Directory of the target bundle.", exists=True)],
+    bundle: BundleId,
     snapshots: Annotated[Path, typer.Option(help="The service's snapshots.", exists=True)],
     order_by: Annotated[str, typer.Option(help="Policy of the bundle.")] = META,
     temperature: Annotated[
@@ -80,6 +90,7 @@ def off_policy_command(
         float, typer.Option(min=2, help="Refuse a log that is worth fewer rewarded answers.")
     ] = MIN_REWARDED,
     seed: Annotated[int, typer.Option(min=0, help="Of draws and resamples.")] = 0,
+    bundles: Bundles = BUNDLES,
     report: Report = None,
     as_json: Json = False,
 ) -> None:
@@ -90,7 +101,7 @@ def off_policy_command(
         )
         raise typer.BadParameter(msg)
     with exit_on_user_error(), bars() as progress:
-        scorer = Scorer.load(read_bundle(bundle))
+        scorer = Scorer.load(read_bundle(resolve_bundle(bundle, bundles)))
         log = _Log.read(data, reward, round(window_hours * HOUR_US), variant=variant)
         with _refusals_reported(scorer.bundle_id, as_json=as_json):
             if temperature is None:

@@ -60,8 +60,8 @@ def judged(exposures: pl.DataFrame, *, until_us: int, window_us: int) -> LoggedA
     Left out are answers that had to do without something (every policy would have), that
     ranked the caller's own candidates, that interleaved two policies (their places are certain
     but for coins between two sales, which is no support for a third policy), that the caller
-    filtered (a target policy has no filter), pages of rows, that showed nothing, and whose window
-    is not over.
+    filtered or rules of the plan shaped (a target policy has neither), pages of rows, that showed
+    nothing, and whose window is not over.
 
     Args:
         exposures: Rows of the file of exposures.
@@ -83,6 +83,7 @@ def judged(exposures: pl.DataFrame, *, until_us: int, window_us: int) -> LoggedA
         ("own_candidates", pl.col("candidates").is_null()),
         ("interleaved", pl.col("interleaving").is_null()),
         ("filtered", pl.col("filter").is_null()),
+        ("ruled", pl.col("rules").is_null()),
         ("page", pl.col("rows").list.len() == 0),
         ("empty", pl.col("slate").list.len() > 0),
         ("window_not_over", pl.col("now_us") + window_us <= until_us),

@@ -1,5 +1,6 @@
 """Support of a log for a target policy: effective sample size, and clipped weights."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -92,8 +93,9 @@ def require_support(
         msg = (
             f"{len(rounds)} logged slates, {int(is_rewarded.sum())} with a reward, are worth too "
             f"few of the target policy's: {rewarded:.3g} with a reward, {min_rewarded:g} wanted, "
-            f"of {by_position} down to each position; judge fewer positions, log more, value a "
-            f"more frequent reward, or explore nearer to the target policy"
+            f"of {by_position} down to each position. Judge fewer positions (--positions), value a "
+            f"more frequent reward (--reward clicks), wait for {_times(min_rewarded, rewarded)} "
+            "the answers, explore more of them, or compare both by an interleaving"
         )
         raise TooFewRoundsError(msg)
     _require_mean_of_one(rounds)
@@ -110,6 +112,10 @@ def require_support(
         clipped_mass=1 - float(weights[:, -1].sum()) / float(whole.sum()),
         unsupported=unsupported,
     )
+
+
+def _times(wanted: float, found: float) -> str:
+    return f"about {math.ceil(wanted / found)} times" if found else "more of"
 
 
 def _require_chance(rounds: Rounds) -> float:
@@ -129,7 +135,9 @@ def _require_chance(rounds: Rounds) -> float:
         msg = (
             f"no support: {int(missing.any(axis=1).sum())} of {len(rounds)} logged slates were "
             f"made without chance (propensity 1) where the target policy shows another sale with "
-            f"probability {mass:.2g} on average; explore first, or judge fewer positions"
+            f"probability {mass:.2g} on average. Let the log explore (`exploration` of the policy, "
+            "VITRINE_EXPLORED_SHARE), select answers that do (--variant), or judge fewer positions "
+            "(--positions)"
         )
         raise NoSupportError(msg)
     return unsupported
@@ -145,9 +153,11 @@ def _require_mean_of_one(rounds: Rounds) -> None:
     error = float(np.sqrt((deviations**2).sum()) / len(rounds))
     if abs(mean - 1) > _STANDARD_ERRORS * error + _TOLERANCE:
         cause = (
-            "the target policy shows what the logging policy never shows"
+            "the target policy shows what the logging policy never shows. Judge fewer positions "
+            "(--positions), or only answers whose exploration reaches every sale (--variant)"
             if mean < 1
-            else "the logged propensities are not those that the log was made by"
+            else "the logged propensities are not those that the log was made by. Export again "
+            "with the version that served, and check that no other list replaces the answers"
         )
         msg = f"no support: weights average {mean:.3g} ± {error:.2g} instead of 1: {cause}"
         raise NoSupportError(msg)

@@ -29,6 +29,7 @@ from training.studies.loop_service import LoopService, Moment, Ranked
 _PICTURES: Final = ("images", "scenes")
 # As of `training.examples.outcomes.objective_for`: with fewer, a shop would learn clicks.
 _MIN_PURCHASES: Final = 20
+_MORE: Final = "simulate more --customers or --days, or a higher --buy-intercept"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +111,11 @@ def run_loop(loop: Loop, folder: Path, *, progress: Progress) -> Iterator[Day]:
         for nights, events in ((own, log), (other, compared)):
             _require_purchases(events, loop)
             _write_data(source, nights.data, events, has_pictures=number >= loop.pictures_from)
-        found = _night(loop, number, day_us, own=own, other=other, progress=progress)
+        try:
+            found = _night(loop, number, day_us, own=own, other=other, progress=progress)
+        except TooFewPurchasesError as exc:
+            msg = f"night {number}: {exc}. Of a simulated shop: {_MORE}"
+            raise TooFewPurchasesError(msg) from exc
         progress.stage("visits")
         yield _day_after(loop, run, day_us, own=own, found=found)
 
@@ -120,8 +125,7 @@ def _require_purchases(events: pl.DataFrame, loop: Loop) -> None:
     if n_purchases < _MIN_PURCHASES:
         msg = (
             f"{n_purchases} purchases in the first {loop.days} days, at least {_MIN_PURCHASES} are "
-            "needed to learn and compare purchases: simulate more customers or days, or a higher "
-            "--buy-intercept"
+            f"needed to learn and compare purchases: {_MORE}"
         )
         raise TooFewPurchasesError(msg)
 

@@ -4,11 +4,13 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from shutil import rmtree
 from typing import Annotated
 
 import typer
 from pydantic import JsonValue
 
+from models.domain.errors import UserError
 from training.console import (
     Json,
     Threads,
@@ -105,7 +107,14 @@ def simulate_loop_command(
         threads=threads,
     )
     with exit_on_user_error(), bars() as progress:
-        done = list(run_loop(loop, out, progress=progress))
+        done: list[Day] = []
+        try:
+            done.extend(run_loop(loop, out, progress=progress))
+        except UserError:
+            # Refused before its first night: the same folder can be named again.
+            if not done:
+                rmtree(out, ignore_errors=True)
+            raise
     _print(done, missed_bounds(done, pictures_from=pictures_from), as_json=as_json)
 
 

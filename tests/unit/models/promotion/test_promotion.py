@@ -72,6 +72,11 @@ def test_rules_that_hold_lead_to_the_next_stage_and_are_kept_with_their_figures(
     assert (estimate.stage, canary.stage, canary.share_bp) == (Stage.ESTIMATE, Stage.CANARY, 100)
     assert (shared.stage, shared.share_bp) == (Stage.INTERLEAVING, 300)
     assert not canary.is_settled
+    assert [one.reason for one in shared.decisions[1:]] == [
+        "every rule holds",
+        "no support, so the rule says canary: none was submitted, and none is awaited: 0.0% of "
+        "answers are drawn by chance, below 10.0%",
+    ]
     last = estimate.decisions[-1]
     assert (last.before, last.stage, last.who, last.at) == (
         Stage.SHADOW,

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from models.ranker.objective import TrainingObjective
-from models.scoring.bundle import read_bundle
+from models.scoring.bundle import read_bundle, write_bundle
 from models.scoring.model_card import Figure, read_model_card
 from models.scoring.scorer import Scorer
 from tests.bundles import recalibrated
@@ -63,6 +63,9 @@ def test_bundles_are_listed_and_one_that_is_broken_is_named(
     whole = recalibrated(bundle, tmp_path, shift=0.0)
     broken = recalibrated(bundle, tmp_path, shift=0.1)
     (broken / "topics.npz").unlink()
+    loaded = read_bundle(recalibrated(bundle, tmp_path, shift=0.2))
+    manifest = loaded.manifest.model_copy(update={"awaits_traffic": True})
+    waiting = write_bundle(tmp_path, manifest, files=loaded.files)
 
     found = run("list", "--bundles", tmp_path)
     listed = json.loads(run("list", "--bundles", tmp_path, "--json").stdout)["bundles"]
@@ -70,7 +73,9 @@ def test_bundles_are_listed_and_one_that_is_broken_is_named(
     assert whole.name in found.stdout
     assert broken.name not in found.stdout
     assert "topics.npz is missing" in found.stderr
-    assert [one["bundle"] for one in listed] == [whole.name]
+    awaits = {one["bundle"]: one["awaits_traffic"] for one in listed}
+    assert (awaits[whole.name], awaits[waiting.name]) == (False, True)
+    assert "awaits traffic" in found.stdout
     assert "not comparable with `evaluate`" in " ".join(found.stdout.split())
 
 

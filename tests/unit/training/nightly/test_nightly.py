@@ -13,9 +13,10 @@ from tests.datasets import EVENT, SALE, Row, write_dataset
 from tests.datasets import event as row
 from tests.proofs import ROOT
 from training.__main__ import app
-from training.nightly.command import EXIT_CODES
+from training.nightly.command import EXIT_CODES, sentence_for
 from training.nightly.comparison import Measured, differences
 from training.nightly.publish_gate import GateVerdict, decide
+from training.nightly.run import NightOutcome, NightVerdict
 from training.nightly.stage_cache import BusyError, StageCache
 from training.statistics.bootstrap import Interval
 
@@ -87,6 +88,25 @@ def test_a_night_before_the_first_event_has_nothing_new(
 
     assert result.exit_code == status
     assert ("nothing_new" in result.stdout) == (status == 4)
+
+
+def test_a_night_names_every_bundle_by_its_role() -> None:
+    outcome = NightOutcome(
+        verdict=NightVerdict.NEEDS_TRAFFIC,
+        reasons=("too few",),
+        candidate="b3",
+        published="b2r",
+        champion="b2",
+        awaiting="b3r",
+    )
+
+    assert sentence_for(outcome) == (
+        "needs_traffic: candidate b3, champion b2, published b2r, awaits traffic b3r: too few"
+    )
+    assert (
+        sentence_for(NightOutcome(verdict=NightVerdict.NOTHING_NEW, reasons=("no event",)))
+        == "nothing_new: no event"
+    )
 
 
 def test_two_runs_do_not_share_a_state(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def test_only_full_answers_of_the_bundle_in_its_own_order_are_read() -> None:
         answer("own candidates", ["s1"], candidates=["s1"]),
         answer("of two policies", ["s1", "s2"], interleaving=INTERLEAVED),
         answer("filtered", ["s1"], filter="price < 3"),
+        answer("by a rule of the plan", ["s1"], rules='[{"name": "r"}]'),
         answer("page", ["s1"], rows=[{"row": None, "n_items": 1, "because_of": None}]),
         answer("diverse", ["s1"], diversity=0.1),
         answer("by price", ["s1"], order_by="meta-revenue"),

@@ -226,6 +226,17 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
+def test_a_loop_that_is_refused_before_its_first_night_leaves_no_folder(tmp_path: Path) -> None:
+    out = tmp_path / "loop"
+    few = ["--customers", "20", "--days", "2", "--nights", "1", "--buy-intercept", "-9"]
+
+    refused = run_here("training", "simulate-loop", "--out", str(out), *few)
+
+    assert refused.exit_code == 1
+    assert "simulate more --customers or --days, or a higher --buy-intercept" in refused.stderr
+    assert not out.exists()
+
+
 def test_what_a_loop_certainly_misses_is_named() -> None:
     """By hand: pictures join on the second day, and bring less than on the other log."""
     truth = np.tile([0.02, 0.1, 0.3], 1_000)
