@@ -8,9 +8,9 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from secrets import token_hex
 from socket import gethostname
 from typing import Final
-from uuid import uuid4
 
 from app import __version__
 from app.bundles.active_bundle import ActiveBundle
@@ -279,7 +279,7 @@ def _pipeline(
         counts=AnswerCounts(metrics, counter),
         deadline_s=settings.deadline_ms / MS_PER_S,
         read_timeout_s=settings.read_timeout_ms / MS_PER_S,
-        new_id=lambda: uuid4().hex,
+        new_id=lambda: token_hex(16),
     )
 
 

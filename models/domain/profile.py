@@ -1,6 +1,7 @@
 """Profile: counts of a customer's events up to midnight, and what the shop knows of them."""
 
 from dataclasses import dataclass, field
+from struct import Struct
 from typing import Final, Self
 
 import numpy as np
@@ -19,10 +20,8 @@ MONTH_DAYS: Final = 30
 # Raised when the bytes get another meaning: those of before are refused, not misread.
 _FORMAT: Final = 2
 # The format, the time of the first event, then a count a type, of either window.
-_PACKED: Final = np.dtype(
-    [("format", "u1"), ("first_us", ">i8"), ("counts", ">u4", (2, len(KINDS)))]
-)
-HEAD_BYTES: Final = _PACKED.itemsize
+_PACKED: Final = Struct(f">Bq{2 * len(KINDS)}I")
+HEAD_BYTES: Final = _PACKED.size
 """Bytes of a packed profile before its attributes and their length."""
 # Length of the attributes, which follow.
 _LENGTH_BYTES: Final = 4
@@ -104,15 +103,13 @@ class Profile:
         if len(packed) < start:
             msg = f"a packed profile begins with {start} bytes of numbers, got {len(packed)} bytes"
             raise ValueError(msg)
-        head = packed[:HEAD_BYTES]
         end = start + int.from_bytes(packed[HEAD_BYTES:start], "big")
         attributes, bought = packed[start:end], packed[end:]
         # Here, so that damaged purchases are found where they come in.
         PurchaseHistory.check(bought)
-        [read] = np.frombuffer(head, dtype=_PACKED)
-        first_us, (counts, month) = int(read["first_us"]), read["counts"].tolist()
-        if read["format"] != _FORMAT:
-            msg = f"a packed profile of format {read['format']}, and this software reads {_FORMAT}"
+        written, first_us, *counts = _PACKED.unpack_from(packed)
+        if written != _FORMAT:
+            msg = f"a packed profile of format {written}, and this software reads {_FORMAT}"
             raise ValueError(msg)
         if not 0 <= first_us <= LAST_US:
             msg = f"a packed profile begins with the time of an event, got {first_us}"
@@ -124,12 +121,11 @@ class Profile:
             reason = exc.errors(include_input=False)[0]["msg"]
             msg = f"the attributes of a packed profile cannot be read: {reason}"
             raise ValueError(msg) from None
-        return cls(first_us, tuple(counts), bought, known, tuple(month))
+        n = len(KINDS)
+        return cls(first_us, tuple(counts[:n]), bought, known, tuple(counts[n:]))
 
     def pack(self) -> bytes:
         """Return the bytes that `unpack` reads."""
-        head = np.array(
-            (_FORMAT, self.first_us, (self.counts, self.month)), dtype=_PACKED
-        ).tobytes()
+        head = _PACKED.pack(_FORMAT, self.first_us, *self.counts, *self.month)
         attributes = _ATTRIBUTES.dump_json(dict(self.attributes)) if self.attributes else b""
         return head + len(attributes).to_bytes(_LENGTH_BYTES, "big") + attributes + self.bought

@@ -52,7 +52,8 @@ class Slate:
     @property
     def is_explored(self) -> bool:
         """Whether exploration changed it."""
-        return not np.array_equal(self.picks, self.unexplored)
+        is_same = self.picks is self.unexplored
+        return not (is_same or np.array_equal(self.picks, self.unexplored))
 
     def cost(self, probabilities: NDArray[np.float64], p_examined: NDArray[np.float64]) -> float:
         """Return the outcomes that its exploration is expected to lose; below 0 for a gain.
@@ -131,7 +132,9 @@ def plackett_luce(
     propensities = mixture_propensities(
         plackett_luce_propensities(utilities, indices), indices == head, share=share
     )
-    return Slate(ranking[indices], propensities, ranking[head])
+    unexplored = ranking[head]
+    picks = unexplored if indices is head else ranking[indices]
+    return Slate(picks, propensities, unexplored)
 
 
 def mixture_propensities(

@@ -1,4 +1,4 @@
-"""Work of an answer, counted and not timed: calls of Python functions, and walks of the trees."""
+"""Work of an answer, counted and not timed: calls of Python functions and of the kernel."""
 
 import sys
 from collections import Counter
@@ -14,14 +14,23 @@ from app import tracing
 from app.api.middleware import request_context
 from app.catalogue.model import Model
 from app.main import State
+from models.kernel import features
 from models.ranker.forest import Forest
+from models.ranker.logistic import Regressions
 from tests.api.conftest import SALES
 from tests.builders import scorer
 
 N_ANSWERS = 20
 # 541 with the libraries of 2026-11-30; 786 where NumPy computed the features of the customer.
 MOST_CALLS = 600
-WALK = Forest.log_odds.__code__
+# Each calls the kernel once.
+OF_KERNEL = {
+    "join": features.Joined.from_asked.__code__,
+    "features": features.Joined.matrices.__code__,
+    "trees": Forest.log_odds.__code__,
+    "offsets": Regressions.log_odds.__code__,
+    "hash": features.hash_of.__code__,
+}
 
 Calls = Counter[CodeType]
 
@@ -77,7 +86,9 @@ async def answer(app: FastAPI, state: State, query: str) -> Calls:
     return calls
 
 
-async def test_an_answer_makes_few_calls_and_walks_the_trees_once(api: FastAPI) -> None:
+async def test_an_answer_makes_few_calls_and_calls_each_part_of_the_kernel_once(
+    api: FastAPI,
+) -> None:
     """The fewest of some answers: between its steps the loop also runs background tasks."""
     async with api.router.lifespan_context(api) as state:
         assert state is not None
@@ -86,7 +97,8 @@ async def test_an_answer_makes_few_calls_and_walks_the_trees_once(api: FastAPI) 
             for _ in range(N_ANSWERS)
         ]
 
-    assert {calls[WALK] for calls in answers} == {1}
+    for calls in answers:
+        assert {name: calls[code] for name, code in OF_KERNEL.items()} == dict.fromkeys(OF_KERNEL, 1)
     # Traces and the access log are off, and cost nothing.
     names = {(code.co_filename, code.co_qualname) for calls in answers for code in calls}
     assert (request_context.__file__, "RequestContext._observe") in names

@@ -4,9 +4,9 @@ Unexpected errors are answered here: outside of it their answer and log line wou
 """
 
 from collections.abc import Callable
+from secrets import token_hex
 from time import monotonic
 from typing import Final
-from uuid import uuid4
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -163,8 +163,8 @@ def _request_id(scope: Scope) -> str:
     # A caller's id goes into log lines and headers: anything but a plain word is replaced.
     given = header_of(scope, REQUEST_ID)
     if not given:
-        return uuid4().hex
+        return token_hex(16)
     plain = given.replace("-", "").replace("_", "")
     if plain.isascii() and plain.isalnum() and len(given) <= MAX_REQUEST_ID:
         return given
-    return uuid4().hex
+    return token_hex(16)
