@@ -98,7 +98,9 @@ async def test_an_answer_makes_few_calls_and_calls_each_part_of_the_kernel_once(
         ]
 
     for calls in answers:
-        assert {name: calls[code] for name, code in OF_KERNEL.items()} == dict.fromkeys(OF_KERNEL, 1)
+        assert {name: calls[code] for name, code in OF_KERNEL.items()} == dict.fromkeys(
+            OF_KERNEL, 1
+        )
     # Traces and the access log are off, and cost nothing.
     names = {(code.co_filename, code.co_qualname) for calls in answers for code in calls}
     assert (request_context.__file__, "RequestContext._observe") in names
