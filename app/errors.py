@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from enum import StrEnum
 from http import HTTPStatus
 from typing import ClassVar, Final
 
@@ -184,6 +185,30 @@ class PlanChangedError(ServiceError, code="plan_changed", status=412):
     def __init__(self, meant: int | None, version: int) -> None:
         what = f"version {meant} was" if meant is not None else "an earlier one was"
         super().__init__(f"the plan has version {version} and {what} to be changed: read it again")
+
+
+class MergingError(StoreUnavailableError):
+    """A customer who is being merged into others just now."""
+
+    def __init__(self) -> None:
+        super().__init__("reading a customer", "they are being merged into others: repeat it")
+
+
+class MergeRefusal(StrEnum):
+    """Reason for which two ids do not become one customer."""
+
+    SAME_ID = "the guest is the customer: name another id"
+    OTHER_CUSTOMER = "the guest belongs to another customer: give each a visitor id of their own"
+    HAS_GUESTS = "guests were merged into this one: merge the customer into it instead"
+    TOO_MANY = "the customer has too many guests already: keep this one apart"
+    CHANGED = "the customer was erased or merged meanwhile: merge again"
+
+
+class MergeRefusedError(ServiceError, code="merge_refused", status=409):
+    """Two ids that cannot become one customer."""
+
+    def __init__(self, reason: MergeRefusal) -> None:
+        super().__init__(f"the guest is not merged: {reason}")
 
 
 class SaleMismatchError(ServiceError, code="sale_mismatch", status=409):

@@ -45,11 +45,14 @@ from app.recommend.exposure_queue import ExposureQueue
 from app.recommend.pipeline import Origin, RecommendationPipeline
 from app.recommend.ranking import BY_POPULARITY, SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
+from app.recommend.rule_budgets import RuleBudgets
 from app.recommend.shadow import Shadow
 from app.security.key_ring import KeyRing
 from app.settings import Settings
-from app.stores.customer import CustomerState, CustomerStore
+from app.stores.customer import CustomerStore
+from app.stores.customer_state import CustomerState
 from app.stores.loop_errors import LoopErrors
+from app.stores.merge import MergeStore
 from app.stores.store import Stores
 from app.tracing import Tracer
 from models.domain.customer import Window
@@ -93,6 +96,7 @@ class Resources:
     pipeline: RecommendationPipeline
     explainer: Explainer
     customers: CustomerStore
+    merges: MergeStore
     live: CatalogueFollower
     sale_writer: SaleWriter
     sale_details: SaleDetails
@@ -193,6 +197,7 @@ async def resources_over(
                 pipeline=pipeline,
                 explainer=Explainer(explaining_pool, metrics.explanations),
                 customers=stores.customers,
+                merges=stores.merges,
                 live=live,
                 sale_writer=SaleWriter(stores.sales, stores.server, live, labeller),
                 active_bundle=promotions.active,
@@ -277,6 +282,11 @@ def _pipeline(
         degradation=Degradation(time.monotonic),
         shadow=Shadow(live, pool=pool, metrics=metrics.shadow, counter=counter),
         counts=AnswerCounts(metrics, counter),
+        budgets=RuleBudgets(
+            stores.spending,
+            worker=promotions.active.name,
+            rules=lambda: promotions.plan.current.plan.rules,
+        ),
         deadline_s=settings.deadline_ms / MS_PER_S,
         read_timeout_s=settings.read_timeout_ms / MS_PER_S,
         new_id=lambda: token_hex(16),
@@ -322,6 +332,7 @@ def _background(
         promotions=promotions,
         readiness=readiness,
         exposures=pipeline.exposures,
+        budgets=pipeline.budgets,
         pruning=SnapshotPruning(archive, _machine_us),
         keys=worker.keys,
         tracer=worker.tracer,

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.environment import is_service_link, plain, service_links
 from models.domain.errors import plain_message
 from models.pictures.picture import Limits
+from models.rules.rule import HIDE_DISLIKED_DAYS
 
 PREFIX: Final = "VITRINE_"
 
@@ -274,9 +275,8 @@ class Settings(BaseSettings):
         "docs/experiments.md. Unset: all customers get the order of the meta-model.",
     )
     # Chosen: with the usual temperature it costs 0.26% of expected purchases (docs/evaluation.md).
-    # Chosen: a month, in which most of the shown sales have closed.
     hide_disliked_days: int = Field(
-        default=30,
+        default=HIDE_DISLIKED_DAYS,
         ge=0,
         le=400,
         description="Days for which a sale is not shown to a customer who disliked it; 0 shows it.",

@@ -41,6 +41,7 @@ from models.dataset import read_dataset
 from models.dataset.customers import CustomerTable
 from models.domain.event import from_us
 from models.domain.units import SECOND_US
+from models.rules.rule import HIDE_DISLIKED_DAYS
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
 from models.slate.slate_policy import SlatePolicy
@@ -104,6 +105,7 @@ def alone(data: Path, bundle: Path, at_us: int) -> Figures:
         catalogue.with_counts(counts),
         at_us=at_us,
         policy=SlatePolicy(exploration=None),
+        hide_disliked_days=HIDE_DISLIKED_DAYS,
     )
     nobody = CustomerTable.none(pl.Series([], dtype=pl.String))
     customers = list(islice(known_customers(dataset.events, nobody, at_us=at_us), N_ALONE))

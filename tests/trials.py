@@ -92,6 +92,7 @@ class Answer:
     """One answer of an experiment; ``at`` is in microseconds after `START`."""
 
     unit: str | None = "c1"
+    customer: str | None = None
     variant: str = "control"
     at: int = 0
     share_bp: int = 5_000
@@ -108,7 +109,7 @@ def exposures(answers: Sequence[Answer]) -> pl.DataFrame:
     rows = [
         {
             "recommendation_id": f"x{number}",
-            "customer_id": one.unit,
+            "customer_id": one.customer or one.unit,
             "now": START + timedelta(microseconds=one.at),
             "limit": 10,
             "degraded": one.degraded,

@@ -1,5 +1,6 @@
-"""Customer routes: stored window and profile, and erasure."""
+"""Customer routes: stored window and profile, merges, and erasure."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Annotated, Final
@@ -13,10 +14,12 @@ from pydantic.config import JsonDict
 from app.api.dependencies import ResourcesDep
 from app.api.middleware.audit import changed
 from app.api.middleware.encoded_slashes import PathIdentifier
-from app.api.schema.body import example
+from app.api.schema.body import body_of, described, example
 from app.api.schema.problem import problems
 from app.catalogue.catalogue_version import CatalogueVersion
-from models.domain.event import KINDS, EventType, from_us
+from app.errors import StoreUnavailableError
+from app.stores.merge import Merges
+from models.domain.event import KINDS, EventType, Identifier, from_us
 from models.domain.profile import Profile
 from models.domain.purchase_history import PurchaseHistory
 from models.domain.sale import AttributeValue
@@ -56,6 +59,7 @@ _KNOWN: Final[JsonDict] = {
     "shown": [_SHOWN],
     "profile": _PROFILE,
     "listed": ["s-31", "s-12"],
+    "guests": [{"guest_id": "v-77", "merged_at": "2026-11-22T18:05:00.000042Z"}],
     "remembered": 3,
     "expires_at": "2027-12-27T18:04:05Z",
 }
@@ -66,6 +70,13 @@ _ERASED: Final[JsonDict] = {
     "shown": 1,
     "profile": True,
     "remembered": 3,
+    "others": ["v-77"],
+}
+_MERGE: Final[JsonDict] = {"guest_id": "v-77"}
+_MERGED: Final[JsonDict] = {
+    "customer_id": "c-1842",
+    "guest_id": "v-77",
+    "merged_at": "2026-11-22T18:05:00.000042Z",
 }
 
 
@@ -117,12 +128,19 @@ class KnownProfile(BaseModel):
     )
 
 
+class KnownGuest(BaseModel):
+    """A visitor who turned out to be the customer."""
+
+    guest_id: str
+    merged_at: datetime | None = Field(description="Null while the merge is under way.")
+
+
 class CustomerAnswer(BaseModel):
     """All that the service stores of a customer to make answers."""
 
     model_config = example(_KNOWN)
 
-    customer_id: str
+    customer_id: str = Field(description="Of a guest, the customer whom they were merged into.")
     events: list[KnownEvent] = Field(description="The latest events, oldest first; at most 128.")
     shown: list[KnownImpression] = Field(
         description="Sales that the customer was shown last, the latest at the end; at most 128."
@@ -132,6 +150,7 @@ class CustomerAnswer(BaseModel):
         description="The list of the last night, by rank; null for a sale that the catalogue does "
         "not know."
     )
+    guests: list[KnownGuest] = Field(description="Visitors who were merged into the customer.")
     remembered: int = Field(
         ge=0, description="Events of the last days, remembered by key alone to count none twice."
     )
@@ -154,6 +173,30 @@ class ErasureAnswer(BaseModel):
     shown: int = Field(ge=0, description="Sales that the customer was shown last.")
     profile: bool = Field(description="Whether there was a profile.")
     remembered: int = Field(ge=0, description="Events of the last days, remembered by key.")
+    others: list[str] = Field(
+        description="Ids that were one customer with this one, and were erased with it."
+    )
+
+
+class MergeRequest(BaseModel):
+    """The visitor who turned out to be the customer."""
+
+    model_config = example(_MERGE, extra="forbid")
+
+    guest_id: Identifier = Field(description="Id of the visitor until now.")
+
+
+class MergeAnswer(BaseModel):
+    """A visitor who is one customer with another id from now on."""
+
+    model_config = example(_MERGED)
+
+    customer_id: str = Field(
+        description="Whom answers and events of both ids are about from now on: the customer, or "
+        "whom that one was merged into."
+    )
+    guest_id: str
+    merged_at: datetime = Field(description="By the store's clock.")
 
 
 CustomerId = Annotated[PathIdentifier, Path(description="The customer.", examples=["c-1842"])]
@@ -166,11 +209,12 @@ async def get_customer(customer_id: CustomerId, resources: ResourcesDep) -> Cust
     """Return all that is stored of a customer; an unknown customer has no events."""
     known = await resources.customers.describe(customer_id)
     window, shown, profile = known.window, known.window.shown, known.profile
+    merges = known.merges or Merges.none(customer_id)
     served, expires_us = resources.live.served, known.expires_us
     kinds: list[int] = window.kinds.tolist()
     events = zip(_sales(window.sale_keys, served), kinds, window.at_us.tolist(), strict=True)
     return CustomerAnswer(
-        customer_id=customer_id,
+        customer_id=merges.customer_id,
         events=[
             KnownEvent(type=KINDS[kind], sale_id=sale_id, sale_key=sale_key, at=from_us(at_us))
             for (sale_id, sale_key), kind, at_us in events
@@ -199,6 +243,7 @@ async def get_customer(customer_id: CustomerId, resources: ResourcesDep) -> Cust
             attributes=dict(profile.attributes),
         ),
         listed=[sale_id for sale_id, _ in _sales(known.listed.sale_keys, served)],
+        guests=list(_guests(merges)),
         remembered=known.n_remembered,
         expires_at=None if expires_us is None else from_us(expires_us),
     )
@@ -208,7 +253,7 @@ async def get_customer(customer_id: CustomerId, resources: ResourcesDep) -> Cust
 async def delete_customer(
     customer_id: CustomerId, request: Request, resources: ResourcesDep
 ) -> ErasureAnswer:
-    """Erase a customer, and list what was erased. Safe to repeat."""
+    """Erase a customer with all ids merged into them, and list what was erased. Safe to repeat."""
     erasure = await resources.customers.erase(customer_id)
     changed(request, erased_at=from_us(erasure.erased_us).isoformat())
     return ErasureAnswer(
@@ -218,7 +263,37 @@ async def delete_customer(
         shown=erasure.n_shown,
         profile=erasure.n_profiles > 0,
         remembered=erasure.n_remembered,
+        others=list(erasure.others),
     )
+
+
+@router.post(
+    "/{customer_id}/merge", openapi_extra=described(MergeRequest), responses=problems(409, 422, 503)
+)
+async def merge_customer(
+    customer_id: CustomerId,
+    body: Annotated[MergeRequest, body_of(MergeRequest)],
+    request: Request,
+    resources: ResourcesDep,
+) -> MergeAnswer:
+    """Merge a visitor into a customer: from now on both ids are one customer. Safe to repeat."""
+    try:
+        async with asyncio.timeout(resources.write_timeout_s):
+            merge = await resources.merges.merge(body.guest_id, customer_id)
+    except TimeoutError as exc:
+        doing = "merging customers"
+        raise StoreUnavailableError(doing, "no answer in time; repeat it") from exc
+    changed(request, merged_at=from_us(merge.merged_us).isoformat())
+    return MergeAnswer(
+        customer_id=merge.customer_id,
+        guest_id=merge.guest_id,
+        merged_at=from_us(merge.merged_us),
+    )
+
+
+def _guests(merges: Merges) -> Iterator[KnownGuest]:
+    for guest_id, at_us in merges.guests.items():
+        yield KnownGuest(guest_id=guest_id, merged_at=from_us(at_us) if at_us else None)
 
 
 def _sales(

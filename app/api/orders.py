@@ -15,7 +15,7 @@ from app.api.schema.recommendation import EXPLANATION_EXAMPLE, Contribution, Sal
 from app.recommend.explanation import MAX_EXPLAINED
 from app.recommend.orders import orders_of
 from app.recommend.request import RankingRequest, RecommendationRequest
-from app.stores.customer import CustomerState
+from app.stores.customer_state import CustomerState
 from models.domain.customer import Window
 from models.domain.event import Identifier, Market
 from models.domain.profile import Profile

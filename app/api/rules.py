@@ -28,12 +28,15 @@ _RULE: Final[JsonDict] = {
     "when": 'market == "fr"',
     "where": 'category == "ski" and price < 500',
     "action": {"kind": "boost", "odds": 1.5},
+    "budget": 20.0,
     "ends_at": "2027-03-01T00:00:00Z",
 }
 _REVIEW: Final[JsonDict] = {
     "rule": _RULE,
     "holds": True,
     "n_matching": 41,
+    "spent": 0.8,
+    "is_stopped": False,
     "warnings": [],
 }
 
@@ -54,6 +57,11 @@ class ReviewedRule(BaseModel):
     rule: SlateRule
     holds: bool = Field(description="Whether it runs now and its `when` is met in any market.")
     n_matching: int = Field(description="Open sales that meet its `where`.")
+    spent: float | None = Field(
+        description="Expected outcomes that a rule with a budget has cost, by its price; below 0 "
+        "for a gain. Null without a budget."
+    )
+    is_stopped: bool = Field(description="Whether that is its budget: it holds no longer.")
     warnings: list[str] = Field(description="What looks wrong.")
 
 
@@ -99,7 +107,7 @@ def _visit(served: CatalogueVersion, market: str | None, now_us: int) -> Query:
 
 def _answer(stored: StoredPlan, resources: Resources) -> Response:
     rules, served = stored.plan.default.rules.root, resources.live.served
-    items: list[dict[str, object]] = []
+    budgets, items = resources.pipeline.budgets, list[dict[str, object]]()
     if served is not None:
         now_us = resources.pipeline.clock.now_us()
         query = _visit(served, None, now_us)
@@ -109,6 +117,8 @@ def _answer(stored: StoredPlan, resources: Resources) -> Response:
                 "rule": one.rule.model_dump(mode="json", exclude_unset=True),
                 "holds": one.holds,
                 "n_matching": one.n_matching,
+                "spent": None if one.rule.budget is None else budgets.spent(one.rule.name),
+                "is_stopped": budgets.is_stopped(one.rule),
                 "warnings": one.warnings,
             }
             for one in review(rules, query, markets=markets)

@@ -12,7 +12,7 @@ from app.bundles.bundle_repository import scene_labeller
 from app.cli.console import Progress
 from app.cli.last_known import Reopening, last_known
 from app.cli.withdraw import Absent, absent_from, require_full, withdraw
-from app.errors import MAX_NAMED
+from app.errors import MAX_NAMED, MergeRefusedError
 from app.stores.customer import LoadedCustomer
 from app.stores.dataset_loader import customers_without_events, loaded_counts, loaded_customers
 from app.stores.picture import ALL_PICTURES, LabelledPicture, StoredPicture
@@ -20,6 +20,7 @@ from app.stores.sale import Place
 from app.stores.store import Stores
 from models.catalogue.snapshot import Snapshot
 from models.dataset import Dataset, Effect
+from models.dataset.merges import MergeTable
 from models.dataset.profile_file import read_profiles
 from models.domain.customer import Window
 from models.domain.event import from_us
@@ -32,6 +33,16 @@ from models.scoring.scorer import SNAPSHOT_FILE
 
 # Customers of one pipeline of commands; chosen, not measured.
 CUSTOMERS_AT_ONCE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Numbers of customers that were put, and of merges; see `LoadSummary`."""
+
+    customers: int
+    erased: int
+    merges: int
+    refused_merges: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,8 @@ class LoadSummary:
         newest_event: The last event up to now, ISO 8601 in UTC; None without one.
         days_ago: Days from it to the store's clock.
         erased: Events that were left out because their customers were erased from the store.
+        merges: Guests of the dataset who are one with their customer now.
+        refused_merges: Those whom the store knows as guests of others, or as customers of guests.
         refused: Rows of the dataset that were left out, by reason.
         absent: Sales of the store, open or still to open, that the dataset does not hold.
         first_absent: The first of them.
@@ -71,6 +84,8 @@ class LoadSummary:
     newest_event: str | None
     days_ago: float | None
     erased: int
+    merges: int
+    refused_merges: int
     refused: dict[str, int]
     absent: int
     first_absent: tuple[str, ...]
@@ -185,14 +200,14 @@ async def fill_from_dataset(
         deleted=reopening.deleted,
         unreadable=held.unreadable_pictures,
     )
-    merged = await _put_customers(dataset, stores, progress, now_us=now_us)
+    put = await _put_customers(dataset, stores, progress, now_us=now_us)
     summary = _summary(
         dataset,
         labelling,
         reopening=reopening,
         absent=absent,
         is_full=is_full,
-        merged=merged,
+        put=put,
         now_us=now_us,
     )
     return replace(summary, seconds=round(time.monotonic() - started, 3))
@@ -205,7 +220,7 @@ def _summary(
     reopening: Reopening,
     absent: Absent,
     is_full: bool,
-    merged: tuple[int, int],
+    put: Put,
     now_us: int,
 ) -> LoadSummary:
     at_us = dataset.events.at_us[dataset.events.at_us <= now_us]
@@ -215,11 +230,13 @@ def _summary(
         pictures=len(labelling.pictures),
         known_pictures=labelling.n_known,
         broken_pictures=labelling.n_broken,
-        customers=merged[0],
+        customers=put.customers,
         events=len(dataset.events),
         newest_event=None if newest_us is None else from_us(newest_us).isoformat(),
         days_ago=None if newest_us is None else round((now_us - newest_us) / DAY_US, 1),
-        erased=merged[1],
+        erased=put.erased,
+        merges=put.merges,
+        refused_merges=put.refused_merges,
         refused={code.value: n for code, n in dataset.faults.having(Effect.ROW).counts().items()},
         absent=len(absent.sales),
         first_absent=absent.first,
@@ -263,13 +280,25 @@ async def _put_catalogue(
 
 async def _put_customers(
     dataset: Dataset, stores: Stores, progress: Progress, *, now_us: int
-) -> tuple[int, int]:
+) -> Put:
     customers = chain(
         loaded_customers(dataset.events, now_us),
         customers_without_events(dataset.customers, dataset.events, now_us=now_us),
     )
     progress.step("customers", len(dataset.events.customers.values))
-    return await _merge(customers, stores, progress)
+    found = await _merge(customers, stores, progress)
+    return Put(*found, *await _put_merges(dataset.events.merges.known(now_us), stores))
+
+
+async def _put_merges(merges: MergeTable, stores: Stores) -> tuple[int, int]:
+    """Put merges, and return how many there are, and how many the store refused."""
+    n_refused = 0
+    for guest_id, customer_id in zip(merges.guest_ids, merges.customer_ids, strict=True):
+        try:
+            await stores.merges.merge(guest_id, customer_id)
+        except MergeRefusedError:
+            n_refused += 1
+    return len(merges) - n_refused, n_refused
 
 
 async def fill_profiles(path: Path, stores: Stores, *, progress: Progress) -> int:
@@ -285,7 +314,8 @@ async def fill_profiles(path: Path, stores: Stores, *, progress: Progress) -> in
     known = list(read_profiles(path))
     progress.step("profiles", len(known))
     customers = (
-        LoadedCustomer(one.customer_id, Window.empty(), one.profile, one.last_us) for one in known
+        LoadedCustomer(one.customer_id, Window.empty(), one.profile, one.last_us, guests=one.guests)
+        for one in known
     )
     n_customers, _ = await _merge(customers, stores, progress)
     return n_customers

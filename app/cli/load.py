@@ -147,6 +147,11 @@ def _warnings(summary: LoadSummary) -> Iterator[str]:
             " sold out, closed, withdrawn or deleted in the store and are open by the files; put"
             " them again, or delete them, if the files are older than that"
         )
+    if summary.refused_merges:
+        yield (
+            f"{summary.refused_merges} merges are refused: the store knows these guests as those of"
+            " others, or as customers with guests: remove them from the dataset, or erase them"
+        )
     if summary.absent > summary.withdrawn:
         yield (
             f"{summary.absent} sales that are open or will open are not in the dataset, such as"

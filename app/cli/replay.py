@@ -27,7 +27,7 @@ from app.recommend.ranking import SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest, Rival
 from app.resources import SNAPSHOTS, scoring_versions
 from app.stores.connection import Connection
-from app.stores.customer import CustomerState
+from app.stores.customer_state import CustomerState
 from app.stores.exposure import unpacked
 from app.stores.keys import exposures_stream
 from app.stores.stream import Cursors, Streams

@@ -3,8 +3,9 @@
 Every batch becomes a part below ``parts/``, written atomically, with the positions of the streams
 (cursors) in its metadata. Only then are the streams trimmed up to these positions. A run that is
 killed at any moment therefore leaves either no part, or a part from which the next run continues.
-``events.parquet``, ``exposures.parquet`` and ``erasures.parquet`` join the parts, each event once:
-events that repeat or contradict an earlier one are counted, and stay in the parts. Erasures are
+``events.parquet``, ``exposures.parquet``, ``erasures.parquet`` and ``merges.parquet`` join the
+parts, each entry once: events that repeat or contradict an earlier one are counted, and stay in the
+parts. Erasures are
 read last, and applied to the parts of events and answers of this and all earlier runs. Files that
 the directory held before its first export become the first part; its sales are updated from the
 store.
@@ -25,6 +26,7 @@ from app.export.entries import (
     erasure_table,
     event_table,
     exposure_table,
+    merge_table,
     readable_rows,
 )
 from app.export.history import CONTRACTS, adopt
@@ -38,7 +40,7 @@ from app.export.part import (
     write_table,
 )
 from app.stores.connection import Connection
-from app.stores.keys import erasures_stream, events_stream, exposures_stream
+from app.stores.keys import erasures_stream, events_stream, exposures_stream, merges_stream
 from app.stores.sale import SaleStore
 from app.stores.server import StoreServer
 from app.stores.stream import Cursors, Streams
@@ -58,6 +60,7 @@ class ExportSummary:
     events: int  # moved from the store
     exposures: int
     erasures: int
+    merges: int
     erased_events: int  # removed from the files, because their customers were erased
     erased_exposures: int
     repeated_events: int  # of all runs: equal to an earlier one, and left out
@@ -198,8 +201,11 @@ EXPOSURES: Final = StreamTable(
 ERASURES: Final = StreamTable(
     "erasures", ("customer_id", "erased_at"), (), erasures_stream, erasure_table
 )
-# Erasures last, so that they also reach the events and answers that this run moved before.
-STREAM_TABLES: Final = (EVENTS, EXPOSURES, ERASURES)
+MERGES: Final = StreamTable(
+    "merges", ("guest_id", "customer_id", "merged_at"), ("merged_at",), merges_stream, merge_table
+)
+# Erasures last, so that they also reach what this run moved before.
+STREAM_TABLES: Final = (EVENTS, EXPOSURES, MERGES, ERASURES)
 
 
 async def export(
@@ -256,7 +262,7 @@ async def _export(
         # A dataset must have a table of events, even an empty one.
         first = part_path(parts, EVENTS.name, number=0)
         write_table(first, event_table([]), cursors={})
-    erased = {kind.name: kind.erase(parts) for kind in (EVENTS, EXPOSURES)}
+    erased = {kind.name: kind.erase(parts) for kind in (EVENTS, EXPOSURES, MERGES)}
     totals = {kind.name: kind.join(out) for kind in STREAM_TABLES}
     repeats = Repeats.count(parts)
     n_sales = await export_sales(SaleStore(connection), out, parts=parts)
@@ -265,6 +271,7 @@ async def _export(
         events=taken[EVENTS.name].n_rows,
         exposures=taken[EXPOSURES.name].n_rows,
         erasures=taken[ERASURES.name].n_rows,
+        merges=taken[MERGES.name].n_rows,
         erased_events=erased[EVENTS.name],
         erased_exposures=erased[EXPOSURES.name],
         repeated_events=repeats.same,

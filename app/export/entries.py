@@ -54,6 +54,14 @@ def erasure_table(entries: Entries) -> pl.DataFrame:
     return pl.DataFrame([customers, erased_us.cast(_UTC)])
 
 
+def merge_table(entries: Entries) -> pl.DataFrame:
+    """Return merges under the dataset contract's names."""
+    guests = pl.Series("guest_id", [f[b"g"].decode() for f in entries], dtype=pl.String)
+    customers = pl.Series("customer_id", [f[b"c"].decode() for f in entries], dtype=pl.String)
+    merged_us = pl.Series("merged_at", [int(f[b"r"]) for f in entries], dtype=pl.Int64)
+    return pl.DataFrame([guests, customers, merged_us.cast(_UTC)])
+
+
 def readable_rows(
     table: Callable[[Entries], pl.DataFrame],
     entries: Entries,

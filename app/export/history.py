@@ -14,13 +14,14 @@ from models.dataset.conversion import convert
 from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.events import read_events
 from models.dataset.faults import FaultReport
-from models.dataset.schema import ERASURES, EVENTS, Column, Kind
+from models.dataset.merges import read_merges
+from models.dataset.schema import ERASURES, EVENTS, MERGES, Column, Kind
 from models.dataset.tables import read_table, table_path
 
 GIVEN: Final = "given-"
 """Prefix of adopted files, which are kept among the parts."""
 
-CONTRACTS: Final = {"events": EVENTS, "erasures": ERASURES}
+CONTRACTS: Final = {"events": EVENTS, "merges": MERGES, "erasures": ERASURES}
 
 _FIRST: Final = 0
 _UTC: Final = pl.Datetime("us", "UTC")
@@ -46,6 +47,8 @@ def adopt(out: Path, name: str, *, parts: Path) -> int:
     table = read_table(path)
     if name == "events":
         _, faults = read_events(table, None, erasures=Erasures.none())
+    elif name == "merges":
+        _, faults = read_merges(table, Erasures.none())
     else:
         _, faults = read_erasures(table)
     refuse_faulty(faults, path)

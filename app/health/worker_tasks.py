@@ -9,6 +9,7 @@ from app.health.background_tasks import BackgroundTask
 from app.health.readiness import Readiness
 from app.promotion.controller import PromotionController
 from app.recommend.exposure_queue import ExposureQueue
+from app.recommend.rule_budgets import RuleBudgets
 from app.security.key_ring import LOOK_EVERY_S, KeyRing
 from app.tracing import Tracer
 
@@ -25,6 +26,7 @@ def worker_tasks(
     promotions: PromotionController,
     readiness: Readiness,
     exposures: ExposureQueue,
+    budgets: RuleBudgets,
     pruning: SnapshotPruning,
     keys: KeyRing | None,
     tracer: Tracer | None,
@@ -45,5 +47,6 @@ def worker_tasks(
         BackgroundTask("store_monitor", readiness.monitor.check, every_s=10.0),
         BackgroundTask("readiness", readiness.measure, every_s=1.0),
         BackgroundTask("exposure_queue", exposures.log_batch, every_s=0.0),
+        BackgroundTask("rule_budgets", budgets.follow, every_s=1.0),
         BackgroundTask("pruning", pruning.prune, every_s=3_600.0),
     )

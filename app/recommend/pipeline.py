@@ -7,7 +7,7 @@ record.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from time import monotonic
 from typing import Final
@@ -36,11 +36,14 @@ from app.recommend.degradation_level import (
 from app.recommend.degraded_log import Degradation
 from app.recommend.exposure import exposure_record
 from app.recommend.exposure_queue import ExposureQueue
+from app.recommend.impression_shares import ImpressionShares
 from app.recommend.ranking import SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest, Rival
 from app.recommend.routing import Routing, routed
+from app.recommend.rule_budgets import RuleBudgets
 from app.recommend.shadow import Shadow
-from app.stores.customer import CustomerState, CustomerStore
+from app.stores.customer import CustomerStore
+from app.stores.customer_state import CustomerState
 from models.domain.customer import Window
 from models.domain.event import DISLIKE
 from models.domain.profile import Profile
@@ -109,10 +112,12 @@ class RecommendationPipeline:
         degradation: Logs degraded answers.
         shadow: Ranks again with a model whose slates are not shown.
         counts: Counts answers by variant.
+        budgets: Stops rules that have cost what they may.
         read_timeout_s: After this a customer is anonymous.
         deadline_s: Time to route a visit.
         new_id: Makes recommendation ids.
         turn: Held by the one answer that is computed.
+        shares: Keeps the shares of impressions that rules guarantee.
     """
 
     customers: CustomerStore
@@ -124,10 +129,12 @@ class RecommendationPipeline:
     degradation: Degradation
     shadow: Shadow
     counts: AnswerCounts
+    budgets: RuleBudgets
     read_timeout_s: float
     deadline_s: float
     new_id: Callable[[], str]
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    shares: ImpressionShares = field(default_factory=ImpressionShares)
 
     async def recommend(self, request: RecommendationRequest, *, ends_s: float) -> Recommendation:
         """Answer a request, and hand its record to the log.
@@ -217,9 +224,7 @@ class RecommendationPipeline:
             ExclusiveVariantsError: If it forces two variants that exclude each other.
         """
         plan = self.origin.plan.current
-        read: CustomerState | None = self._empty_state()
-        if plan.plan.asks_for_visitors:
-            read = await self._read(request.customer_id, within_s=self.deadline_s)
+        read = await self._read(request.customer_id, within_s=self.deadline_s)
         return routed(plan, request, customer=read, now_us=self.clock.now_us())
 
     async def _read(self, customer_id: str | None, *, within_s: float) -> CustomerState | None:
@@ -258,6 +263,8 @@ class RecommendationPipeline:
         # From here on nothing awaits: one catalogue, plan and moment make the whole answer.
         began = monotonic()
         state = read or self._empty_state()
+        if state.merges is not None:
+            request = replace(request, customer_id=state.merges.customer_id)
         routing = routed(self.origin.plan.current, request, customer=read, now_us=state.now_us)
         asked = self._asked(request, state, routing, is_read=read is not None)
         market, served = request.market, asked.served
@@ -281,6 +288,8 @@ class RecommendationPipeline:
         rivals = (asked.rival.served,) if ranking.interleaving and asked.rival else ()
         self.exposures.put(record, *((asked.served, *rivals) if asked.served else ()))
         self.degradation.record(ranking.cause)
+        self.shares.record(ranking)
+        self.budgets.record(ranking.rule_prices)
         self.counts.record(record)
         if ranking.degraded is None and asked.served is self.live.served:
             self.shadow.compare(asked)
@@ -314,7 +323,8 @@ class RecommendationPipeline:
             cause = worse(cause, CAUSES[DegradationLevel.VARIANT])
         if cause is None and served is not None:
             cause = self._of_counts(served, state.now_us)
-        policy = policy.exploring(self.origin.exploration)
+        policy = self.budgets.applied(policy.exploring(self.origin.exploration))
+        policy = self.shares.applied(policy)
         days = self.origin.hide_disliked_days
         if days and state.window.has(DISLIKE):
             policy = policy.behind(disliked_rule(days))

@@ -74,6 +74,7 @@ class Ranking:
         unmet: Names of the rules that no sale could meet which may be shown.
         rule_prices: What each rule costs; empty where they are not priced.
         rows: Rows of a page; empty for a list.
+        shares: Of a list with a model, see `models.slate.exploration.Slate`.
     """
 
     slate: tuple[ShownItem, ...]
@@ -85,6 +86,7 @@ class Ranking:
     unmet: tuple[str, ...] = ()
     rule_prices: tuple[RulePrice, ...] = ()
     rows: tuple[RowRecord, ...] = ()
+    shares: tuple[tuple[str, int], ...] = ()
 
     @property
     def degraded(self) -> DegradationLevel | None:
@@ -293,7 +295,9 @@ def _with_model(
         n_places = max(len(slate.picks), len(slate.unexplored))
         examined = scorer.p_examined(n_places, asked.request.device)
         cost = slate.cost(scores.probabilities, examined)
-    return Ranking(items, scores.feature_hash, asked.cause, cost, unmet=slate.unmet)
+    return Ranking(
+        items, scores.feature_hash, asked.cause, cost, unmet=slate.unmet, shares=slate.shares
+    )
 
 
 def _page_with_model(
@@ -354,8 +358,14 @@ def _shared(
         feature_hash=rivals_scores.feature_hash,
     )
     items = _items(query, draft.slate, probabilities)
-    unmet = draft.slate.unmet
-    return Ranking(items, scores.feature_hash, asked.cause, interleaving=record, unmet=unmet)
+    return Ranking(
+        items,
+        scores.feature_hash,
+        asked.cause,
+        interleaving=record,
+        unmet=draft.slate.unmet,
+        shares=draft.slate.shares,
+    )
 
 
 def _same_sales(query: Query, picks: NDArray[np.intp], other: Query) -> NDArray[np.intp]:

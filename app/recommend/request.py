@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from app.catalogue.catalogue_version import CatalogueVersion
 from app.recommend.degradation_level import Cause
-from app.stores.customer import CustomerState
+from app.stores.customer_state import CustomerState
 from models.query.candidates import CallerChoice
 from models.slate.page import PageRow
 from models.slate.slate_policy import SlatePolicy

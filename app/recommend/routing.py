@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from app.errors import ExclusiveVariantsError, UnknownVariantError
 from app.recommend.request import RecommendationRequest
-from app.stores.customer import CustomerState
+from app.stores.customer_state import CustomerState
 from app.stores.plan import StoredPlan
 from models.domain.event import from_us
 from models.experiments.plan import plan as plans
@@ -39,8 +39,10 @@ def routed(
         UnknownVariantError: If a forced variant belongs to no running experiment.
         ExclusiveVariantsError: If two variants of one layer are forced.
     """
+    # Experiments know a customer by the id that was there first: they keep its variant.
+    merges = None if customer is None else customer.merges
     units = {
-        Unit.CUSTOMER: request.customer_id,
+        Unit.CUSTOMER: request.customer_id if merges is None else merges.first_id,
         Unit.SESSION: request.session_id,
         Unit.DEVICE: request.device_id,
     }

@@ -1,18 +1,24 @@
 #!lua
 -- Appends events of one customer, in order, each wholly or not at all.
 --
--- KEYS  window, shown, profile, recent, events, counters' prefix, tombstones' prefix
+-- KEYS  window, shown, profile, recent, events, counters' prefix, tombstones' prefix, merges
 -- ARGV  1 max ahead µs, 2 max age µs, 3 window events, 4 sales shown, 5 customer TTL s,
 --       6 recent TTL s, 7 stream bytes, 8 minute TTL s, 9 hour TTL s, 10 TTL s of the set
 --       of customers counted, 11 pairs of sale and type counted in an hour, 12 hours that
 --       counts are kept; then per event: event key, a signed integer; at µs; field of a counter
 --       (FIELD in count.py), empty for an event that is not counted; member (24 bytes), empty for
 --       an impression; stamp of an impression, otherwise empty; JSON
--- Returns a code per event, see OUTCOMES in event_outcome.py.
+-- Returns a code per event, see OUTCOMES in event_outcome.py; of a guest who was merged into a customer,
+-- the customer's id, and takes nothing.
 local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD, ERASED, NO_PURCHASE = 0, 1, 2, 3, 4, 5
 local FIRST_EVENT, PER_EVENT, KEY_BYTES, DIGEST_BYTES = 13, 6, 8, 16
 local PURCHASE_CELL = string.char(PURCHASE, 0, 0)
-local window, shown, profile, recent, events, counters, erased = unpack(KEYS)
+local window, shown, profile, recent, events, counters, erased, merges = unpack(KEYS)
+local into = redis.call('HGET', merges, 'into')
+if into then
+  redis.call('EXPIRE', merges, ARGV[5])
+  return into
+end
 local erased_us = erased_until(erased, window)
 local time = redis.call('TIME')
 local received = time[1] * 1000000 + time[2]
@@ -145,6 +151,7 @@ if n_accepted > 0 then
   redis.call('EXPIRE', window, ARGV[5])
   redis.call('EXPIRE', shown, ARGV[5])
   redis.call('EXPIRE', profile, ARGV[5])
+  redis.call('EXPIRE', merges, ARGV[5])
   redis.call('EXPIRE', keys_of_today, ARGV[6])
   redis.call('EXPIRE', minute, ARGV[8])
   redis.call('EXPIRE', hour, ARGV[9])

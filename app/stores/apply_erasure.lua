@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
 -- Erases a customer as of an earlier moment, in a store that was restored from before the erasure.
 --
--- KEYS  window, shown, profile, recent, tombstones' prefix, erasures, list
+-- KEYS  window, shown, profile, recent, tombstones' prefix, erasures, list, merges
 -- ARGV  1 a secret, for a partition that has none, 2 TTL of a tombstone in s, 3 customer id,
 --       4 when the customer was erased in µs
 -- Returns the number of erased events of the window, of sales shown and of profiles.
-local window, shown, profile, recent, erased, erasures, listed = unpack(KEYS)
+local window, shown, profile, recent, erased, erasures, listed, merges = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local until_us = math.min(tonumber(ARGV[4]), now)
@@ -20,13 +20,21 @@ end
 local n_events = removed_until(window, until_us)
 local n_shown = removed_until(shown, math.floor(until_us / 1000000) * 1000 + 999)
 local packed, n_profiles = redis.pcall('GET', profile), 0
-local is_profile = type(packed) == 'string' and #packed >= 8
-if packed and not (is_profile and struct.unpack('>i8', packed) > until_us) then
+local is_profile = type(packed) == 'string' and #packed >= 9
+if packed and not (is_profile and struct.unpack('>i8', packed, 2) > until_us) then
   n_profiles = redis.call('DEL', profile)
 end
 
 -- A list may come from events of before.
 redis.call('DEL', listed)
+
+-- Who was merged after the erasure stays so.
+for _, field in ipairs(redis.call('HKEYS', merges)) do
+  local guest = string.match(field, '^g:(.*)$')
+  if (guest or field == 'at') and tonumber(redis.call('HGET', merges, field)) <= until_us then
+    redis.call('HDEL', merges, field, guest and 'p:' .. guest or 'into')
+  end
+end
 
 -- A set holds the keys of a day. That of the erasure's day may hold those of later events, which must
 -- not count twice: it goes unless the customer has any.

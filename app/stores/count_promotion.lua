@@ -1,5 +1,5 @@
 #!lua
--- Adds to the counts of a promotion, once for each batch of a worker.
+-- Adds to counts, of a promotion or of what rules cost, once for each batch of a worker.
 --
 -- KEYS  counts
 -- ARGV  1 worker, 2 id of the batch, which no other batch of the worker has, 3 TTL in s, then pairs

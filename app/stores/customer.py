@@ -6,18 +6,20 @@ Scripts: ``read_customer``, ``append_events``, ``merge_customer``, ``describe_cu
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from secrets import token_hex
-from typing import Final, cast
+from time import monotonic
+from typing import Final, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.bounded_log import BoundedLog
-from app.errors import StoreUnavailableError
+from app.errors import MergingError, StoreUnavailableError
 from app.settings import STREAM_BYTES
 from app.stores.connection import Argument, Command, Connection, Script
+from app.stores.customer_state import CustomerState, KnownCustomer, StateReader
 from app.stores.deadline import within
 from app.stores.event_arguments import append_keys, append_limits, event_arguments
 from app.stores.event_outcome import OUTCOMES, EventOutcome, EventStatus
@@ -27,25 +29,18 @@ from app.stores.keys import (
     TOMBSTONE_TTL_S,
     CustomerKeys,
 )
+from app.stores.merge import Merges
 from models.domain.customer import MEMBER_BYTES, WINDOW_EVENTS, Window
-from models.domain.customer_list import CustomerList
-from models.domain.event import (
-    KINDS,
-    LAST_US,
-    Event,
-)
+from models.domain.event import Event
 from models.domain.profile import HEAD_BYTES, Profile
-from models.domain.recent_impressions import SHOWN_SALES, RecentImpressions
+from models.domain.recent_impressions import SHOWN_SALES
 from models.domain.units import MS_PER_S, SECOND_US
 
 # Events of a customer that one call appends: no other client is served in between.
 AT_ONCE: Final = 100
 
-# A shown sale, as scripts join members and scores: see
-# `models.domain.recent_impressions.FIRST_SECOND` for the 13 digits.
-_SCORED: Final = np.dtype([("key", ">u8"), ("digits", "u1", 13)])
-_ZERO: Final = ord("0")
-_PLACES: Final = 10 ** np.arange(12, -1, -1, dtype=np.int64)
+# A guest points to a customer, who points to no other; one more, as merges may be under way.
+MOST_HOPS: Final = 3
 
 READ_CUSTOMER: Final = Script.named("read_customer", after=["joined"])
 APPEND_EVENTS: Final = Script.named(
@@ -58,38 +53,6 @@ ERASE_CUSTOMER: Final = Script.named("erase_customer", after=["tombstone", "rece
 APPLY_ERASURE: Final = Script.named("apply_erasure", after=["tombstone", "recent_event_keys"])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CustomerState:
-    """State of a customer: clock, window, profile and list, read in one round trip.
-
-    Attributes:
-        now_us: The store's clock in the same round trip, microseconds since the epoch:
-            an acknowledged event is never later than it.
-        window: The latest events, and the sales shown last; empty for an unknown customer.
-        profile: Totals of older events; empty for an unknown customer.
-        listed: The list of the last night, for answers without a model; empty without one.
-    """
-
-    now_us: int
-    window: Window
-    profile: Profile
-    listed: CustomerList = field(default_factory=CustomerList.empty)
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class KnownCustomer(CustomerState):
-    """All that is stored of a customer.
-
-    Attributes:
-        n_remembered: Events of the last days that are remembered by key, to count none twice.
-        expires_us: When window and profile expire without a further event; None if neither is
-            there.
-    """
-
-    n_remembered: int
-    expires_us: int | None
-
-
 @dataclass(frozen=True, slots=True)
 class Erasure:
     """Result of an erasure.
@@ -100,6 +63,7 @@ class Erasure:
         n_shown: Sales that the customer was shown last.
         n_profiles: 1 if there was a profile, else 0.
         n_remembered: Events of the last days that were remembered by key.
+        others: Ids that were one customer with the erased one, and went with it.
     """
 
     erased_us: int
@@ -107,6 +71,13 @@ class Erasure:
     n_shown: int
     n_profiles: int
     n_remembered: int
+    others: tuple[str, ...] = ()
+
+    @classmethod
+    def total(cls, erasures: Sequence[Self], others: Iterable[str]) -> Self:
+        """Sum the erasures of all ids of one customer, of which the last one was asked for."""
+        columns = zip(*map(_counts, erasures), strict=True)
+        return cls(erasures[-1].erased_us, *map(sum, columns), others=tuple(others))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,6 +92,7 @@ class LoadedCustomer:
         recent: Time in microseconds and key, as a signed integer, of each event that may be sent
             again, shape ``(n, 2)``.
         keeps_totals: Whether only the attributes of a stored profile with totals are replaced.
+        guests: Guests whose events the profile counts.
     """
 
     customer_id: str
@@ -129,6 +101,7 @@ class LoadedCustomer:
     last_us: int
     recent: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
     keeps_totals: bool = False
+    guests: tuple[str, ...] = ()
 
 
 class CustomerStore:
@@ -141,6 +114,7 @@ class CustomerStore:
     def __init__(self, connection: Connection, *, stream_bytes: int = STREAM_BYTES) -> None:
         self._connection = connection
         self._log = BoundedLog(__name__)
+        self._reader = StateReader(self._log)
         self._limits = append_limits(stream_bytes)
 
     async def read(self, customer_id: str, *, within_s: float | None = None) -> CustomerState:
@@ -154,14 +128,20 @@ class CustomerStore:
             StoreUnavailableError: If the store is down, slow, or refuses.
             TimeoutError: If it takes longer than `within_s`.
         """
-        keys = CustomerKeys.for_customer(customer_id)
-        reply = await self._connection.ask(
-            READ_CUSTOMER,
-            [keys.window, keys.shown, keys.profile, keys.listed],
-            doing="reading a customer",
-            within_s=within_s,
-        )
-        return self._state(reply)
+        asked = customer_id
+        ends_s = None if within_s is None else monotonic() + within_s
+        for _ in range(MOST_HOPS):
+            reply = await self._connection.ask(
+                READ_CUSTOMER,
+                _read_keys(asked),
+                doing="reading a customer",
+                within_s=None if ends_s is None else max(ends_s - monotonic(), 0.0),
+            )
+            state = self._state(asked, reply, is_redirected=asked != customer_id)
+            if not isinstance(state, str):
+                return state
+            asked = state
+        raise MergingError
 
     async def read_each(
         self, customer_ids: Iterable[str], *, within_s: float | None = None
@@ -172,28 +152,49 @@ class CustomerStore:
             StoreUnavailableError: If the store is down, slow, or refuses all.
             TimeoutError: If it takes longer than `within_s`.
         """
-        ids = list(dict.fromkeys(customer_ids))
-        named = [CustomerKeys.for_customer(one) for one in ids]
-        calls = [
-            READ_CUSTOMER.by_sha([one.window, one.shown, one.profile, one.listed]) for one in named
-        ]
-        reading = self._connection.run_each(READ_CUSTOMER, calls, doing="reading customers")
-        replies = await within(within_s, reading)
-        failures = [reply for reply in replies if isinstance(reply, StoreUnavailableError)]
-        if failures and len(failures) == len(replies):
-            raise failures[0]
-        return {
-            customer_id: self._state(reply)
-            for customer_id, reply in zip(ids, replies, strict=True)
-            if not isinstance(reply, StoreUnavailableError)
-        }
+        return await within(within_s, self._read_each(list(dict.fromkeys(customer_ids))))
 
-    def _state(self, reply: object) -> CustomerState:
-        now_us, events, shown, profile, n_damaged, listed = cast(
-            "tuple[int, bytes, bytes, bytes, int, bytes]", reply
+    async def _read_each(self, customer_ids: Sequence[str]) -> dict[str, CustomerState]:
+        asked = {customer_id: customer_id for customer_id in customer_ids}
+        found: dict[str, CustomerState] = {}
+        for _ in range(MOST_HOPS):
+            calls = [READ_CUSTOMER.by_sha(_read_keys(one)) for one in asked.values()]
+            replies = await self._connection.run_each(
+                READ_CUSTOMER, calls, doing="reading customers"
+            )
+            failures = [reply for reply in replies if isinstance(reply, StoreUnavailableError)]
+            if failures and len(failures) == len(replies):
+                raise failures[0]
+            redirected: dict[str, str] = {}
+            for (customer_id, one), reply in zip(asked.items(), replies, strict=True):
+                if isinstance(reply, StoreUnavailableError):
+                    continue
+                state = self._state(one, reply, is_redirected=one != customer_id)
+                if isinstance(state, str):
+                    redirected[customer_id] = state
+                else:
+                    found[customer_id] = state
+            if not redirected:
+                break
+            asked = redirected
+        return found
+
+    def _state(
+        self, customer_id: str, reply: object, *, is_redirected: bool
+    ) -> CustomerState | str:
+        """Return the state of a customer, or whom they were merged into."""
+        now_us, events, shown, profile, n_damaged, listed, fields = cast(
+            "tuple[int, bytes, bytes, bytes, int, bytes, list[bytes]]", reply
         )
-        window, total = self._readable(events, shown, profile, n_damaged=n_damaged)
-        return CustomerState(now_us, window, total, self._readable_list(listed))
+        merges = Merges.from_reply(customer_id, fields)
+        if isinstance(merges, str):
+            return merges
+        if merges is None and is_redirected:
+            merges = Merges.none(customer_id)
+        window, total = self._reader.parts(
+            events, shown, profile=profile, n_damaged=n_damaged, merges=merges
+        )
+        return CustomerState(now_us, window, total, self._reader.listed(listed), merges)
 
     async def append(self, events: Sequence[Event]) -> list[EventOutcome]:
         """Accept or refuse each event, atomically per event, in the order given.
@@ -205,6 +206,21 @@ class CustomerStore:
             StoreUnavailableError: If the store takes no event; those of single customers that it
                 cannot take are `EventStatus.UNAVAILABLE`.
         """
+        outcomes = await self._append(events)
+        for _ in range(MOST_HOPS):
+            moved = [place for place, one in enumerate(outcomes) if isinstance(one, str)]
+            if not moved:
+                break
+            theirs = [
+                events[place].model_copy(update={"customer_id": outcomes[place]}) for place in moved
+            ]
+            for place, one in zip(moved, await self._append(theirs), strict=True):
+                outcomes[place] = one
+        away = EventOutcome(EventStatus.UNAVAILABLE, MergingError.code, str(MergingError()))
+        return [away if isinstance(one, str) else one for one in outcomes]
+
+    async def _append(self, events: Sequence[Event]) -> list[EventOutcome | str]:
+        """Append events; where a guest was merged into a customer, return the customer's id."""
         positions: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
         n_before = Counter[str]()
         for position, event in enumerate(events):
@@ -229,11 +245,13 @@ class CustomerStore:
                 "events of some customers are not taken: they have to be sent again",
                 reason=str(failures[0]),
             )
-        outcomes: dict[int, EventOutcome] = {}
+        outcomes: dict[int, EventOutcome | str] = {}
         for group, reply in zip(positions.values(), replies, strict=True):
             if isinstance(reply, StoreUnavailableError):
                 away = EventOutcome(EventStatus.UNAVAILABLE, reply.code, str(reply))
                 outcomes.update(dict.fromkeys(group, away))
+            elif isinstance(reply, bytes):
+                outcomes.update(dict.fromkeys(group, reply.decode()))
             else:
                 codes = cast("list[int]", reply)
                 outcomes.update(zip(group, (OUTCOMES[code] for code in codes), strict=True))
@@ -241,21 +259,25 @@ class CustomerStore:
 
     async def describe(self, customer_id: str) -> KnownCustomer:
         """Return all that is stored of a customer; an unknown one is empty."""
-        keys = CustomerKeys.for_customer(customer_id)
-        names = [keys.window, keys.shown, keys.profile, keys.recent, keys.listed]
-        reply = await self._connection.run(DESCRIBE_CUSTOMER, names, doing="reading a customer")
-        now_us, events, shown, profile, n_damaged, expires_ms, n_remembered, listed = cast(
-            "tuple[int, bytes, bytes, bytes, int, int, int, bytes]", reply
-        )
-        window, total = self._readable(events, shown, profile, n_damaged=n_damaged)
-        return KnownCustomer(
-            now_us=now_us,
-            window=window,
-            profile=total,
-            listed=self._readable_list(listed),
-            n_remembered=n_remembered,
-            expires_us=expires_ms * (SECOND_US // MS_PER_S) if expires_ms > 0 else None,
-        )
+        asked = customer_id
+        for _ in range(MOST_HOPS):
+            of = CustomerKeys.for_customer(asked)
+            names = [of.window, of.shown, of.profile, of.recent, of.listed, of.merges]
+            reply = await self._connection.run(DESCRIBE_CUSTOMER, names, doing="reading a customer")
+            *parts, expires_ms, n_remembered, listed, fields = cast("list[object]", reply)
+            state = self._state(asked, [*parts, listed, fields], is_redirected=asked != customer_id)
+            if not isinstance(state, str):
+                return KnownCustomer(
+                    state.now_us,
+                    state.window,
+                    state.profile,
+                    state.listed,
+                    state.merges,
+                    n_remembered=cast("int", n_remembered),
+                    expires_us=_expiry_us(cast("int", expires_ms)),
+                )
+            asked = state
+        raise MergingError
 
     async def erase(self, customer_id: str) -> Erasure:
         """Erase a customer, atomically, and log the erasure.
@@ -263,22 +285,34 @@ class CustomerStore:
         Events with ``at`` up to that moment are answered `EventStatus.ERASED` from then on,
         later ones start a new customer. To repeat it is safe.
         """
-        keys = CustomerKeys.for_customer(customer_id)
-        names = [
-            keys.window,
-            keys.shown,
-            keys.profile,
-            keys.recent,
-            keys.erased,
-            keys.erasures,
-            keys.listed,
-        ]
+        found = await self._erase(customer_id, is_known=False)
+        if isinstance(found, Erasure):
+            return found
+        root = customer_id
+        if isinstance(found, str):
+            root = found
+            key = CustomerKeys.for_customer(root).merges
+            reply = await self._connection.execute("HGETALL", key, doing="erasing a customer")
+            fields = cast("dict[bytes, bytes]", reply)
+            found = Merges.from_reply(root, [*chain.from_iterable(fields.items())])
+        guests = found.guests if isinstance(found, Merges) else ()
+        # Last the one that was asked for: repeated after a failure, it still leads to the others.
+        others = [one for one in (*guests, root) if one != customer_id]
+        erased = [await self._erase(one, is_known=True) for one in (*others, customer_id)]
+        return Erasure.total([one for one in erased if isinstance(one, Erasure)], others)
+
+    async def _erase(self, customer_id: str, *, is_known: bool) -> Erasure | Merges | str | None:
+        """Erase one id, or return its merges where they are not known."""
         # The secret counts only if the partition has none: scripts cannot make random bytes.
-        arguments = (token_hex(), TOMBSTONE_TTL_S, customer_id)
+        arguments = (token_hex(), TOMBSTONE_TTL_S, customer_id, int(is_known))
+        names = _erasure_keys(customer_id)
         reply = await self._connection.run(
             ERASE_CUSTOMER, names, *arguments, doing="erasing a customer"
         )
-        return Erasure(*cast("tuple[int, int, int, int, int]", tuple(cast("list[int]", reply))))
+        found = cast("list[int] | list[bytes]", reply)
+        if isinstance(found[0], bytes):
+            return Merges.from_reply(customer_id, cast("list[bytes]", found))
+        return Erasure(*cast("tuple[int, int, int, int, int]", tuple(found)))
 
     async def erase_again(self, erasures: Sequence[tuple[str, int]]) -> list[tuple[int, int, int]]:
         """Erase customers as of earlier moments, in a store that was restored from before.
@@ -291,10 +325,8 @@ class CustomerStore:
         """
         calls: list[Command] = []
         for customer_id, erased_us in erasures:
-            of = CustomerKeys.for_customer(customer_id)
-            names = [of.window, of.shown, of.profile, of.recent, of.erased, of.erasures, of.listed]
             arguments = (token_hex(), TOMBSTONE_TTL_S, customer_id, erased_us)
-            calls.append(APPLY_ERASURE.by_sha(names, *arguments))
+            calls.append(APPLY_ERASURE.by_sha(_erasure_keys(customer_id), *arguments))
         replies = await self._connection.run_many(APPLY_ERASURE, calls, doing="applying erasures")
         return [cast("tuple[int, int, int]", tuple(cast("list[int]", one))) for one in replies]
 
@@ -314,7 +346,7 @@ class CustomerStore:
             sales = [sale_key.to_bytes(8, "big") for sale_key in window.shown.sale_keys.tolist()]
             calls.append(
                 MERGE_CUSTOMER.by_sha(
-                    [of.window, of.shown, of.profile, of.recent, of.erased],
+                    [of.window, of.shown, of.profile, of.recent, of.erased, of.merges],
                     WINDOW_EVENTS,
                     SHOWN_SALES,
                     customer.last_us // SECOND_US + CUSTOMER_TTL_S,
@@ -324,6 +356,8 @@ class CustomerStore:
                     len(members),
                     len(sales),
                     HEAD_BYTES if customer.keeps_totals else 0,
+                    len(customer.guests),
+                    *customer.guests,
                     *_scored(window.at_us, members),
                     *_scored(window.shown.stamps, sales),
                     *customer.recent.ravel().tolist(),
@@ -332,43 +366,25 @@ class CustomerStore:
         replies = await self._connection.run_many(MERGE_CUSTOMER, calls, doing="loading customers")
         return sum(cast("list[int]", replies))
 
-    def _readable_list(self, packed: bytes) -> CustomerList:
-        try:
-            return CustomerList.unpack(packed)
-        except ValueError as exc:
-            left_out = "the damaged list of a customer is left out: load lists again"
-            self._log.warning(left_out, reason=str(exc))
-            return CustomerList.empty()
-
-    def _readable(
-        self, events: bytes, shown: bytes, profile: bytes, *, n_damaged: int
-    ) -> tuple[Window, Profile]:
-        """Read window and profile, without what is damaged."""
-        window, total, reason = Window.from_parts(events, _shown(shown)), Profile.empty(), ""
-        is_event = (window.kinds < len(KINDS)) & (window.at_us <= LAST_US)
-        if not is_event.all():
-            n_damaged += int((~is_event).sum())
-            window = replace(window, members=window.members[is_event])
-        try:
-            total = Profile.unpack(profile)
-        except ValueError as exc:
-            reason = str(exc)
-        if n_damaged or reason:
-            self._log.warning(
-                "damaged parts of a stored customer are left out: another program wrote them, and"
-                " they go with the erasure of the customer",
-                n_members=n_damaged,
-                profile=reason or "whole",
-            )
-        return window, total
-
-
-def _shown(scored: bytes) -> RecentImpressions:
-    found = np.frombuffer(scored, dtype=_SCORED)
-    # Of 128 stamps NumPy's own reading of text takes 15 µs, and this one 3 (2026-11-30).
-    stamps = (found["digits"] - np.uint8(_ZERO)) @ _PLACES
-    return RecentImpressions(found["key"].astype(np.uint64), stamps)
-
 
 def _scored(scores: NDArray[np.int64], members: Sequence[bytes]) -> Iterator[Argument]:
     return chain.from_iterable(zip(scores.tolist(), members, strict=True))
+
+
+def _read_keys(customer_id: str) -> list[str]:
+    of = CustomerKeys.for_customer(customer_id)
+    return [of.window, of.shown, of.profile, of.listed, of.merges]
+
+
+def _erasure_keys(customer_id: str) -> list[str]:
+    of = CustomerKeys.for_customer(customer_id)
+    first = [of.window, of.shown, of.profile, of.recent, of.erased]
+    return [*first, of.erasures, of.listed, of.merges]
+
+
+def _expiry_us(expires_ms: int) -> int | None:
+    return expires_ms * (SECOND_US // MS_PER_S) if expires_ms > 0 else None
+
+
+def _counts(erasure: Erasure) -> tuple[int, int, int, int]:
+    return erasure.n_events, erasure.n_shown, erasure.n_profiles, erasure.n_remembered

@@ -16,11 +16,13 @@ from models.catalogue.event_counts import RETENTION_HOURS, grid_floor
 from models.dataset import EventTable
 from models.dataset.customers import CustomerTable
 from models.dataset.events import keys_for
+from models.dataset.guest_events import with_guests
 from models.dataset.refunded_events import Refunds, counted_refunds
 from models.domain.customer import WINDOW_EVENTS, Window, stamps, with_quantities
 from models.domain.event import IMPRESSION, PURCHASE
 from models.domain.profile import Profile, night_floor
 from models.domain.recent_impressions import RecentImpressions
+from models.domain.sale import AttributeValue
 from models.domain.units import HOUR_US, SECOND_US
 
 # What the store would still remember by key, had it received the events itself.
@@ -33,18 +35,24 @@ def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer
     Args:
         events: Accepted events.
         now_us: The store's clock; what is received later is left out. Profiles count what
-            was received before the last night.
+            was received before the last night. Guests who were merged by then are no customers.
     """
+    merges = events.merges.known(now_us).from_the_beginning()
+    events = with_guests(replace(events, merges=merges))
+    guests_of = merges.guests_of(events.customers.values)
+    merged = {guest for guests in guests_of.values() for guest, _ in guests}
     firsts = with_quantities(events.event_keys, events.kinds, quantities=events.quantities)
     undone_us = Refunds.from_events(events).undone_us
     order = np.lexsort((firsts, events.at_us, events.customers.codes))
-    order = order[events.received_us[order] <= now_us]
+    is_known = (events.received_us <= now_us) & ~np.isin(events.customers.codes, list(merged))
+    order = order[is_known[order]]
     codes = events.customers.codes[order]
     bounds = [*np.flatnonzero(np.diff(codes, prepend=-1)).tolist(), len(order)]
     for start, end in pairwise(bounds):
-        rows = order[start:end]
+        rows, customer = order[start:end], int(codes[start])
+        guests = [guest for guest, _ in guests_of.get(customer, ())]
         before_night = rows[events.received_us[rows] < night_floor(now_us)]
-        recent = rows[events.received_us[rows] >= now_us - _RECENT_US]
+        late = rows[events.received_us[rows] >= now_us - _RECENT_US]
         # Every member of a window of 128 is among the last 128 by (at, first column), in which
         # `rows` are ordered: ids are distinct.
         is_shown = events.kinds[rows] == IMPRESSION
@@ -55,21 +63,28 @@ def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer
             events.sale_keys[shown], events.at_us[shown], positions=events.positions[shown]
         )
         yield LoadedCustomer(
-            customer_id=events.customers.values[int(codes[start])],
+            customer_id=events.customers.values[customer],
             window=Window(members, impressions).latest(),
             profile=Profile.from_events(
                 events.kinds[before_night],
                 events.at_us[before_night],
                 sale_keys=events.sale_keys[before_night],
                 undone=undone_us[before_night] < night_floor(now_us),
-                attributes=events.attributes.attributes(int(codes[start])),
+                attributes=_attributes(events.attributes, [customer, *guests]),
                 night_us=night_floor(now_us),
             ),
             last_us=int(events.at_us[rows[-1]]),
-            recent=np.column_stack(
-                [events.at_us[recent], events.event_keys[recent].astype(np.int64)]
-            ),
+            recent=np.column_stack([events.at_us[late], events.event_keys[late].astype(np.int64)]),
+            guests=tuple(events.customers.values.gather(guests)),
         )
+
+
+def _attributes(known: CustomerTable, ids: Sequence[int]) -> dict[str, AttributeValue]:
+    """Return the attributes of one customer, by ids whose first has precedence."""
+    found: dict[str, AttributeValue] = {}
+    for one in reversed(ids):
+        found |= known.attributes(one)
+    return found
 
 
 def customers_without_events(

@@ -1,11 +1,12 @@
 #!lua flags=no-writes
 -- Reads all that is stored of a customer, see customer.py.
 --
--- KEYS  window, shown, profile, recent, list
+-- KEYS  window, shown, profile, recent, list, merges
 -- Returns the clock in µs, the packed events, key and stamp (13 digits) of each sale
 -- shown, the packed profile, the number of damaged events and sales shown, when the last of them
--- expires in ms since the epoch, negative if nothing will, the number of recent event keys, and the packed list.
-local window, shown, profile, recent, listed = unpack(KEYS)
+-- expires in ms since the epoch, negative if nothing will, the number of recent event keys, the
+-- packed list, and the fields of the merges.
+local window, shown, profile, recent, listed, merges = unpack(KEYS)
 local time = redis.call('TIME')
 local expires_ms = -1
 for _, key in ipairs({window, shown, profile, listed}) do
@@ -21,5 +22,6 @@ return {
   n_events + n_sales,
   expires_ms,
   n_recent_keys(recent_key_sets(recent, math.floor(time[1] / 86400))),
-  redis.call('GET', listed) or ''
+  redis.call('GET', listed) or '',
+  redis.call('HGETALL', merges)
 }

@@ -66,4 +66,4 @@ def append_limits(stream_bytes: int = STREAM_BYTES) -> tuple[Argument, ...]:
 def append_keys(keys: CustomerKeys) -> list[str]:
     """Return the keys of ``append_events.lua``, in its order."""
     first = [keys.window, keys.shown, keys.profile, keys.recent]
-    return [*first, keys.events, keys.counts, keys.erased]
+    return [*first, keys.events, keys.counts, keys.erased, keys.merges]

@@ -10,10 +10,12 @@ windows, impressions and profiles is in their keys, so that another form is neve
                             ``1000 * second + position``
 ``p:3:{p}:<customer>``      packed profile: totals, purchases, attributes
 ``r:1:{p}:<customer>``       list of the last night: when it was made, then sale keys by rank
+``m:1:{p}:<customer>``       hash: who is one customer with this one, see ``merge.py``
 ``i:{p}:<customer>:<day>``  keys of events that were received that day, to count none twice
 ``events:{p}``              stream of accepted events: ``e`` JSON, ``r`` received_at in µs
 ``exposures:{p}``           stream of answers: ``x`` packed record; in both ``b``: ``stream.lua``
 ``erasures:{p}``            stream of erasures: ``c`` customer id, ``r`` erased_at in µs
+``merges:{p}``              stream of merges: ``g`` guest, ``c`` customer, ``r`` merged_at in µs
 ``e:{p}:<hash>``            tombstone of an erased customer: erased_at in µs
 ``e:{p}:secret``            what ids are hashed with for their tombstones
 ``n:{p}:h<hour>``           hash: sale key, type code and a refund's age → events of that hour
@@ -44,6 +46,7 @@ windows, impressions and profiles is in their keys, so that another form is neve
 ``x:{plan}:promotions``     list of those before it, the latest first: JSON
 ``x:{plan}:promoter``       the worker that decides about it, for a few seconds
 ``x:{plan}:counts:<n>``     hash: what the workers counted for promotion n
+``x:{plan}:spent``          hash: rule with a budget → millionths of outcomes that it has cost
 ==========================  ===========================================================
 """
 
@@ -63,6 +66,9 @@ FORM: Final = 3
 
 # The same of lists.
 LIST_FORM: Final = 1
+
+# The same of merges.
+MERGES_FORM: Final = 1
 
 DAY_S: Final = 24 * 3600
 # Chosen: longer than a year, in which the customers of a season come back.
@@ -89,12 +95,12 @@ _N_BOUNDED_STREAMS: Final = 2  # events and exposures; no erasure is ever droppe
 # Six times what lies between two probes of a worker.
 PROBE_TTL_S: Final = 60
 
-_CUSTOMERS_OWN: Final = re.compile(r"^((?:[cdpr]:\d+|i):\{\d+\}:).*$", re.DOTALL)
+_CUSTOMERS_OWN: Final = re.compile(r"^((?:[cdprm]:\d+|i):\{\d+\}:).*$", re.DOTALL)
 
 # Up to the first colon: a user of the store needs rights on all of them.
 PREFIXES: Final = (
-    *("c", "d", "p", "r", "i", "e", "n", "l", "s", "b", "x"),
-    *("events", "exposures", "erasures"),
+    *("c", "d", "p", "r", "m", "i", "e", "n", "l", "s", "b", "x"),
+    *("events", "exposures", "erasures", "merges"),
 )
 
 SALES: Final = "s:{sales}:json"
@@ -116,6 +122,8 @@ PROMOTION: Final = "x:{plan}:promotion"
 EARLIER_PROMOTIONS: Final = "x:{plan}:promotions"
 PROMOTER: Final = "x:{plan}:promoter"
 
+RULE_SPENDING: Final = "x:{plan}:spent"
+
 
 def partition(customer_id: str) -> int:
     """Return the partition of a customer, which decides the cluster slot."""
@@ -130,11 +138,13 @@ class CustomerKeys:
     shown: str
     profile: str
     listed: str
+    merges: str
     recent: str
     events: str
     counts: str
     erased: str
     erasures: str
+    merged: str
 
     @classmethod
     def for_customer(cls, customer_id: str) -> Self:
@@ -145,11 +155,13 @@ class CustomerKeys:
             shown=f"d:{FORM}:{{{p}}}:{customer_id}",
             profile=f"p:{FORM}:{{{p}}}:{customer_id}",
             listed=f"r:{LIST_FORM}:{{{p}}}:{customer_id}",
+            merges=f"m:{MERGES_FORM}:{{{p}}}:{customer_id}",
             recent=f"i:{{{p}}}:{customer_id}",
             events=events_stream(p),
             counts=counts_prefix(p),
             erased=tombstones_prefix(p),
             erasures=erasures_stream(p),
+            merged=merges_stream(p),
         )
 
 
@@ -176,6 +188,11 @@ def exposures_stream(p: int) -> str:
 def erasures_stream(p: int) -> str:
     """Name the stream of a partition's erasures."""
     return f"erasures:{{{p}}}"
+
+
+def merges_stream(p: int) -> str:
+    """Name the stream of a partition's merges."""
+    return f"merges:{{{p}}}"
 
 
 def tombstones_prefix(p: int) -> str:

@@ -3,17 +3,19 @@
 -- replaces the profile, or its attributes alone. Events before an erasure are left out, and a
 -- profile that begins before one.
 --
--- KEYS  window, shown, profile, recent, tombstones' prefix
+-- KEYS  window, shown, profile, recent, tombstones' prefix, merges
 -- ARGV  1 window events, 2 sales shown, 3 expiry in s since the epoch, 4 packed profile, empty
 --       for none, 5 when it begins in µs, 6 recent TTL s, 7 number of events, 8 number of
 --       sales shown, 9 where attributes begin, if totals and purchases of a stored profile
---       stay, else 0; then at µs and member of each event; then stamp and sale key of each
+--       stay, else 0, 10 number of guests whose events the profile counts; then their ids; then at µs and member of each event; then stamp and sale key of each
 --       impression; then at µs and event key of each event that may be sent again
--- Returns the number of events that were left out.
-local FIRST_EVENT = 10
-local window, shown, profile, recent, erased = unpack(KEYS)
+-- Returns the number of events that were left out. A guest who was merged into a customer is left alone.
+local FIRST_GUEST = 11
+local window, shown, profile, recent, erased, merges = unpack(KEYS)
+if redis.call('HEXISTS', merges, 'into') == 1 then return 0 end
 local expires, n_events, n_shown = ARGV[3], tonumber(ARGV[7]), tonumber(ARGV[8])
-local first_impression = FIRST_EVENT + 2 * n_events
+local first_event = FIRST_GUEST + tonumber(ARGV[10])
+local first_impression = first_event + 2 * n_events
 local first_recent = first_impression + 2 * n_shown
 local erased_us = erased_until(erased, window)
 
@@ -41,7 +43,7 @@ local function merge(key, scored, limit)
   if #scored > 0 then expire(key) end
 end
 
-local events = kept(FIRST_EVENT, first_impression - 1, 1, 1)
+local events = kept(first_event, first_impression - 1, 1, 1)
 merge(window, events, ARGV[1])
 merge(shown, kept(first_impression, first_recent - 1, 1000, 1000000), ARGV[2])
 local keys = kept(first_recent, #ARGV, 1, 1)
@@ -50,10 +52,11 @@ if #keys > 0 then
   for i = 2, #keys, 2 do redis.call('SADD', today, keys[i]) end
   redis.call('EXPIRE', today, ARGV[6])
 end
+for i = FIRST_GUEST, first_event - 1 do redis.call('HDEL', merges, 'p:' .. ARGV[i]) end
 local start = tonumber(ARGV[9])
 local stored = start > 0 and redis.pcall('GET', profile)
 local has_totals = type(stored) == 'string' and #stored >= start + 4
-  and struct.unpack('>i8', stored) > 0
+  and struct.unpack('>i8', stored, 2) > 0
 if ARGV[4] == '' or tonumber(ARGV[5]) <= erased_us then
   if start == 0 then redis.call('DEL', profile) end
 elseif has_totals then

@@ -26,7 +26,7 @@ KEPT_PROMOTIONS: Final = 100
 RENEWALS: Final = 4  # of a lease in its lifetime: one that is lost or late does no harm
 
 # Begins the fields of `count_promotion.lua` with a worker's last batch; no name of a count does.
-_LAST_BATCH: Final = b"@"
+LAST_BATCH: Final = b"@"
 _COUNTING: Final = "counting for the promotion"
 
 
@@ -181,5 +181,5 @@ class PromotionStore:
         return {
             k.decode(errors="backslashreplace"): whole_number(v, name, doing=_COUNTING)
             for k, v in fields
-            if not k.startswith(_LAST_BATCH)
+            if not k.startswith(LAST_BATCH)
         }

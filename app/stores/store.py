@@ -10,8 +10,10 @@ from app.stores.count import CountStore
 from app.stores.customer import CustomerStore
 from app.stores.customer_list import ListStore
 from app.stores.exposure import ExposureLog
+from app.stores.merge import MergeStore
 from app.stores.plan import PlanStore
 from app.stores.promotion import PromotionStore
+from app.stores.rule_spending import RuleSpending
 from app.stores.sale import SaleStore
 from app.stores.server import StoreServer
 
@@ -22,6 +24,7 @@ class Stores:
 
     connection: Connection
     customers: CustomerStore
+    merges: MergeStore
     lists: ListStore
     sales: SaleStore
     counts: CountStore
@@ -29,6 +32,7 @@ class Stores:
     bundles: BundleStore
     plans: PlanStore
     promotions: PromotionStore
+    spending: RuleSpending
     server: StoreServer
 
     @classmethod
@@ -37,6 +41,7 @@ class Stores:
         return cls(
             connection,
             CustomerStore(connection, stream_bytes=stream_bytes),
+            MergeStore(connection),
             ListStore(connection),
             SaleStore(connection),
             CountStore(connection),
@@ -44,6 +49,7 @@ class Stores:
             BundleStore(connection),
             PlanStore(connection),
             PromotionStore(connection),
+            RuleSpending(connection),
             StoreServer(connection),
         )
 

@@ -1,7 +1,7 @@
 """Event table: the events of a dataset as columns."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b
 from typing import Final, Self
 
@@ -15,6 +15,7 @@ from models.dataset.conversion import convert
 from models.dataset.customers import CustomerTable
 from models.dataset.erasures import Erasures
 from models.dataset.faults import FaultCode, FaultReport
+from models.dataset.merges import MergeTable
 from models.dataset.receiving import with_received
 from models.dataset.schema import EVENTS
 from models.dataset.tables import Table
@@ -83,6 +84,7 @@ class EventTable:
         propensities: Probability of the logged action, NaN where unknown.
         variants: Variants of an experiment.
         attributes: What the dataset knows of each customer of ``customers.values``.
+        merges: Guests among the customers, see `models.dataset.guest_events`.
     """
 
     event_ids: pl.Series
@@ -104,6 +106,7 @@ class EventTable:
     propensities: NDArray[np.float64]
     variants: Labels
     attributes: CustomerTable
+    merges: MergeTable = field(default_factory=MergeTable.none)
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -121,16 +124,20 @@ class EventTable:
 
     def select(self, chosen: NDArray[np.bool_]) -> Self:
         """Return the events of a mask; codes of text columns stay as they are."""
-        rows = [f.name for f in fields(self) if f.name != "attributes"]
+        return self.take(np.flatnonzero(chosen))
+
+    def take(self, rows: NDArray[np.intp]) -> Self:
+        """Return the events of some rows, in their order; codes stay as they are."""
 
         def part(column: Column) -> Column:
             if isinstance(column, Labels):
-                return Labels(column.values, column.codes[chosen])
+                return Labels(column.values, column.codes[rows])
             if isinstance(column, pl.Series):
-                return column.filter(pl.Series(chosen))
-            return column[chosen]
+                return column.gather(rows)
+            return column[rows]
 
-        return replace(self, **{name: part(getattr(self, name)) for name in rows})
+        names = [f.name for f in fields(self) if f.name not in {"attributes", "merges"}]
+        return replace(self, **{name: part(getattr(self, name)) for name in names})
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame) -> Self:

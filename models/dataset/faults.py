@@ -68,6 +68,7 @@ class FaultCode(StrEnum):
     DUPLICATE_SALE = "duplicate_sale"
     DUPLICATE_CUSTOMER = "duplicate_customer"
     CONFLICTING_EVENT = "conflicting_event"
+    CONFLICTING_MERGE = "conflicting_merge"
     UNKNOWN_TYPE = "unknown_type"
     FUTURE = "future"
     TOO_OLD = "too_old"

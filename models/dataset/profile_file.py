@@ -18,7 +18,12 @@ from models.domain.profile import Profile
 
 PROFILES_FILE: Final = "profiles.parquet"
 
-_SCHEMA: Final = {"customer_id": pl.String, "profile": pl.Binary, "last_us": pl.Int64}
+_SCHEMA: Final = {
+    "customer_id": pl.String,
+    "profile": pl.Binary,
+    "last_us": pl.Int64,
+    "guests": pl.List(pl.String),
+}
 
 
 class ProfileFileError(UserError):
@@ -33,16 +38,18 @@ class CustomerProfile:
         customer_id: The customer.
         profile: Totals of events received before midnight.
         last_us: Time of the last of these events, microseconds since the epoch.
+        guests: Guests of the customer whose events it counts.
     """
 
     customer_id: str
     profile: Profile
     last_us: int
+    guests: tuple[str, ...] = ()
 
 
 def profiles_to_bytes(customers: Iterable[CustomerProfile]) -> bytes:
     """Serialise profiles as Parquet, one row per customer; see `read_profiles`."""
-    rows = [(one.customer_id, one.profile.pack(), one.last_us) for one in customers]
+    rows = [(one.customer_id, one.profile.pack(), one.last_us, one.guests) for one in customers]
     buffer = io.BytesIO()
     pl.DataFrame(rows, schema=_SCHEMA, orient="row").write_parquet(buffer)
     return buffer.getvalue()
@@ -78,10 +85,10 @@ def read_profiles(path: Path) -> Iterator[CustomerProfile]:
     if frame.schema != pl.Schema(_SCHEMA) or frame.null_count().sum_horizontal().item():
         msg = f"{path} has other columns than {', '.join(_SCHEMA)}, or gaps in them"
         raise ProfileFileError(msg)
-    for number, (customer_id, packed, last_us) in enumerate(frame.iter_rows(), start=1):
+    for number, (customer_id, packed, last_us, guests) in enumerate(frame.iter_rows(), start=1):
         try:
             profile = Profile.unpack(packed)
         except ValueError as exc:
             msg = f"{path}: row {number}: {exc}"
             raise ProfileFileError(msg) from exc
-        yield CustomerProfile(customer_id, profile, last_us)
+        yield CustomerProfile(customer_id, profile, last_us, tuple(guests))

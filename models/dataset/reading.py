@@ -13,6 +13,7 @@ from models.dataset.customers import CustomerTable, read_customers
 from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.events import EventTable, read_events
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
+from models.dataset.merges import MergeTable, read_merges
 from models.dataset.parts import parts_in
 from models.dataset.pictures import distinct
 from models.dataset.rates import (
@@ -95,7 +96,8 @@ def read_dataset(
 
     Args:
         directory: Folder with ``sales`` and ``events``, each as ``.parquet`` or ``.csv``, and
-            optionally ``erasures``, ``customers``, ``rates``, ``images/`` and ``scenes/``.
+            optionally ``erasures``, ``merges``, ``customers``, ``rates``, ``images/`` and
+            ``scenes/``.
         strict: Stop at the first file with a fault other than a note.
         decode_pictures: Decode every picture of a sale, to find broken ones.
         as_received: Use the file's times of receipt, even those of an import.
@@ -115,6 +117,8 @@ def read_dataset(
     faults = _stop(faults + found, strict=strict)
     events, found = _events(directory, sales, erasures=erasures, as_received=as_received)
     faults = _stop(faults + found, strict=strict)
+    merges, found = merges_in(directory, erasures)
+    faults = _stop(faults + found, strict=strict)
     tell("customers", 2, _N_STEPS)
     customers, found = _customers(directory, erasures)
     faults = _stop(faults + found, strict=strict)
@@ -124,6 +128,7 @@ def read_dataset(
         raise DatasetError(faults)
     faults += late_rates(sales.sales, events, rates=rates)
     converted, events = in_one_currency(sales.sales, events, rates=rates)
+    events = replace(events, merges=merges)
     if customers is not None:
         events = replace(events, attributes=customers.aligned(events.customers.values))
     faults = _stop(faults + _mixed(converted), strict=strict)
@@ -141,6 +146,7 @@ class Reference:
         sales: See `Dataset`.
         customers: See `Dataset`.
         erasures: Erased customers.
+        merges: Guests who turned out to be customers.
         images: See `Dataset`.
         faults: Faults of these tables.
         fingerprint: That of the whole dataset.
@@ -149,6 +155,7 @@ class Reference:
     sales: tuple[Sale, ...]
     customers: CustomerTable | None
     erasures: Erasures
+    merges: MergeTable
     images: Mapping[str, Mapping[int, Path]]
     faults: FaultReport
     fingerprint: str
@@ -162,14 +169,15 @@ def read_reference(directory: Path) -> Reference:
     """
     sales = _sales(directory, None)
     erasures, found = erasures_in(directory)
+    merges, of_merges = merges_in(directory, erasures)
     customers, of_customers = _customers(directory, erasures)
     rates, of_rates = _rates(directory)
-    faults = sales.faults + found + of_customers + of_rates
+    faults = sales.faults + found + of_merges + of_customers + of_rates
     if faults.unusable() or not sales.sales:
         raise DatasetError(faults)
     converted = sales_in_one_currency(sales.sales, rates=rates)
     fingerprint = _fingerprint(directory, distinct(sales.images))
-    return Reference(converted, customers, erasures, sales.images, faults, fingerprint)
+    return Reference(converted, customers, erasures, merges, sales.images, faults, fingerprint)
 
 
 def read_event_part(
@@ -263,6 +271,12 @@ def erasures_in(directory: Path) -> tuple[Erasures, FaultReport]:
     """Read the erasures of a dataset, none without a file."""
     table, faults = _table(directory, "erasures")
     return (Erasures.none(), faults) if table is None else read_erasures(table)
+
+
+def merges_in(directory: Path, erasures: Erasures) -> tuple[MergeTable, FaultReport]:
+    """Read the merges of a dataset, none without a file."""
+    table, faults = _table(directory, "merges")
+    return (MergeTable.none(), faults) if table is None else read_merges(table, erasures)
 
 
 def _rates(directory: Path) -> tuple[Rates, FaultReport]:

@@ -119,6 +119,13 @@ ERASURES: Final = (
 )
 """Columns of ``erasures``; further columns are noted and not read."""
 
+MERGES: Final = (
+    _identifier("guest_id", required=True),
+    _identifier("customer_id", required=True),
+    Column(name="merged_at", kind=Kind.TIME, required=True),
+)
+"""Columns of ``merges``; further columns are noted and not read."""
+
 # Chosen; the same bounds as of `models.domain.sale.Sale`, so that every row becomes a sale.
 MAX_ATTRIBUTES: Final = 100
 # Chosen: the profile of each customer holds them in the store, and each answer reads them.

@@ -19,7 +19,7 @@ from models.dataset.parts import SUFFIXES, Part, UnreadableFolderError, is_csv, 
 # Chosen: 100 MB of events; a row group, which is decoded whole, has about as many.
 PARQUET_ROWS: Final = 500_000
 
-TABLES: Final = ("sales", "events", "customers", "erasures", "rates")
+TABLES: Final = ("sales", "events", "customers", "erasures", "merges", "rates")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

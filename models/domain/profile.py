@@ -90,6 +90,21 @@ class Profile:
         )
         return cls(first_us, tuple(counts.tolist()), bought, attributes, tuple(month.tolist()))
 
+    def join(self, other: Self) -> Self:
+        """Return the sum of two profiles that count different events of one customer.
+
+        A sale that both bought was bought on the days of both. An attribute of both is the first's.
+        """
+        firsts = [first for first in (self.first_us, other.first_us) if first]
+        bought = PurchaseHistory.unpack(self.bought).join(PurchaseHistory.unpack(other.bought))
+        return type(self)(
+            min(firsts, default=0),
+            tuple(map(sum, zip(self.counts, other.counts, strict=True))),
+            bought.pack(),
+            {**other.attributes, **self.attributes},
+            tuple(map(sum, zip(self.month, other.month, strict=True))),
+        )
+
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
         """Read a packed profile; empty bytes are an empty profile.

@@ -53,8 +53,23 @@ class PurchaseHistory:
         starts = np.flatnonzero(np.concatenate([[True] * len(keys[:1]), keys[1:] != keys[:-1]]))
         ends = np.append(starts[1:], len(keys))[: len(starts)]
         history = cls(keys[starts], days[starts], days[ends - 1], ends - starts)
-        latest = np.argsort(history.last_days, kind="stable")[-BOUGHT_SALES:]
-        return history.select(np.sort(latest))
+        return history.latest()
+
+    def join(self, other: Self) -> Self:
+        """Return the sum of two histories; of a sale in both, the days of both."""
+        sale_keys = np.concatenate([self.sale_keys, other.sale_keys])
+        keys, of = np.unique(sale_keys, return_inverse=True)
+        first, last, n = (np.zeros(len(keys), dtype=np.int64) for _ in range(3))
+        first[:] = _LAST_DAY
+        np.minimum.at(first, of, np.concatenate([self.first_days, other.first_days]))
+        np.maximum.at(last, of, np.concatenate([self.last_days, other.last_days]))
+        np.add.at(n, of, np.concatenate([self.n_days, other.n_days]))
+        return type(self)(keys, first, last, np.minimum(n, _LAST_DAY)).latest()
+
+    def latest(self) -> Self:
+        """Return the sales that were bought last, as many as a history has."""
+        latest = np.argsort(self.last_days, kind="stable")[-BOUGHT_SALES:]
+        return self.select(np.sort(latest))
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:

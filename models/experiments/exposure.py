@@ -21,7 +21,7 @@ TOOK: Final = "took_us"
 COST: Final = "exploration_cost"
 """Column of the outcomes that exploration is expected to lose in an answer; optional."""
 
-_OPTIONAL: Final = {TOOK: pl.Int64, COST: pl.Float64}
+_OPTIONAL: Final = {TOOK: pl.Int64, COST: pl.Float64, "customer_id": pl.String}
 
 
 class ExposureError(UserError):
@@ -87,8 +87,8 @@ def answers(exposures: pl.DataFrame, experiment: str) -> pl.DataFrame:
 
     Returns:
         ``recommendation_id, unit_id, now_us, variant, share_bp, is_forced, limit, degraded,
-        took_us, exploration_cost`` (null where unknown) and ``sale_ids``. ``unit_id`` is null
-        where the answer does not name the unit.
+        took_us, exploration_cost, customer_id`` (null where unknown) and ``sale_ids``. ``unit_id``
+        is null where the answer does not name the unit.
 
     Raises:
         ExposureError: If a column is missing.

@@ -18,6 +18,7 @@ from models.rules.rule import (
     Exclude,
     Only,
     Pin,
+    Share,
     SlateRule,
 )
 
@@ -58,11 +59,38 @@ class Floor:
         rule: Name of the rule.
         matching: The candidates, shape ``(n,)``.
         at_least: Places.
+        worth: What a further place may cost, in expected outcomes, see `settled`; None for a
+            number of places that is fixed.
     """
 
     rule: str
     matching: NDArray[np.bool_]
     at_least: int
+    worth: float | None = None
+
+    def settled(
+        self, free: NDArray[np.bool_], probabilities: NDArray[np.float64], *, limit: int
+    ) -> Self:
+        """Return the floor with as many places as are worth their loss.
+
+        The last sales of others give way to the next ones of the floor's own, as long as the
+        difference of the probabilities is less than `worth`; it rises with each.
+
+        Args:
+            free: Candidates that may be shown, best first, shape ``(n,)``.
+            probabilities: Of each, falling, same shape.
+            limit: Length of the slate.
+        """
+        if self.worth is None:
+            return self
+        ranks = np.flatnonzero(free)
+        head, rest = ranks[:limit], ranks[limit:]
+        is_own = self.matching[head]
+        others, own = head[~is_own][::-1], rest[self.matching[rest]]
+        n = min(len(others), len(own))
+        losses = probabilities[others[:n]] - probabilities[own[:n]]
+        n_worth = int(np.count_nonzero(losses < self.worth))
+        return replace(self, at_least=int(np.count_nonzero(is_own)) + n_worth)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +157,7 @@ class Constraints:
                     allowed &= matching
                 case Boost(odds=odds):
                     log_odds += np.log(odds) * matching
-                case Pin() | AtMost() | AtLeast():
+                case Pin() | AtMost() | AtLeast() | Share():
                     pass  # below, as they bound places
         return cls(
             allowed,
@@ -146,8 +174,10 @@ class Constraints:
             ),
             floors=tuple(
                 Floor(rule.name, matching, rule.action.n)
-                for rule, matching in matched
                 if isinstance(rule.action, AtLeast)
+                else Floor(rule.name, matching, 0, rule.action.worth)
+                for rule, matching in matched
+                if isinstance(rule.action, AtLeast | Share)
             ),
             boosted=tuple(
                 (rule.name, matching)

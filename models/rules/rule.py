@@ -1,12 +1,13 @@
 """Rules of a merchandiser: when, which sales, and what is done with them."""
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, model_validator
 
-from models.domain.event import Name
+from models.domain.event import MAX_AMOUNT, Name
 from models.domain.times import Time
 from models.rules.expression import (
     MAX_CHARS,
@@ -27,6 +28,12 @@ REQUEST: Final = "request"
 
 DISLIKED: Final = "disliked"
 """Name of the rule that hides what a customer disliked."""
+
+HIDE_DISLIKED_DAYS: Final = 30
+"""Days for which that rule hides unless another number is set.
+
+Chosen: a month, in which most of the shown sales have closed.
+"""
 
 _TAKEN: Final = {
     REQUEST: "the filter of a request",
@@ -102,7 +109,28 @@ class AtLeast(BaseModel):
     n: int = Field(ge=1, le=MAX_PLACES)
 
 
-Action = Annotated[Exclude | Only | Pin | Boost | AtMost | AtLeast, Field(discriminator="kind")]
+class Share(BaseModel):
+    """This share of the impressions of all answers is theirs, at the least loss.
+
+    Answers that lose least by it show more of the sales, in their last places.
+    """
+
+    model_config = _FROZEN
+
+    kind: Literal["share"] = "share"
+    of: float = Field(gt=0, lt=1, description="Share of impressions, as 0.2.")
+    worth: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="What an impression of them may cost now, in expected outcomes. The service "
+        "sets it by what it has shown.",
+    )
+
+
+Action = Annotated[
+    Exclude | Only | Pin | Boost | AtMost | AtLeast | Share, Field(discriminator="kind")
+]
 
 
 class SlateRule(BaseModel):
@@ -122,6 +150,13 @@ class SlateRule(BaseModel):
     action: Action
     starts_at: Time | None = None
     ends_at: Time | None = Field(default=None, description="Exclusive; unset: never.")
+    budget: float | None = Field(
+        default=None,
+        gt=0,
+        le=MAX_AMOUNT,
+        description="Expected outcomes that it may cost in all, by its price; then it stops. "
+        "Unset: any number.",
+    )
     dry_run: bool = Field(
         default=False, description="The rule changes no answer: only what it would cost is said."
     )
@@ -131,8 +166,16 @@ class SlateRule(BaseModel):
         if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
             msg = f"rule {self.name} must end after its start {self.starts_at.isoformat()}"
             raise ValueError(msg)
-        if self.where is None and isinstance(self.action, Exclude | Only | Pin | Boost | AtLeast):
+        if self.where is None and isinstance(
+            self.action, Exclude | Only | Pin | Boost | AtLeast | Share
+        ):
             msg = f"rule {self.name} needs `where`: which sales it is about"
+            raise ValueError(msg)
+        if self.dry_run and isinstance(self.action, Share):
+            msg = (
+                f"rule {self.name} guarantees a share over answers, which no dry run delivers: "
+                "let it run in an experiment, or price an `at_least`"
+            )
             raise ValueError(msg)
         for given in ("when", "where"):
             try:
@@ -246,8 +289,22 @@ class SlateRules(RootModel[tuple[SlateRule, ...]]):
     @cached_property
     def of_later_rows(self) -> Self:
         """The rules that hold in every row of a page: pins and guarantees are of its first."""
-        kept = [one for one in self.root if not isinstance(one.action, Pin | AtLeast)]
+        kept = [one for one in self.root if not isinstance(one.action, Pin | AtLeast | Share)]
         return self.model_construct(tuple(kept))
+
+    def without(self, names: Collection[str]) -> Self:
+        """Return the same rules without some."""
+        return self.model_construct(tuple(one for one in self.root if one.name not in names))
+
+    def worth(self, worths: Sequence[float]) -> Self:
+        """Return the same rules, in which impressions of shares may cost so much, one a rule."""
+        changed = [
+            rule.model_copy(update={"action": rule.action.model_copy(update={"worth": worth})})
+            if isinstance(rule.action, Share)
+            else rule
+            for rule, worth in zip(self.root, worths, strict=True)
+        ]
+        return self.model_construct(tuple(changed))
 
     def behind(self, rule: SlateRule) -> Self:
         """Return the same rules with another one in front of them."""

@@ -36,6 +36,7 @@ class Slate:
             slate it may be longer or shorter.
         rules: Names of the rules that placed or moved each, by rank; empty without rules.
         unmet: Names of the rules that could not be met: no sale that may be shown is left for them.
+        shares: Names of the rules that guarantee a share of impressions, and how many are theirs.
     """
 
     picks: NDArray[np.intp]
@@ -43,6 +44,7 @@ class Slate:
     unexplored: NDArray[np.intp]
     rules: tuple[tuple[str, ...], ...] = ()
     unmet: tuple[str, ...] = ()
+    shares: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def certain(cls, picks: NDArray[np.intp]) -> Self:

@@ -1,7 +1,7 @@
 """Slates under rules: the constrained order, and exploration within the same constraints."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 import numpy as np
@@ -66,6 +66,11 @@ class RuledOrder:
             self.ranking[unexplored] if unexplored else np.empty(0, dtype=np.intp),
             rules=tuple(self._names(ranks)),
             unmet=(*self.pinned.unmet, *short),
+            shares=tuple(
+                (one.rule, sum(map(one.matching.item, ranks)))
+                for one in self.constraints.floors
+                if one.worth is not None
+            ),
         )
 
     def _names(self, ranks: list[int]) -> Iterator[tuple[str, ...]]:
@@ -111,6 +116,10 @@ def ruled_order(
         is_moved = again != np.arange(len(again))
         merits = 1.0 / (1.0 + np.exp(-utilities))
     by_rank = constraints.take(ranking)
+    if any(one.worth for one in by_rank.floors):
+        free, chances = by_rank.without_excluded, 1.0 / (1.0 + np.exp(-utilities))
+        floors = (one.settled(free, chances, limit=limit) for one in by_rank.floors)
+        by_rank = replace(by_rank, floors=tuple(floors))
     pinned = pinned_places(by_rank, limit=limit)
     return RuledOrder(ranking, by_rank, relevance(merits), utilities, limit, pinned, is_moved)
 

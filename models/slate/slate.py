@@ -197,6 +197,9 @@ def fallback_slate(
     if not held:
         return Slate.certain(best(volumes, limit))
     constraints = Constraints.from_rules(held, query)
+    # What an impression may cost is in outcomes, of which a volume says nothing.
+    floors = tuple(one for one in constraints.floors if one.worth is None)
+    constraints = replace(constraints, floors=floors)
     if order is None:
         constraints = replace(constraints, boosted=())
     # The odds of the share v / (1 + v) are v.

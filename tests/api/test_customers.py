@@ -1,6 +1,8 @@
 """GET and DELETE /v1/customers/{customer_id}."""
 
+import base64
 from datetime import datetime
+from typing import cast
 
 import httpx
 import numpy as np
@@ -12,7 +14,7 @@ from models.domain.event import from_us, key
 from models.domain.profile import Profile
 from models.domain.purchase_history import PurchaseHistory
 from models.domain.units import DAY_US
-from tests.api.test_recommendations import click, sale_ids
+from tests.api.test_recommendations import click, exposures, sale_ids
 
 URL = "/v1/customers/c1"
 
@@ -75,6 +77,7 @@ async def test_nothing_is_known_of_a_stranger(client: httpx.AsyncClient) -> None
         "shown": [],
         "profile": None,
         "listed": [],
+        "guests": [],
         "remembered": 0,
         "expires_at": None,
     }
@@ -98,3 +101,57 @@ async def test_an_erased_customer_is_a_stranger_whatever_comes_late(
     assert sale_ids(after) == sale_ids(before)
     known = (await client.get(URL)).json()
     assert (known["events"], known["shown"]) == ([], [])
+
+
+async def test_a_visitor_who_logs_in_is_one_customer_with_their_new_id(
+    client: httpx.AsyncClient,
+) -> None:
+    await client.post("/v1/events", json={"events": [{**click("e1", "alps"), "customer_id": "v1"}]})
+
+    merged = await client.post(f"{URL}/merge", json={"guest_id": "v1"})
+
+    assert merged.status_code == 200
+    body = merged.json()
+    assert (body["customer_id"], body["guest_id"]) == ("c1", "v1")
+    for customer_id in ("c1", "v1"):
+        known = (await client.get(f"/v1/customers/{customer_id}")).json()
+        assert known["customer_id"] == "c1"
+        assert [one["sale_id"] for one in known["events"]] == ["alps"]
+        assert known["guests"] == [{"guest_id": "v1", "merged_at": body["merged_at"]}]
+
+
+async def test_a_visitor_of_another_customer_is_not_merged(client: httpx.AsyncClient) -> None:
+    await client.post(f"{URL}/merge", json={"guest_id": "v1"})
+
+    refused = await client.post("/v1/customers/c2/merge", json={"guest_id": "v1"})
+
+    assert refused.status_code == 409
+    assert refused.json()["code"] == "merge_refused"
+    assert "another customer" in refused.json()["detail"]
+
+
+async def test_answers_and_records_of_a_merged_visitor_are_the_customers(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    await client.post("/v1/events", json={"events": [{**click("e1", "alps"), "customer_id": "v1"}]})
+    await client.post(f"{URL}/merge", json={"guest_id": "v1"})
+
+    params = {"customer_id": "v1", "limit": 1}
+
+    shown = sale_ids(await client.get("/v1/recommendations", params=params))
+
+    [record] = await exposures(stores, "c1")
+    assert record["customer_id"] == "c1"
+    assert [one["sale_id"] for one in cast("list[dict[str, object]]", record["slate"])] == shown
+    assert base64.b64decode(cast("str", record["window"])) == (
+        (await stores.customers.read("c1")).window.pack()
+    )
+
+
+async def test_an_erasure_names_the_other_ids_that_went(client: httpx.AsyncClient) -> None:
+    await client.post(f"{URL}/merge", json={"guest_id": "v1"})
+
+    erased = (await client.delete("/v1/customers/v1")).json()
+
+    assert (erased["customer_id"], erased["others"]) == ("v1", ["c1"])
+    assert (await client.get("/v1/customers/v1")).json()["customer_id"] == "v1"

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from app.stores.keys import exposures_stream, partition
 from app.stores.store import Stores
+from tests.api.test_recommendations import click
 from tests.plans import LAYER, terms
 from tests.shop import sale
 
@@ -170,6 +171,25 @@ async def test_assignments_are_those_of_answers_and_expose_nobody(
     assert [(one["experiment"], one["variant"]) for one in routed["items"]] == [
         (one["experiment"], one["variant"]) for one in answer["assignments"]
     ]
+
+
+async def test_a_customer_keeps_the_variants_of_the_visitor_who_was_there_first(
+    client: httpx.AsyncClient,
+) -> None:
+    await with_layer(client)
+    await client.put(ORDER, json=terms())
+    url, both = "/v1/assignments", ("v1", "c1")
+    event = click("e1", "s1", customer_id="v1")
+    await client.post("/v1/events", json={"events": [event]})
+    before = (await client.get(url, params={"customer_id": "v1"})).json()["items"]
+
+    await client.post("/v1/customers/c1/merge", json={"guest_id": "v1"})
+
+    after = [(await client.get(url, params={"customer_id": one})).json()["items"] for one in both]
+    answer = (await client.get("/v1/recommendations", params={"customer_id": "c1"})).json()
+    assert before
+    assert after == [before, before]
+    assert [one["variant"] for one in answer["assignments"]] == [one["variant"] for one in before]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Rules of a merchandiser: put over HTTP, obeyed by every answer, named, and made again."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,8 @@ async def test_the_list_says_what_each_rule_is_about_and_what_looks_wrong(
     listed = await client.get("/v1/rules")
 
     first, second = listed.json()["items"]
-    assert first == {"rule": later, "holds": False, "n_matching": 1, "warnings": []}
+    about = {"holds": False, "n_matching": 1, "spent": None, "is_stopped": False}
+    assert first == {"rule": later, **about, "warnings": []}
     assert (second["holds"], second["n_matching"]) == (True, 0)
     assert second["warnings"] == [
         "none of the 5 open sales meets 'category == \"spa\"'",
@@ -253,3 +255,30 @@ class TestBundles:
         assert {shown(one)[2] for one in answers} == {sales[5]}
         assert not any(sales[0] in shown(one) for one in answers)
         assert {len(shown(one)) for one in answers} == {5}
+
+
+async def test_a_rule_that_spent_its_budget_stops_and_says_so(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    await put(client, {**NO_ROME, "budget": 5.0})
+    assert "rome" not in shown(await slate(client))
+    await stores.spending.add({"no-rome": 5.0}, worker="w9", batch_id="b1")
+
+    async with asyncio.timeout(10.0):
+        while "rome" not in shown(await slate(client)):
+            await asyncio.sleep(0.1)
+
+    [rule] = (await client.get("/v1/rules")).json()["items"]
+    assert (rule["spent"], rule["is_stopped"]) == (5.0, True)
+
+
+async def test_a_campaign_gets_its_share_of_impressions(client: httpx.AsyncClient) -> None:
+    share = {"name": "ski", "where": 'category == "ski"', "action": {"kind": "share", "of": 0.6}}
+    assert (await put(client, share)).status_code == 200
+
+    answers = [await slate(client, market="fr", limit=1) for _ in range(60)]
+
+    own = sum(one["items"][0]["sale_id"] in {"alps", "tignes"} for one in answers)
+    assert abs(own / 60 - 0.6) < 0.1
+    refused = await put(client, {**share, "dry_run": True})
+    assert refused.status_code == 422

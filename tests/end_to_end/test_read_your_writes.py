@@ -25,7 +25,9 @@ from tests.end_to_end.service import serving
 from tests.proofs import Proof
 
 N_PAIRS = 100_000
+N_MERGES = 10_000
 N_LANES = 8
+VISITORS_EACH = 20
 ROUND = 5_000
 WITHIN_S = 60.0
 
@@ -46,9 +48,11 @@ class Pairs:
 class Lane:
     """Two connections, which any two workers may serve: one posts, the other asks."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, *, merges: bool = False) -> None:
+        """Name a lane; one that merges posts as a visitor, who becomes the customer then."""
         self._parts = urlsplit(url)
         self._name = name
+        self._merges = merges
 
     async def run(self, numbers: range) -> dict[str, int]:
         """Post and ask in turn; return the event's key by recommendation id."""
@@ -56,15 +60,23 @@ class Lane:
         expected: dict[str, int] = {}
         for number in numbers:
             customer_id, event_id = f"{self._name}-{number % 250}", f"{self._name}-{number}"
+            guest_id = f"v-{event_id}"
             event = {
                 "event_id": event_id,
-                "customer_id": customer_id,
+                "customer_id": guest_id if self._merges else customer_id,
                 "type": "click",
                 "sale_id": f"s{number % 20}",
                 "at": datetime.now(UTC).isoformat(),
             }
             posted = await self._ask(post, "POST /v1/events", orjson.dumps({"events": [event]}))
             assert posted["accepted"] == 1
+            if self._merges:
+                # Each customer is asked under their own id, and under that of the last visitor.
+                customer_id = f"{self._name}-{number // N_LANES // VISITORS_EACH}"
+                body = orjson.dumps({"guest_id": guest_id})
+                merged = await self._ask(post, f"POST /v1/customers/{customer_id}/merge", body)
+                assert merged["customer_id"] == customer_id
+                customer_id = guest_id if number % 2 else customer_id
             answer = await self._ask(
                 ask, f"GET /v1/recommendations?limit=1&customer_id={customer_id}"
             )
@@ -109,14 +121,17 @@ async def windows(streams: Streams, wanted: set[str]) -> dict[str, Window]:
     return found
 
 
-async def pairs(url: str, store_url: str, n_pairs: int) -> Pairs:
+async def pairs(url: str, store_url: str, n_pairs: int, *, merges: bool = False) -> Pairs:
     """Make pairs, and look up in the exposure log what each answer was made from."""
     connection = Connection.open(store_url, timeout_s=30.0)
     streams = Streams(connection, exposures_stream)
     stale = 0
     for first in range(0, n_pairs, ROUND):
         numbers = range(first, min(first + ROUND, n_pairs))
-        lanes = [Lane(url, f"l{lane}").run(numbers[lane::N_LANES]) for lane in range(N_LANES)]
+        lanes = [
+            Lane(url, f"l{lane}", merges=merges).run(numbers[lane::N_LANES])
+            for lane in range(N_LANES)
+        ]
         expected = {k: v for part in await asyncio.gather(*lanes) for k, v in part.items()}
         assert len(expected) == len(numbers)
         seen = await windows(streams, set(expected))
@@ -154,6 +169,22 @@ async def test_no_answer_is_older_than_the_last_acknowledged_event(
 
     assert made.stale == 0
     proof.record("read_your_writes", {"pairs": made.n, "stale": made.stale, "workers": 2})
+
+
+@pytest.mark.prove
+@pytest.mark.redis
+@pytest.mark.slow
+async def test_no_answer_is_older_than_the_last_acknowledged_merge(
+    tmp_path: Path, redis_url: str, tiny_bundle: tuple[Path, Path], proof: Proof
+) -> None:
+    bundle, _ = tiny_bundle
+    options = ["--bundle", str(bundle), "--workers", "2", "--redis-url", redis_url]
+    with serving(tmp_path, *options) as service:
+        service.wait_until("/health/ready", status=200)
+        made = await pairs(service.url, redis_url, proof.scale(N_MERGES), merges=True)
+
+    assert made.stale == 0
+    proof.record("merge_then_answer", {"pairs": made.n, "stale": made.stale, "workers": 2})
 
 
 @pytest.mark.redis

@@ -12,6 +12,7 @@ from models.catalogue.catalogue import Catalogue
 from models.catalogue.eligible_sales import EligibleSalesCache
 from models.catalogue.snapshot_folder import SnapshotFolder
 from models.dataset import Dataset, read_dataset
+from models.dataset.guest_events import with_guests
 from models.domain.customer import Window
 from models.domain.errors import UserError
 from models.domain.profile import Profile
@@ -78,7 +79,7 @@ class OfflineRows:
         self._events = dataset.events
         self._windows = WindowReplay(dataset.events)
         self._profiles = ProfileReplay(dataset.events)
-        customers: list[str] = dataset.events.customers.values.to_list()
+        customers: list[str] = with_guests(dataset.events).customers.values.to_list()
         self._customers = {customer: code for code, customer in enumerate(customers)}
 
     def compare(self, answers: list[ExposureRecord], progress: Progress) -> Parity:

@@ -21,6 +21,7 @@ from models.catalogue.event_counts import (
     refunded,
 )
 from models.dataset.events import EventTable
+from models.dataset.guest_events import with_guests
 from models.dataset.refunded_events import Refunds, counted_refunds
 from models.domain.customer import (
     WINDOW_EVENTS,
@@ -90,6 +91,7 @@ class ShownReplay:
     """Recent impressions of all customers at any moment; see `models.domain.recent_impressions`."""
 
     def __init__(self, events: EventTable) -> None:
+        """Take events as customers have them, see `models.dataset.guest_events`."""
         shown = np.flatnonzero(events.kinds == IMPRESSION)
         shown_at = stamps_of(events.at_us[shown], events.positions[shown])
         order = np.lexsort((events.sale_keys[shown], shown_at, _codes(events)[shown]))
@@ -118,10 +120,12 @@ class ShownReplay:
 class WindowReplay:
     """Windows of all customers at any moment: slices of sorted columns.
 
-    A window at T holds what was received up to T; see `models.domain.customer`.
+    A window at T holds what was received up to T; see `models.domain.customer`. That of a customer
+    holds the events of guests who were merged up to T.
     """
 
     def __init__(self, events: EventTable) -> None:
+        events = with_guests(events)
         self._shown = ShownReplay(events)
         kept = np.flatnonzero(events.kinds != IMPRESSION)
         members = np.stack(
@@ -160,6 +164,8 @@ class ProfileReplay:
     """Profiles of all customers at any moment; see `models.domain.profile`."""
 
     def __init__(self, events: EventTable) -> None:
+        events = with_guests(events)
+        self._guests = events.merges.guests_of(events.customers.values)
         order = np.lexsort((events.received_us, _codes(events)))
         self._kinds = events.kinds[order]
         self._at_us = events.at_us[order]
@@ -173,8 +179,19 @@ class ProfileReplay:
     def profile(self, customer: int, now_us: int) -> Profile:
         """Return the profile of a customer by the last night before ``now_us``.
 
-        Attributes are those of the dataset, which has no earlier ones.
+        Guests who were merged since then add theirs. Attributes are those of the dataset, which has
+        no earlier ones.
         """
+        profile = self._own(customer, now_us)
+        for guest, merged_us in self._guests.get(customer, ()):
+            if night_floor(now_us) <= merged_us <= now_us:
+                profile = profile.join(self._own(guest, now_us))
+            elif merged_us <= now_us:  # its events are the customer's, its attributes are not yet
+                known = self._attributes.attributes(guest)
+                profile = profile.join(replace(Profile.empty(), attributes=known))
+        return profile
+
+    def _own(self, customer: int, now_us: int) -> Profile:
         known = self._known(customer, now_us)
         night_us = night_floor(now_us)
         return Profile.from_events(

@@ -13,6 +13,7 @@ from models.dataset.list_folder import SUMMARY_FILE
 from models.dataset.reading import read_reference
 from models.domain.event import to_us
 from models.experiments.plan.plan_file import read_plan
+from models.rules.rule import HIDE_DISLIKED_DAYS
 from models.scoring.bundle import read_bundle, resolve_bundle
 from models.scoring.scorer import Scorer
 from models.slate.slate_policy import SlatePolicy
@@ -59,6 +60,10 @@ def batch_score_command(
     plan: Annotated[
         Path | None, typer.Option(help="Plan whose default policy makes the lists.", exists=True)
     ] = None,
+    hide_disliked_days: Annotated[
+        int,
+        typer.Option(min=0, max=400, help="Days that lists lack what a customer disliked."),
+    ] = HIDE_DISLIKED_DAYS,
     explained: Annotated[
         int, typer.Option(min=0, max=MAX_EXPLAINED, help="First sales of a list with a reason.")
     ] = 0,
@@ -97,6 +102,7 @@ def batch_score_command(
             at_us=_moment(aware(at), out),
             top=top,
             policy=_policy(plan),
+            hide_disliked_days=hide_disliked_days,
             n_explained=explained,
             n_parts=parts or number_of_parts(data),
             sale_id=sale,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.dataset.customers import CustomerTable
 from models.dataset.events import EventTable, Labels
+from models.dataset.guest_events import with_guests
 from models.domain.customer import Window
 from models.domain.profile import Profile
 from training.examples.replay import ProfileReplay, WindowReplay
@@ -47,6 +48,8 @@ def known_customers(
 ) -> Iterator[KnownCustomer]:
     """Yield the customers with events or attributes, those of a market one after the other.
 
+    Guests who were merged by then are no customers of their own.
+
     The candidates of a market are derived once for all of its customers.
 
     Args:
@@ -54,6 +57,9 @@ def known_customers(
         customers: Those with attributes.
         at_us: The moment; what was received later is not known.
     """
+    merges = events.merges.known(at_us)
+    events = with_guests(replace(events, merges=merges))
+    guests = set(merges.guest_ids)
     windows, profiles = WindowReplay(events), ProfileReplay(events)
     ids = events.customers.values
     is_known = events.received_us <= at_us
@@ -64,6 +70,8 @@ def known_customers(
     codes = np.unique(events.customers.codes[is_known])
     for code in codes[np.argsort(markets[codes], kind="stable")]:
         customer = int(code)
+        if ids[customer] in guests:
+            continue
         yield KnownCustomer(
             ids[customer],
             windows.window(customer, at_us),
@@ -73,7 +81,7 @@ def known_customers(
         )
     seen = set(ids.gather(codes))
     for row, customer_id in enumerate(customers.customer_ids):
-        if customer_id not in seen:
+        if customer_id not in seen and customer_id not in guests:
             profile = replace(Profile.empty(), attributes=customers.attributes(row))
             yield KnownCustomer(customer_id, Window.empty(), profile, None, None)
 

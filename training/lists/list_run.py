@@ -42,6 +42,7 @@ class ListRun:
         at_us: The moment of all lists, microseconds since the epoch.
         top: Sales of a list at most.
         policy: How lists are made; draws nothing.
+        hide_disliked_days: For so long a list does not have what its customer disliked.
         n_explained: Sales of each list with a reason.
         n_parts: Number of parts that customers are split into by a hash of their ids.
         sale_id: The sale whose customers are looked for; None for the sales of customers.
@@ -55,6 +56,7 @@ class ListRun:
     at_us: int
     top: int
     policy: SlatePolicy
+    hide_disliked_days: int
     n_explained: int
     n_parts: int
     sale_id: str | None = None
@@ -69,6 +71,7 @@ class ListRun:
             "at_us": self.at_us,
             "top": self.top,
             "policy": self.policy.model_dump(mode="json"),
+            "hide_disliked_days": self.hide_disliked_days,
             "explained": self.n_explained,
             "parts": self.n_parts,
             "sale": self.sale_id,

@@ -109,7 +109,7 @@ def make_lists(
     catalogue = _prepare(run, reference, scorer, cache=cache)
     if not run.split.exists():
         progress.stage("splitting")
-        split_dataset(run.data, reference.customers, folder=run.split, n_parts=run.n_parts)
+        split_dataset(run.data, reference, folder=run.split, n_parts=run.n_parts)
     if not run.counts.exists():
         progress.stage("reading", run.n_parts)
         workers.run(prepare_part, run, parts=range(run.n_parts), progress=progress)

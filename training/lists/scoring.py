@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.eligible_sales import EligibleSalesCache
+from models.domain.event import DISLIKE
 from models.query.candidates import CallerChoice, candidate_query
 from models.query.query import Context, Query
 from models.rules.constraints import may_be_shown
+from models.rules.rule import disliked_rule
 from models.scoring.scorer import Scorer
 from models.slate.slate import make_slate
 from models.slate.slate_policy import SlatePolicy
@@ -59,7 +61,13 @@ class ListScorer:
     """Scores customers at one moment, by the code of a request."""
 
     def __init__(
-        self, scorer: Scorer, catalogue: Catalogue, *, at_us: int, policy: SlatePolicy
+        self,
+        scorer: Scorer,
+        catalogue: Catalogue,
+        *,
+        at_us: int,
+        policy: SlatePolicy,
+        hide_disliked_days: int,
     ) -> None:
         """Prepare the catalogue for the scorer.
 
@@ -68,6 +76,7 @@ class ListScorer:
             catalogue: All sales, with their counts at the moment.
             at_us: The moment.
             policy: Order, diversity and rules; without exploration.
+            hide_disliked_days: As the service's setting; 0 hides nothing.
         """
         scorer.prepare(catalogue)
         self._scorer = scorer
@@ -75,6 +84,9 @@ class ListScorer:
         self._catalogue = catalogue
         self._at_us = at_us
         self._policy = policy
+        self._hiding = policy
+        if hide_disliked_days:
+            self._hiding = policy.behind(disliked_rule(hide_disliked_days))
 
     def query(self, known: KnownCustomer) -> Query:
         """Return the query of a request of this customer."""
@@ -96,13 +108,16 @@ class ListScorer:
         """
         query = self.query(known)
         scores = self._scorer.score(query, self._policy.order_by)
-        slate = make_slate(query, scores, policy=self._policy, limit=limit, seed=0)
+        slate = make_slate(query, scores, policy=self._policy_for(known), limit=limit, seed=0)
         rows, reasons = query.rows[slate.picks], list[str]()
         if n_explained and len(rows):
             first = rows[:n_explained]
             explained = self._scorer.explain(query, first, policy=self._policy.order_by)
             reasons = [one.sentence for one in explained]
         return ScoredList(rows, scores.probabilities[slate.picks], reasons)
+
+    def _policy_for(self, known: KnownCustomer) -> SlatePolicy:
+        return self._hiding if known.window.has(DISLIKE) else self._policy
 
     def probability(self, known: KnownCustomer, row: int) -> float | None:
         """Return the probability of one sale for a customer, None where they may not see it.
@@ -113,7 +128,7 @@ class ListScorer:
         if row not in query.rows:
             return None
         one = query.select(np.array([row]))
-        if not may_be_shown(self._policy.rules.live, one).all():
+        if not may_be_shown(self._policy_for(known).rules.live, one).all():
             return None
         return float(self._scorer.probabilities(one)[0])
 

@@ -1,12 +1,16 @@
 """Split of a dataset by customer: each part holds all events and attributes of its customers.
 
+Guests are in the part of the customer whom they were merged into.
+
 Parts are read one at a time, so that the number of customers bounds no memory.
 """
 
 import io
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -22,6 +26,8 @@ from models.dataset.conversion import convert
 from models.dataset.customers import AttributeColumn, CustomerTable
 from models.dataset.events import keys_for
 from models.dataset.faults import DatasetError, FaultCode
+from models.dataset.merges import MergeTable
+from models.dataset.reading import Reference
 from models.dataset.receiving import imported_hours, receipts_by_hour
 from models.dataset.schema import EVENTS
 from models.dataset.tables import Table, file_error, stream_table, table_path
@@ -32,6 +38,9 @@ PART_BYTES: Final = 2 * 2**20
 MAX_PARTS: Final = 1_024
 # Chosen: as raw rows they take 0.3 GB.
 _ROWS_AT_ONCE: Final = 1_000_000
+
+PartOf = Callable[[pl.Series], NDArray[np.int64]]
+"""Returns the part of each customer."""
 
 _EVENTS: Final = "events"
 _ID: Final = "customer_id"
@@ -85,14 +94,12 @@ def number_of_parts(directory: Path) -> int:
     return min(max(1, -(-n_bytes // PART_BYTES)), MAX_PARTS)
 
 
-def split_dataset(
-    directory: Path, customers: CustomerTable | None, *, folder: Path, n_parts: int
-) -> None:
+def split_dataset(directory: Path, reference: Reference, *, folder: Path, n_parts: int) -> None:
     """Split a dataset; the folder is there whole, or not at all.
 
     Args:
         directory: The dataset.
-        customers: Its customers.
+        reference: Its customers and merges.
         folder: Where parts go; is made.
         n_parts: Number of parts.
 
@@ -100,26 +107,34 @@ def split_dataset(
         DatasetError: If there are no events, or they cannot be read.
         OSError: If they cannot be written.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    unfinished = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
     receipts, n_unreadable = list[pl.DataFrame](), 0
-    raw = _RawEvents(partial, n_parts)
+    part_of = partial(part_numbers, n_parts=n_parts, merges=reference.merges)
+    raw = _RawEvents(unfinished, n_parts, part_of)
     for table in stream_table(_events_path(directory)):
         receipts.append(_receipts(table))
         n_unreadable += len(table.faults)
         raw.add(table.frame.drop(ROW).rename({given(name): name for name in table.columns}))
     raw.flush()
-    _write_customers(customers, partial, n_parts=n_parts)
+    _write_customers(reference.customers, unfinished, n_parts=n_parts, part_of=part_of)
     hours = sorted(imported_hours(pl.concat(receipts)))
     summary = {"imported": hours, "unreadable": n_unreadable}
-    write_file(partial / _SUMMARY, json.dumps(summary).encode())
-    partial.rename(folder)
+    write_file(unfinished / _SUMMARY, json.dumps(summary).encode())
+    unfinished.rename(folder)
     sync_directory(folder.parent)
 
 
-def part_numbers(customer_ids: pl.Series, n_parts: int) -> NDArray[np.int64]:
-    """Return the part of each customer, by a hash of the id; shape ``(n,)``."""
+def part_numbers(customer_ids: pl.Series, *, n_parts: int, merges: MergeTable) -> NDArray[np.int64]:
+    """Return the part of each customer, by a hash of the id; shape ``(n,)``.
+
+    Args:
+        customer_ids: Ids of guests and customers, shape ``(n,)``.
+        n_parts: Number of parts.
+        merges: The hash of a guest is that of the customer.
+    """
     ids = customer_ids.cast(pl.String).fill_null("")
+    ids = ids.replace(merges.guest_ids, merges.customer_ids)
     distinct = ids.unique()
     numbers = pl.Series((keys_for(distinct) % np.uint64(n_parts)).astype(np.int64))
     return ids.replace_strict(distinct, numbers, return_dtype=pl.Int64).to_numpy()
@@ -143,8 +158,8 @@ def _receipts(table: Table) -> pl.DataFrame:
 class _RawEvents:
     """Rows of events as they were read, written by part once there are enough of them."""
 
-    def __init__(self, folder: Path, n_parts: int) -> None:
-        self._folder, self._n_parts = folder, n_parts
+    def __init__(self, folder: Path, n_parts: int, part_of: PartOf) -> None:
+        self._folder, self._n_parts, self._part_of = folder, n_parts, part_of
         self._waiting: list[pl.DataFrame] = []
         self._n_written = 0
 
@@ -161,7 +176,7 @@ class _RawEvents:
         if not self._waiting:
             return
         rows, self._waiting = pl.concat(self._waiting), []
-        parts = part_numbers(rows[_ID], self._n_parts)
+        parts = self._part_of(rows[_ID])
         # Within a part rows keep their order: the first of repeated events counts.
         rows = rows[np.argsort(parts, kind="stable")]
         ends = np.cumsum(np.bincount(parts, minlength=self._n_parts)).tolist()
@@ -173,7 +188,9 @@ class _RawEvents:
         self._n_written += 1
 
 
-def _write_customers(customers: CustomerTable | None, folder: Path, *, n_parts: int) -> None:
+def _write_customers(
+    customers: CustomerTable | None, folder: Path, *, n_parts: int, part_of: PartOf
+) -> None:
     known = customers or CustomerTable.none(pl.Series(_ID, [], dtype=pl.String))
     columns = {
         name: pl.Series(column.values).gather(pl.Series(column.codes).replace(-1, None))
@@ -183,7 +200,7 @@ def _write_customers(customers: CustomerTable | None, folder: Path, *, n_parts: 
     frame = frame.filter(
         pl.any_horizontal(pl.lit(value=False), *(pl.col(one).is_not_null() for one in columns))
     )
-    parts = part_numbers(frame[_ID], n_parts)
+    parts = part_of(frame[_ID])
     for part in range(n_parts):
         _write(frame.filter(pl.Series(parts == part)), folder / f"{part:05}" / "customers.parquet")
 

@@ -19,7 +19,7 @@ from models.catalogue.snapshot import Snapshot
 from models.dataset.customers import CustomerTable
 from models.dataset.events import EventTable
 from models.dataset.faults import DatasetError
-from models.dataset.reading import erasures_in, read_event_part
+from models.dataset.reading import erasures_in, merges_in, read_event_part
 from models.domain.customer import Window
 from models.domain.errors import UserError
 from models.domain.profile import Profile
@@ -103,6 +103,7 @@ def parquet_bytes(frame: pl.DataFrame) -> bytes:
 def _read_part(run: ListRun, part: int) -> tuple[EventTable, CustomerTable, int]:
     split = Split.read(run.split)
     erasures, _ = erasures_in(run.data)
+    merges, _ = merges_in(run.data, erasures)
     try:
         events, faults = read_event_part(
             split.events(part), erasures=erasures, imported=split.imported
@@ -111,7 +112,8 @@ def _read_part(run: ListRun, part: int) -> tuple[EventTable, CustomerTable, int]
         raise ListsError(str(exc)) from exc
     customers = split.customers(part)
     attributes = customers.aligned(events.customers.values)
-    return replace(events, attributes=attributes), customers, sum(faults.n_refused().values())
+    events = replace(events, attributes=attributes, merges=merges)
+    return events, customers, sum(faults.n_refused().values())
 
 
 def _strangers(run: ListRun) -> list[KnownCustomer]:
@@ -137,4 +139,10 @@ def _list_scorer(run: ListRun) -> ListScorer:
     model = _model(run)
     counts = SaleCounts.from_bytes(run.counts.read_bytes(), n_sales=len(model.catalogue))
     catalogue = model.catalogue.with_counts(counts)
-    return ListScorer(model.scorer, catalogue, at_us=run.at_us, policy=run.policy)
+    return ListScorer(
+        model.scorer,
+        catalogue,
+        at_us=run.at_us,
+        policy=run.policy,
+        hide_disliked_days=run.hide_disliked_days,
+    )

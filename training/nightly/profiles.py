@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.arrays.atomic_file import write_file
+from models.dataset.guest_events import with_guests
 from models.dataset.profile_file import PROFILES_FILE, CustomerProfile, profiles_to_bytes
 from models.dataset.reading import Dataset
 from models.domain.event import from_us
@@ -32,13 +33,18 @@ def write_profiles(dataset: Dataset, until_us: int, *, directory: Path) -> Path:
 
 
 def _profiles(dataset: Dataset, until_us: int) -> Iterator[CustomerProfile]:
-    replay = ProfileReplay(dataset.events)
-    seen: set[str] = set()
-    for code, customer_id in enumerate(dataset.events.customers.values):
+    merges = dataset.events.merges.known(until_us)
+    events = replace(dataset.events, merges=merges)
+    ids = with_guests(events).customers.values
+    replay, guests_of = ProfileReplay(events), merges.guests_of(ids)
+    # A guest who was merged has no profile of their own: it is in that of the customer.
+    seen: set[str] = set(merges.guest_ids)
+    for code, customer_id in enumerate(ids):
         last_us = replay.last_us(code, until_us)
-        if last_us is not None:
+        if last_us is not None and customer_id not in seen:
             seen.add(customer_id)
-            yield CustomerProfile(customer_id, replay.profile(code, until_us), last_us)
+            guests = tuple(str(ids[guest]) for guest, _ in guests_of.get(code, ()))
+            yield CustomerProfile(customer_id, replay.profile(code, until_us), last_us, guests)
     customers = dataset.customers
     for row, customer_id in enumerate(customers.customer_ids if customers else ()):
         attributes = customers.attributes(row) if customers and customer_id not in seen else {}

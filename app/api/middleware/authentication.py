@@ -41,7 +41,7 @@ _OPENED: Final[tuple[tuple[KeyScope, tuple[str, ...], re.Pattern[str]], ...]] = 
     (KeyScope.READ, ("POST",), re.compile(r"/v1/(rank|pages|recommendations/batch)")),
     (KeyScope.EVENTS, ("POST",), re.compile(r"/v1/events")),
     (KeyScope.SALES, (*_SAFE, "POST", "PUT", "DELETE"), re.compile(r"/v1/sales(/.*)?")),
-    (KeyScope.CUSTOMERS, (*_SAFE, "DELETE"), re.compile(r"/v1/customers/.*")),
+    (KeyScope.CUSTOMERS, (*_SAFE, "POST", "DELETE"), re.compile(r"/v1/customers/.*")),
     (KeyScope.CUSTOMERS, _SAFE, re.compile(r"/demo/customers")),
     (KeyScope.METRICS, _SAFE, re.compile(r"/metrics")),
     (KeyScope.RULES, (*_SAFE, "PUT"), re.compile(r"/v1/rules")),

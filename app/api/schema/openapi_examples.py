@@ -52,6 +52,7 @@ _ACTIONS: Final = {
     "Exclude": {"kind": "exclude"},
     "Only": {"kind": "only"},
     "Pin": {"kind": "pin", "rank": 1},
+    "Share": {"kind": "share", "of": 0.2},
 }
 _RULE: Final = {
     **{"name": "ski-in-winter", "when": 'market == "fr"'},

@@ -39,7 +39,12 @@ _WIDTH: Final = sequential_width(1, planned_units=1)
 _found: Final = partial(minimum_detectable_effect, width=_WIDTH)
 _FROZEN: Final = ConfigDict(frozen=True)
 _NO_ANSWERS: Final = pl.DataFrame(
-    schema={"recommendation_id": pl.String, "unit_id": pl.String, "now_us": pl.Int64}
+    schema={
+        "recommendation_id": pl.String,
+        "unit_id": pl.String,
+        "customer_id": pl.String,
+        "now_us": pl.Int64,
+    }
 )
 
 

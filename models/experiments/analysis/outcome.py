@@ -28,8 +28,9 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
 
     Args:
         events: Events of a shop.
-        answers: ``recommendation_id, unit_id, now_us`` of answers; the device of an event is that
-            of the answer that it refers to.
+        answers: ``recommendation_id, unit_id, customer_id, now_us`` of answers; the device of an
+            event is that of the answer that it refers to. A customer whom answers know by another
+            unit, as that guest was there first, is that unit from the first such answer on.
         unit: The assignment unit.
 
     Returns:
@@ -65,8 +66,19 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
     if unit is Unit.DEVICE:
         devices = answers.select("recommendation_id", "unit_id")
         return frame.join(devices, on="recommendation_id", how="inner")
-    column = "customer_id" if unit is Unit.CUSTOMER else "session_id"
-    return frame.rename({column: "unit_id"}).filter(pl.col("unit_id").is_not_null())
+    if unit is Unit.CUSTOMER:
+        return _with_first_ids(frame, answers)
+    return frame.rename({"session_id": "unit_id"}).filter(pl.col("unit_id").is_not_null())
+
+
+def _with_first_ids(frame: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
+    is_merged = pl.col("customer_id") != pl.col("unit_id")
+    merged = answers.filter(is_merged).group_by("customer_id")
+    first = merged.agg(first_id=pl.col("unit_id").first(), since_us=pl.col("now_us").min())
+    joined = frame.join(first, on="customer_id", how="left", maintain_order="left")
+    is_of_first = pl.col("at_us") >= pl.col("since_us")
+    unit_id = pl.when(is_of_first).then("first_id").otherwise("customer_id")
+    return joined.with_columns(unit_id=unit_id).drop("customer_id", "first_id", "since_us")
 
 
 def with_outcomes(

@@ -17,7 +17,6 @@ from models.experiments.plan.experiment import (
     Kind,
     Unit,
     Variant,
-    Visitors,
 )
 from models.rules.rule import SlateRule, SlateRules
 from models.slate.slate_policy import SlatePolicy
@@ -208,11 +207,6 @@ class Plan(BaseModel):
             if (first.when, first.where, first.action) != (rule.when, rule.where, rule.action):
                 msg = f"two rules are named {rule.name} and differ: give one of them another name"
                 raise ValueError(msg)
-
-    @cached_property
-    def asks_for_visitors(self) -> bool:
-        """Whether any audience depends on whether a customer is new."""
-        return any(one.audience.visitors is not Visitors.ALL for one in self.experiments)
 
     def policies(self, experiment: Experiment) -> Iterator[SlatePolicy]:
         """Yield the policy of each variant of one of its experiments."""

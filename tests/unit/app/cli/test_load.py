@@ -698,6 +698,8 @@ def test_the_report_of_a_load_warns_of_what_it_opened_again_and_is_in_words(
         newest_event="2013-05-09T18:30:00+00:00",
         days_ago=14.1,
         erased=0,
+        merges=0,
+        refused_merges=0,
         refused={},
         absent=0,
         first_absent=(),

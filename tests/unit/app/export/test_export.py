@@ -12,10 +12,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from app.cli.console import Progress
+from app.cli.fill_store import fill_from_dataset
 from app.export import PARTS, ExportError, export
 from app.export.part import read_cursors, write_table
 from app.stores.connection import Connection
 from app.stores.customer import CustomerStore
+from app.stores.event_outcome import EventStatus
 from app.stores.exposure import ExposureLog, PackedExposure
 from app.stores.keys import (
     N_PARTITIONS,
@@ -24,11 +27,14 @@ from app.stores.keys import (
     exposures_stream,
     partition,
 )
+from app.stores.merge import MergeStore
 from app.stores.server import StoreServer
+from app.stores.store import Stores
 from models.dataset import read_dataset
 from models.domain.event import Event, EventType, from_us, to_us
 from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits
 from tests.records import RECORD
+from tests.shop import sale
 
 N_BYTES_LEFT = 100
 N_EVENTS = 240
@@ -414,3 +420,51 @@ async def test_a_run_after_an_erasure_goes_on_where_the_last_one_ended(
 
     assert (summary.events, summary.erased_events) == (1, 0)
     assert exported(tmp_path) == ["e2"]
+
+
+async def test_merges_are_exported_and_those_of_erased_customers_are_not(
+    connection: Connection, customers: CustomerStore, now_us: int, tmp_path: Path
+) -> None:
+    merges = MergeStore(connection)
+    of_guests = [event(f"of {one}", at_us=now_us, customer_id=one) for one in ("v1", "v2")]
+    await customers.append(of_guests)
+    kept, _ = await merges.merge("v1", "c1"), await merges.merge("v2", "c2")
+    await customers.append([event("later", at_us=now_us, customer_id="v1")])
+    await customers.erase("v2")
+
+    summary = await export(connection, tmp_path)
+
+    assert (summary.merges, summary.erasures) == (2, 2)
+    rows = pl.read_parquet(tmp_path / "merges.parquet").rows()
+    assert rows == [("v1", "c1", from_us(kept.merged_us))]
+    written = pl.read_parquet(tmp_path / "events.parquet").select("event_id", "customer_id").rows()
+    assert sorted(written) == [("later", "c1"), ("of v1", "v1")]
+
+
+async def test_a_store_that_is_filled_from_an_export_knows_its_merges(
+    connection: Connection, customers: CustomerStore, now_us: int, tmp_path: Path
+) -> None:
+    """Windows, profiles and redirection are as before; events sent again count once."""
+    sent = [
+        event("e1", at_us=now_us - 3 * DAY_US, customer_id="v1"),
+        event("e2", at_us=now_us - MINUTE_US, customer_id="v1"),
+        event("e3", at_us=now_us, customer_id="c1"),
+    ]
+    await customers.append(sent)
+    await MergeStore(connection).merge("v1", "c1")
+    before = await customers.read("v1")
+    await Stores.over(connection).sales.put([sale("s1")])
+    await export(connection, tmp_path)
+    await connection.execute("FLUSHALL", doing="losing the store")
+
+    stores = Stores.over(connection)
+    summary = await fill_from_dataset(
+        read_dataset(tmp_path), stores, bundle=None, state_dir=tmp_path, progress=Progress()
+    )
+
+    assert (summary.customers, summary.merges, summary.refused_merges) == (1, 1, 0)
+    after = await customers.read("v1")
+    assert after.window.pack() == before.window.pack()
+    assert after.merges is not None
+    again = await customers.append(sent)
+    assert {one.status for one in again} == {EventStatus.DUPLICATE}

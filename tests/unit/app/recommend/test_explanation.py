@@ -14,7 +14,7 @@ from app.catalogue.model_catalogue import seed
 from app.observability import Metrics
 from app.recommend.explanation import MAX_EXPLAINED, MAX_WAITING, Explainer
 from app.recommend.request import RankingRequest, RecommendationRequest
-from app.stores.customer import CustomerState
+from app.stores.customer_state import CustomerState
 from models.domain.customer import Window
 from models.domain.profile import Profile
 from tests.builders import NOW_US

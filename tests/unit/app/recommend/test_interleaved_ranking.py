@@ -19,7 +19,7 @@ from app.recommend.degradation_level import (
 from app.recommend.latency_estimate import REMEMBERED
 from app.recommend.ranking import Ranking, SlateRanker, rank_with
 from app.recommend.request import RankingRequest, RecommendationRequest, Rival
-from app.stores.customer import CustomerState
+from app.stores.customer_state import CustomerState
 from models.catalogue.event_counts import SaleCounts
 from models.domain.customer import Window
 from models.domain.event import KIND, EventType

@@ -28,8 +28,10 @@ from app.recommend.exposure_queue import ExposureQueue
 from app.recommend.pipeline import Origin, RecommendationPipeline
 from app.recommend.ranking import SlateRanker
 from app.recommend.request import RecommendationRequest
+from app.recommend.rule_budgets import RuleBudgets
 from app.recommend.shadow import Shadow
-from app.stores.customer import CustomerState, CustomerStore
+from app.stores.customer import CustomerStore
+from app.stores.customer_state import CustomerState
 from app.stores.embedded import embedded_server
 from app.stores.plan import StoredPlan
 from app.stores.store import Stores
@@ -104,6 +106,9 @@ class Promises(RuleBasedStateMachine):
             degradation=Degradation(lambda: 0.0),
             shadow=Shadow(self.live, pool=pool, metrics=metrics.shadow, counter=counter),
             counts=AnswerCounts(metrics, counter),
+            budgets=RuleBudgets(
+                self.stores.spending, worker="w1", rules=lambda: plan.current.plan.rules
+            ),
             read_timeout_s=10.0,
             deadline_s=10.0,
             new_id=lambda: "r",

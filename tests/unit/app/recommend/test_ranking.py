@@ -11,7 +11,7 @@ from app.recommend.degradation_level import CAUSES, ORDER_MISSING, DegradationLe
 from app.recommend.latency_estimate import REMEMBERED
 from app.recommend.ranking import Ranking, SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
-from app.stores.customer import CustomerState
+from app.stores.customer_state import CustomerState
 from models.catalogue.event_counts import DAYS, WEEKS, SaleCounts
 from models.domain.customer import Window
 from models.domain.customer_list import CustomerList

@@ -16,7 +16,7 @@ from app.promotion.answer_counter import AnswerCounter
 from app.recommend.ranking import SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
 from app.recommend.shadow import RESTS, Shadow
-from app.stores.customer import CustomerState
+from app.stores.customer_state import CustomerState
 from models.domain.customer import Window
 from models.domain.profile import Profile
 from models.experiments.analysis.guardrail import State

@@ -1,8 +1,12 @@
 """Replay equals what a service that received the same events would hold."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
 from random import Random
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +21,9 @@ from models.catalogue.event_counts import (
     counts_at,
     grid_floor,
 )
+from models.dataset.events import EventTable
+from models.dataset.guest_events import with_guests
+from models.dataset.merges import MergeTable
 from models.domain.customer import Window, pack_member
 from models.domain.event import KIND, KINDS, EventType, from_us, key
 from models.domain.profile import Profile
@@ -335,3 +342,69 @@ def test_neighbours_are_sales_that_open_in_this_hour_or_opened_before() -> None:
         return sorted(ids_of(shop, found.rows[row][found.similarities[row] > 0]))
 
     assert [near(minute) for minute in (-1, 0, 59, 60)] == [[], ["b"], ["b"], ["b", "c"]]
+
+
+def merged_log(log: list[Row], merges: Sequence[tuple[str, str, int]]) -> EventTable:
+    """A log in which guests were merged into customers, microseconds after `NOON`."""
+    guests, customers, at = zip(*sorted(merges), strict=True)
+    table = MergeTable(pl.Series(guests), pl.Series(customers), NOON + np.array(at))
+    return replace(event_table(log), merges=table)
+
+
+@given(logs(unit=SECOND, n_moments=5, max_delay=4), st.integers(-2, 12), st.integers(0, 9))
+def test_a_customer_has_the_events_of_a_guest_from_the_merge_on(
+    log: list[Row], second: int, merged_second: int
+) -> None:
+    """Until then both windows are their own; c9 has no events of their own."""
+    log, until_us = [*log, Row(customer="c1")], NOON + second * SECOND
+    events = merged_log(log, [("c1", "c9", merged_second * SECOND)])
+    replay, ids = WindowReplay(events), with_guests(events).customers.values.to_list()
+
+    of_guest = Window.from_members(
+        members_received(log, "c1", until_us), shown_until(log, "c1", until_us)
+    )
+    expected = of_guest if second >= merged_second else Window.empty()
+    assert replay.window(ids.index("c9"), until_us).pack() == expected.pack()
+    assert replay.window(ids.index("c1"), until_us).pack() == of_guest.pack()
+
+
+@given(logs(unit=SECOND, n_moments=5, max_delay=4), st.integers(-2, 12), st.integers(0, 9))
+def test_merges_in_any_order_make_the_union(
+    log: list[Row], second: int, merged_second: int
+) -> None:
+    log, until_us = [*log, *(Row(customer=f"c{n}") for n in (1, 2, 3))], NOON + second * SECOND
+    merges = [("c2", "c1", merged_second * SECOND), ("c3", "c1", 2 * SECOND)]
+    replay = WindowReplay(merged_log(log, merges))
+
+    known = ["c1", *(guest for guest, _, at in merges if NOON + at <= until_us)]
+    windows = [
+        Window.from_members(members_received(log, one, until_us), shown_until(log, one, until_us))
+        for one in known
+    ]
+    assert replay.window(0, until_us).pack() == reduce(Window.merge, windows).pack()
+
+
+@pytest.mark.parametrize(("day", "clicks"), [(0, 1), (1, 3), (2, 4)])
+def test_a_profile_adds_those_of_guests_from_the_merge_on(day: int, clicks: int) -> None:
+    """Merged late on day 1 of noons; in the night before two clicks were known of the guest."""
+    log = [
+        Row(kind="click", customer="c1", at=-DAY),
+        Row(kind="click", customer="v1", at=-2 * DAY),
+        Row(kind="click", customer="v1", at=-DAY, sale="s2"),
+        Row(kind="click", customer="v1", at=DAY - HOUR),
+    ]
+    replay = ProfileReplay(merged_log(log, [("v1", "c1", DAY - MINUTE)]))
+
+    profile = replay.profile(0, NOON + day * DAY)
+
+    assert profile.counts[KIND[EventType.CLICK]] == clicks
+
+
+def test_an_event_under_both_ids_counts_once_and_each_event_once_for_its_sale() -> None:
+    log = [Row(kind="click", customer="v1"), Row(kind="click", customer="c1", sale="s2")]
+    events = merged_log(log, [("v1", "c1", HOUR)])
+    repeated = replace(events, event_keys=np.full(2, events.event_keys[0]))
+
+    assert len(with_guests(events)) == 3
+    assert len(with_guests(repeated)) == 2
+    assert events.counted.sum() == 2

@@ -29,6 +29,7 @@ def run_in(out: Path, **changed: object) -> ListRun:
         at_us=5,
         top=12,
         policy=SlatePolicy(exploration=None),
+        hide_disliked_days=30,
         n_explained=0,
         n_parts=2,
     )

@@ -1,13 +1,17 @@
 """Lists and audiences under the rules of a plan."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models.domain.customer import Window
+from models.domain.event import EventType
 from models.domain.profile import Profile
+from models.domain.units import DAY_US, SECOND_US
 from models.rules.rule import SlateRules
 from models.slate.slate_policy import SlatePolicy
-from tests.builders import NOW_US, catalogue, row, sale, scorer
+from tests.builders import NOW_US, catalogue, row, sale, scorer, window
 from training.lists.customers import KnownCustomer
 from training.lists.scoring import ListScorer
 
@@ -33,7 +37,26 @@ def known(market: str) -> KnownCustomer:
 
 @pytest.fixture
 def lists() -> ListScorer:
-    return ListScorer(scorer(SALES), SHOP, at_us=NOW_US, policy=SlatePolicy(rules=RULES))
+    return list_scorer(SlatePolicy(rules=RULES))
+
+
+def list_scorer(policy: SlatePolicy) -> ListScorer:
+    return ListScorer(scorer(SALES), SHOP, at_us=NOW_US, policy=policy, hide_disliked_days=30)
+
+
+@pytest.mark.parametrize(("days_ago", "n_sales"), [(29, 3), (31, 4)])
+def test_what_a_customer_disliked_is_in_no_list_and_no_audience(
+    days_ago: int, n_sales: int
+) -> None:
+    disliked = (EventType.DISLIKE, "a1", days_ago * DAY_US / SECOND_US)
+    customer = replace(known("fr"), window=window(disliked))
+    lists = list_scorer(SlatePolicy())
+
+    found = lists.best(customer, limit=10, n_explained=0)
+
+    assert len(found.rows) == n_sales
+    assert (row(SHOP, "a1") in found.rows) == (n_sales == 4)
+    assert (lists.probability(customer, row(SHOP, "a1")) is None) == (n_sales == 3)
 
 
 def test_a_list_obeys_the_rules(lists: ListScorer) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from models.dataset import DatasetError, read_dataset
 from models.dataset.events import EventTable
+from models.dataset.merges import MergeTable
 from models.dataset.reading import erasures_in, read_event_part, read_reference
 from tests.datasets import Row, event, sale, write_csv, write_dataset
 from training.lists.split import Split, number_of_parts, part_numbers, split_dataset
@@ -55,7 +56,7 @@ def write(folder: Path, *, as_parquet: bool) -> Path:
 
 def parts_of(folder: Path, *, n_parts: int = N_PARTS) -> tuple[Split, list[EventTable]]:
     reference, out = read_reference(folder), folder / "work" / "split"
-    split_dataset(folder, reference.customers, folder=out, n_parts=n_parts)
+    split_dataset(folder, reference, folder=out, n_parts=n_parts)
     split, (erasures, _) = Split.read(out), erasures_in(folder)
     parts = [
         read_event_part(split.events(part), erasures=erasures, imported=split.imported)[0]
@@ -116,7 +117,7 @@ def test_a_customer_is_in_one_part_with_their_attributes(tmp_path: Path) -> None
     # Without a known attribute nothing is known of c30, and c7 was erased.
     assert ages == {f"c{n}": 20.0 + n % 3 for n in range(25) if n != 7}
     for part, known in enumerate(ids):
-        numbers = part_numbers(pl.Series(sorted(known)), N_PARTS)
+        numbers = part_numbers(pl.Series(sorted(known)), n_parts=N_PARTS, merges=MergeTable.none())
         assert set(numbers.tolist()) <= {part}
 
 

@@ -66,6 +66,18 @@ def test_a_purchase_counts_for_the_variant_that_its_customer_saw() -> None:
     assert value(found, "control", "conversion") == 0.0
 
 
+def test_a_customer_known_by_the_guest_who_was_there_first_keeps_their_variant() -> None:
+    """The customer's own purchases before the merge are no outcome of the guest."""
+    as_guest = Answer(unit="v1", variant="treatment")
+    merged = Answer(unit="v1", customer="c1", variant="treatment", at=2 * HOUR_US)
+    did = [Did(unit="c1", at=HOUR_US, revenue=7.0), Did(unit="c1", at=3 * HOUR_US, revenue=120.0)]
+
+    found = results([as_guest, merged, Answer(unit="c2")], did)
+
+    assert of(found, "treatment").assigned == 1
+    assert value(found, "treatment", "revenue") == 120.0
+
+
 @pytest.mark.parametrize(("at", "counts"), [(-1, 0), (0, 1), (DAY_US - 1, 1), (DAY_US, 0)], ids=str)
 def test_a_purchase_counts_from_the_first_exposure_to_before_the_windows_end(
     at: int, counts: int

@@ -1,0 +1,50 @@
+"""Events of guests: those that customers have because visitors turned out to be them."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from models.dataset.events import EventTable, Labels
+
+
+def with_guests(events: EventTable) -> EventTable:
+    """Return the events as customers have them: those of guests a second time, as theirs.
+
+    A customer received the events of a guest when the guest was merged, or later. Codes of
+    customers stay as they are; customers without events of their own follow. Of an event that
+    guest and customer have under one id, the customer's own counts. What counts for sales is
+    asked of the events without these: each happened once.
+    """
+    if not len(events.merges):
+        return events
+    known = events.customers.values
+    new = events.merges.customer_ids.filter(
+        events.merges.guest_ids.is_in(known.implode())
+        & ~events.merges.customer_ids.is_in(known.implode())
+    )
+    ids = pl.concat([known, new.unique().sort()])
+    customer_of, merged_us = np.full(len(ids), -1), np.zeros(len(ids), dtype=np.int64)
+    for customer, guests in events.merges.guests_of(ids).items():
+        for guest, at_us in guests:
+            customer_of[guest], merged_us[guest] = customer, at_us
+    codes = events.customers.codes
+    copied = np.flatnonzero(customer_of[codes] >= 0)
+    rows = np.concatenate([np.arange(len(events)), copied])
+    owners = np.concatenate([codes, customer_of[codes[copied]]])
+    received_us = np.concatenate(
+        [events.received_us, np.maximum(events.received_us[copied], merged_us[codes[copied]])]
+    )
+    pairs = np.stack([owners.astype(np.uint64), events.event_keys[rows]])
+    # The first of each pair: a customer's own event, before a guest's.
+    first = np.sort(np.unique(pairs, axis=1, return_index=True)[1])
+    order = np.lexsort(
+        (events.event_keys[rows[first]], events.at_us[rows[first]], received_us[first])
+    )
+    kept = first[order]
+    return replace(
+        events.take(rows[kept]),
+        customers=Labels(ids, owners[kept]),
+        received_us=received_us[kept],
+        attributes=events.attributes.aligned(ids),
+    )

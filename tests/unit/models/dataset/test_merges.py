@@ -1,0 +1,61 @@
+"""Merges of guests into customers, as read from files."""
+
+from pathlib import Path
+
+import pytest
+
+from models.dataset import FaultCode, read_dataset
+from models.domain.event import from_us
+from tests.datasets import event, write_csv, write_dataset
+
+AT = "2025-03-01T12:00:00Z"
+
+
+def merge(guest_id: str, customer_id: str, merged_at: str = AT) -> dict[str, str]:
+    return {"guest_id": guest_id, "customer_id": customer_id, "merged_at": merged_at}
+
+
+def test_merges_are_read_with_their_times_and_the_first_of_equal_ones_counts(
+    tmp_path: Path,
+) -> None:
+    write_dataset(tmp_path, events=[event(customer_id="v1")])
+    later = merge("v1", "c1", "2025-03-02T12:00:00Z")
+    write_csv(tmp_path / "merges.csv", [later, merge("v1", "c1"), merge("v2", "c1")])
+
+    dataset = read_dataset(tmp_path)
+
+    found = dataset.events.merges
+    assert found.guest_ids.to_list() == ["v1", "v2"]
+    assert found.customer_ids.to_list() == ["c1", "c1"]
+    assert from_us(found.merged_us[0].item()).isoformat() == "2025-03-01T12:00:00+00:00"
+    assert not dataset.faults.n_refused()
+
+
+@pytest.mark.parametrize(
+    ("rows", "kept"),
+    [
+        ([merge("v1", "v1"), merge("v2", "c1")], ["v2"]),
+        ([merge("v1", "c1"), merge("v1", "c2")], ["v1"]),
+        ([merge("v1", "c1"), merge("c1", "c2")], ["c1"]),
+    ],
+)
+def test_a_guest_has_one_customer_and_a_customer_is_no_guest(
+    tmp_path: Path, rows: list[dict[str, str]], kept: list[str]
+) -> None:
+    write_dataset(tmp_path)
+    write_csv(tmp_path / "merges.csv", rows)
+
+    dataset = read_dataset(tmp_path)
+
+    assert dataset.events.merges.guest_ids.to_list() == kept
+    assert dataset.faults.n_refused() == {"merges.csv": 1}
+    assert set(dataset.faults.counts()) == {FaultCode.CONFLICTING_MERGE}
+
+
+def test_merges_of_an_erased_customer_are_left_out_and_later_ones_are_not(tmp_path: Path) -> None:
+    write_dataset(tmp_path)
+    write_csv(tmp_path / "erasures.csv", [{"customer_id": "c1", "erased_at": AT}])
+    rows = [merge("v1", "c1"), merge("v2", "c1", "2025-03-01T12:00:01Z"), merge("v3", "c2")]
+    write_csv(tmp_path / "merges.csv", rows)
+
+    assert read_dataset(tmp_path).events.merges.guest_ids.to_list() == ["v2", "v3"]
