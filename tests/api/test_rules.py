@@ -264,9 +264,10 @@ async def test_a_rule_that_spent_its_budget_stops_and_says_so(
     assert "rome" not in shown(await slate(client))
     await stores.spending.add({"no-rome": 5.0}, worker="w9", batch_id="b1")
 
-    async with asyncio.timeout(10.0):
-        while "rome" not in shown(await slate(client)):
-            await asyncio.sleep(0.1)
+    for _ in range(100):
+        if "rome" in shown(await slate(client)):
+            break
+        await asyncio.sleep(0.1)
 
     [rule] = (await client.get("/v1/rules")).json()["items"]
     assert (rule["spent"], rule["is_stopped"]) == (5.0, True)
