@@ -53,13 +53,14 @@ _PROFILE: Final[JsonDict] = {
     "bought": [_BOUGHT],
     "attributes": {"age": 41.0, "tier": "gold"},
 }
+_GUEST: Final[JsonDict] = {"guest_id": "v-77", "merged_at": "2026-11-22T18:05:00.000042Z"}
 _KNOWN: Final[JsonDict] = {
     "customer_id": "c-1842",
     "events": [_EVENT],
     "shown": [_SHOWN],
     "profile": _PROFILE,
     "listed": ["s-31", "s-12"],
-    "guests": [{"guest_id": "v-77", "merged_at": "2026-11-22T18:05:00.000042Z"}],
+    "guests": [_GUEST],
     "remembered": 3,
     "expires_at": "2027-12-27T18:04:05Z",
 }
@@ -73,11 +74,7 @@ _ERASED: Final[JsonDict] = {
     "others": ["v-77"],
 }
 _MERGE: Final[JsonDict] = {"guest_id": "v-77"}
-_MERGED: Final[JsonDict] = {
-    "customer_id": "c-1842",
-    "guest_id": "v-77",
-    "merged_at": "2026-11-22T18:05:00.000042Z",
-}
+_MERGED: Final[JsonDict] = {"customer_id": "c-1842", **_GUEST}
 
 
 class KnownEvent(BaseModel):
@@ -130,6 +127,8 @@ class KnownProfile(BaseModel):
 
 class KnownGuest(BaseModel):
     """A visitor who turned out to be the customer."""
+
+    model_config = example(_GUEST)
 
     guest_id: str
     merged_at: datetime | None = Field(description="Null while the merge is under way.")
