@@ -3,10 +3,10 @@
 Question: from 50, 100, 200 and 300 purchases, is the meta-model above rules of one line?
 
 Method: ``python -m benchmarks.quality.small_shops [--shop grocer] [--purchases 50] [--shops 8]``.
-Shops are those of `benchmarks.quality.shop_logs`, and real sets of which customers are drawn until
-about so many purchases before the split are left. Each is trained on and judged as `evaluate` does;
-figures are means over shops of different seeds, differences to the meta-model are paired by shop,
-with Student's intervals over shops. A shop that `train` refuses is counted.
+Shops are those of `benchmarks.quality.shop_logs`, and Online Retail, of which customers are drawn
+until about so many purchases before the split are left. Each is trained on and judged as `evaluate`
+does; figures are means over shops of different seeds, differences to the meta-model are paired by
+shop, with Student's intervals over shops. A shop that `train` refuses is counted.
 
 Last numbers: see docs/evaluation.md.
 """
@@ -63,7 +63,6 @@ class Cut:
 
 
 CUTS: Final[Mapping[str, Cut]] = {
-    "coupons": Cut(datetime(2012, 1, 1, tzinfo=UTC), datetime(2013, 2, 16, tzinfo=UTC), 1.0),
     # A wholesaler's customers order dozens of lines at once.
     "online_retail": Cut(datetime(2010, 6, 1, tzinfo=UTC), datetime(2010, 9, 15, tzinfo=UTC), 0.1),
 }
@@ -84,15 +83,9 @@ def cut_to(whole: Path, folder: Path, *, name: str, n_purchases: int, seed: int)
     folder.mkdir()
     events.write_parquet(folder / "events.parquet")
     sales = pl.read_parquet(whole / "sales.parquet")
-    if SETS[name].protocol == Protocol.OPEN:
-        # Else every article of the whole shop would be open in one that sells few.
-        sales = sales.filter(pl.col("sale_id").is_in(events["sale_id"].unique().implode()))
+    # Else every article of the whole shop would be open in one that sells few.
+    sales = sales.filter(pl.col("sale_id").is_in(events["sale_id"].unique().implode()))
     sales.write_parquet(folder / "sales.parquet")
-    if (whole / "customers.parquet").exists():
-        customers = pl.read_parquet(whole / "customers.parquet")
-        customers.filter(pl.col("customer_id").is_in(kept)).write_parquet(
-            folder / "customers.parquet"
-        )
 
 
 def judged(
