@@ -8,14 +8,15 @@ from models.ranker.objective import Policy, TrainingObjective
 from models.scoring.scorer import META
 from training.evaluation.comparison import ALPHA, Difference, Verdict
 from training.evaluation.evaluate import Evaluation, ProtocolFigures
-from training.evaluation.measure import EXPECTED, MRR, PURCHASES, REALISED_REVENUE, REVENUE
+from training.evaluation.measure import DISCOUNTED_REVENUE, EXPECTED, MRR, PURCHASES, REVENUE
+from training.evaluation.own_scores import OWN_SCORES
 from training.evaluation.protocol import ORACLES, Protocol
 from training.report.block import Conclusion, Mark, Tone
 
 METRIC_NAMES: Final[Mapping[str, str]] = {
     PURCHASES: "expected purchases among the first ten sales of a visit",
     REVENUE: "expected revenue of the first ten sales of a visit",
-    REALISED_REVENUE: "revenue of the first ten sales of a slate that was bought from",
+    DISCOUNTED_REVENUE: "revenue, discounted by rank, of a slate that was bought from",
     MRR: "mean reciprocal rank of what was bought",
 }
 
@@ -23,13 +24,19 @@ _DECIDING: Final[Mapping[TrainingObjective, tuple[str, ...]]] = {
     # The truth of a simulation is of purchases.
     TrainingObjective.CLICK: (MRR,),
     TrainingObjective.PURCHASE: (PURCHASES, MRR),
-    TrainingObjective.VALUE: (REVENUE, REALISED_REVENUE),
+    TrainingObjective.VALUE: (REVENUE, DISCOUNTED_REVENUE),
 }
 
 MARKS: Final[Mapping[Verdict, Mark]] = {
     Verdict.BETTER: Mark("better", Tone.GOOD),
     Verdict.WORSE: Mark("worse", Tone.BAD),
     Verdict.OPEN: Mark("open", Tone.OPEN),
+}
+
+_OWN_WORDS: Final[Mapping[Verdict, str]] = {
+    Verdict.BETTER: "ranks better than the meta-model",
+    Verdict.WORSE: "ranks worse than the meta-model",
+    Verdict.OPEN: "cannot be told from the meta-model",
 }
 
 RIVAL_MARKS: Final[Mapping[Verdict, Mark]] = {
@@ -39,10 +46,9 @@ RIVAL_MARKS: Final[Mapping[Verdict, Mark]] = {
 }
 """Verdicts on others, in the colours of what they say of the meta-model."""
 
-_OF_FIRST_TEN: Final = frozenset({PURCHASES, REVENUE, REALISED_REVENUE})
-
-# Other orders of the meta-model, and orders that no shop can have, are no rivals of it.
-_NO_RIVALS: Final = frozenset({Policy.META_REVENUE, Policy.META_MARGIN, *ORACLES})
+# Other orders of the meta-model, orders that no shop can have, and the user's own, of which there
+# is a sentence of its own, are no parts or baselines.
+_NO_RIVALS: Final = frozenset({Policy.META_REVENUE, Policy.META_MARGIN, OWN_SCORES, *ORACLES})
 
 
 def metric_of(figures: ProtocolFigures) -> str:
@@ -85,30 +91,34 @@ def rivals(figures: ProtocolFigures, metric: str) -> dict[str, Difference]:
 
 
 def conclusion(evaluation: Evaluation) -> Conclusion:
-    """Say in one sentence whether the meta-model ranks better than its best part and baseline."""
+    """Say whether the meta-model ranks better than its best part and baseline.
+
+    A second sentence compares it with the user's own ranking, if there is one.
+    """
     figures = deciding(evaluation)
     against = {} if figures is None else rivals(figures, metric_of(figures))
     if figures is None or not against:
         text = "There is nothing to compare: no outcome follows what was shown then."
         return Conclusion(Mark("cannot tell", Tone.OPEN), text)
+    found = _against_parts(figures, against)
+    own = figures.differences[META].get(OWN_SCORES, {}).get(metric_of(figures))
+    if own is None:
+        return found
+    text = f"Your own ranking ({OWN_SCORES}) {_OWN_WORDS[own.verdict]}: "
+    return Conclusion(found.mark, f"{found.text} {text}{_values(figures, OWN_SCORES, own)}.")
+
+
+def _against_parts(figures: ProtocolFigures, against: Mapping[str, Difference]) -> Conclusion:
     metric = metric_of(figures)
     better = [name for name, one in against.items() if one.verdict is Verdict.BETTER]
     undecided = [name for name, one in against.items() if one.verdict is Verdict.OPEN]
     best = (better or undecided or list(against))[0]
-    own, its = (figures.scorers[name][metric].value for name in (META, best))
-    gap = against[best].interval
-    # The meta-model minus the rival: the interval is of the rival minus the meta-model.
-    # Minus 0 has a sign, 0 minus 0 has none.
-    gain = f"{0 - gap.value:+.3g} [{0 - gap.high:+.3g}, {0 - gap.low:+.3g}]"
-    # One customer's resamples all agree: their interval would be a point.
-    is_of_one = math.isnan(against[best].p)
-    gain = f"{0 - gap.value:+.3g}" if is_of_one else gain
-    values = f"{metric_name(figures)}: {own:.3g} against {its:.3g}, difference {gain}"
-    if is_of_one:
+    values = f"{metric_name(figures)}: {_values(figures, best, against[best])}"
+    if math.isnan(against[best].p):
         text = "All slates are of one customer, which says nothing of others"
         text = f"{text}. Beside {best}, the {values}."
         return Conclusion(Mark("cannot tell", Tone.OPEN), text)
-    if metric in _OF_FIRST_TEN and not any(
+    if metric in EXPECTED and not any(
         one.interval.low or one.interval.high for one in against.values()
     ):
         return _undistinguished(figures)
@@ -128,6 +138,18 @@ def conclusion(evaluation: Evaluation) -> Conclusion:
     return Conclusion(Mark("cannot tell", Tone.OPEN), text)
 
 
+def _values(figures: ProtocolFigures, name: str, difference: Difference) -> str:
+    """Return both values, and the difference as that of the meta-model minus the other."""
+    own, its = (figures.scorers[one][metric_of(figures)].value for one in (META, name))
+    gap = difference.interval
+    # Minus 0 has a sign, 0 minus 0 has none.
+    gain = f"{0 - gap.value:+.3g}"
+    # One customer's resamples all agree: their interval would be a point.
+    if not math.isnan(difference.p):
+        gain += f" [{0 - gap.high:+.3g}, {0 - gap.low:+.3g}]"
+    return f"{own:.3g} against {its:.3g}, difference {gain}"
+
+
 def _doubt(difference: Difference, *, n_compared: int) -> str:
     if difference.interval.low <= 0 <= difference.interval.high:
         return "may be chance"
@@ -140,7 +162,7 @@ def _doubt(difference: Difference, *, n_compared: int) -> str:
 def _undistinguished(figures: ProtocolFigures) -> Conclusion:
     own = figures.scorers[META][metric_of(figures)].value
     text = (
-        f"Every order has the same {metric_name(figures)}, {own:.3g}: of lists of at most ten sales"
+        f"Every order has the same {metric_name(figures)}, {own:.3g}: of at most ten open sales"
         " the first ten are all. It cannot tell orders apart; the report and --json have the mean"
         " reciprocal rank."
     )

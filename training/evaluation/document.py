@@ -102,26 +102,16 @@ def document(evaluation: Evaluation, *, thumbnail: Thumbnail) -> list[Block]:
 
 
 def _facts(protocol: ProtocolFigures, currency: str) -> Iterator[tuple[str, str, str]]:
-    own, floor = protocol.scorers[META], protocol.scorers.get(FLOOR, {})
-    gaps = protocol.differences.get(FLOOR, {}).get(META, {})
+    own = protocol.scorers[META]
     money = REVENUE if REVENUE in own else REALISED_REVENUE
     # A shop that sends neither prices nor revenue has no money to show.
     if money in own and own[money].high > 0:
         unit = f" {currency}".rstrip()
-        name = "Expected revenue a visit" if money == REVENUE else "Revenue a bought slate"
-        notes: list[str] = []
-        if money in floor and money in gaps:
-            gap = gaps[money]
-            notes.append(
-                f"{FLOOR}: {floor[money].value:,.4g}; difference {gap.interval.value:+,.3g} "
-                f"{_interval(gap.interval, '+,.3g')}, {gap.verdict}"
-            )
-        best = next(iter(rivals(protocol, money)), FLOOR)
-        if best != FLOOR:
-            notes.append(
-                f"best part or baseline, {best}: {protocol.scorers[best][money].value:,.4g}"
-            )
-        yield f"{name}, first ten", f"{own[money].value:,.4g}{unit}", "; ".join(notes)
+        yield (
+            _money_name(protocol, money),
+            f"{own[money].value:,.4g}{unit}",
+            _compared(protocol, money),
+        )
     for metric, share in protocol.lift_shares.get(META, {}).items():
         if metric == metric_of(protocol):
             text = f"of the best possible gain over {FLOOR} {_interval(share, '.0%')}"
@@ -133,6 +123,32 @@ def _facts(protocol: ProtocolFigures, currency: str) -> Iterator[tuple[str, str,
     days = (extent.last_us - extent.first_us) / DAY_US
     first, last = from_us(extent.first_us), from_us(extent.last_us)
     yield "Period", f"{days:.1f} days", f"{first:%-d %b %Y} to {last:%-d %b %Y}, UTC"
+
+
+def _money_name(protocol: ProtocolFigures, money: str) -> str:
+    if money == REVENUE:
+        return "Expected revenue a visit, first ten"
+    return f"Revenue a {outcome_name(protocol)} slate, first ten"
+
+
+def _compared(protocol: ProtocolFigures, money: str) -> str:
+    """Compare the money of the meta-model with popularity and the best part or baseline."""
+    against = rivals(protocol, money)
+    if not any(one.interval.low or one.interval.high for one in against.values()):
+        return "the same in any order: lists have at most ten sales"
+    notes: list[str] = []
+    floor = protocol.scorers.get(FLOOR, {})
+    gaps = protocol.differences.get(FLOOR, {}).get(META, {})
+    if money in floor and money in gaps:
+        gap = gaps[money]
+        notes.append(
+            f"{FLOOR}: {floor[money].value:,.4g}; difference {gap.interval.value:+,.3g} "
+            f"{_interval(gap.interval, '+,.3g')}, {gap.verdict}"
+        )
+    best = next(iter(against), FLOOR)
+    if best != FLOOR:
+        notes.append(f"best part or baseline, {best}: {protocol.scorers[best][money].value:,.4g}")
+    return "; ".join(notes)
 
 
 def _interval(interval: Interval, form: str) -> str:

@@ -137,7 +137,7 @@ def gallery(
 def _picture(catalogue: Catalogue, row: int, *, thumbnail: Thumbnail, mark: Mark | None) -> Picture:
     sale, text = catalogue.sales[row], title_of(catalogue, row)
     if sale.price is not None:
-        text += f", {sale.price:g} {sale.currency or ''}".rstrip()
+        text += f", {sale.price:,.2f} {sale.currency or ''}".rstrip()
     return Picture(thumbnail(sale.sale_id), text, mark)
 
 

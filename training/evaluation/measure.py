@@ -1,5 +1,6 @@
 """Ranking metrics of a slate's candidates, by purchases and by the simulator's ground truth."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from models.catalogue.catalogue import Catalogue
 from training.evaluation.truth import VisitTruth
 from training.statistics.metrics import (
+    dcg_at_k,
     diversity,
     hit_rate_at_k,
     list_auc,
@@ -25,6 +27,7 @@ MRR: Final = "mrr"
 PURCHASES: Final = f"expected_purchases_at_{K}"
 REVENUE: Final = f"expected_revenue_at_{K}"
 REALISED_REVENUE: Final = f"revenue_at_{K}"
+DISCOUNTED_REVENUE: Final = f"discounted_revenue_at_{K}"
 EXPECTED: Final = (PURCHASES, REVENUE)
 """Metrics that are sums of true probabilities: of purchases, and of their revenue."""
 
@@ -81,11 +84,15 @@ def outcome_of(
 def realised(bought: NDArray[np.bool_], paid: NDArray[np.float64]) -> Figures:
     """Measure a ranking by purchases; NaN without any.
 
+    Revenue is NaN where an amount is unknown, however the sale is ranked: all orders are judged on
+    the same slates.
+
     Args:
         bought: Whether each candidate was bought, in ranked order.
         paid: Amount paid for each, in ranked order.
     """
     found = bought.any()
+    is_paid = found and not np.isnan(paid).any()
     return {
         MRR: reciprocal_rank(bought) if found else float("nan"),
         f"ndcg_at_{K}": ndcg_at_k(bought.astype(np.float64), K),
@@ -93,15 +100,17 @@ def realised(bought: NDArray[np.bool_], paid: NDArray[np.float64]) -> Figures:
         f"recall_at_{K}": recall_at_k(bought, K),
         "hit_rate_at_1": hit_rate_at_k(bought, 1),
         f"hit_rate_at_{K}": hit_rate_at_k(bought, K),
-        REALISED_REVENUE: float(paid[:K].sum()) if found else float("nan"),
+        # An exact sum: equal sets of sales have equal revenue, in any order.
+        REALISED_REVENUE: math.fsum(paid[:K]) if is_paid else float("nan"),
+        DISCOUNTED_REVENUE: dcg_at_k(paid, K) if is_paid else float("nan"),
     }
 
 
 def expected(gains: NDArray[np.float64], prices: NDArray[np.float64]) -> Figures:
     """Measure a ranking by true probabilities and prices, in ranked order."""
     return {
-        PURCHASES: float(gains[:K].sum()),
-        REVENUE: float((gains * prices)[:K].sum()),
+        PURCHASES: math.fsum(gains[:K]),
+        REVENUE: math.fsum((gains * prices)[:K]),
         f"true_ndcg_at_{K}": ndcg_at_k(gains, K),
     }
 

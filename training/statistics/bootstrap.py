@@ -99,14 +99,19 @@ class Resampled:
     def p_values(self) -> NDArray[np.float64]:
         """Return two-sided p-values of the columns against 0, shape ``(n_columns,)``.
 
-        Twice the share of resamples on the rarer side of 0, at least ``2 / (N_RESAMPLES + 1)``;
-        NaN below two customers, which say nothing of how customers differ.
+        Twice the share of resamples on the rarer side of 0, at least ``2 / (N_RESAMPLES + 1)``, and
+        at least ``2 ** (1 - n_customers)``: by chance alone all customers agree so often. NaN below
+        two customers, which say nothing of how customers differ.
+
+        Source:
+            Dixon and Mood, The Statistical Sign Test, JASA 1946, for the least p-value.
         """
         # One more than counted, as the data itself is one of the resamples: never 0.
         below = (self.resamples <= 0).sum(axis=0)
         above = (self.resamples >= 0).sum(axis=0)
         rarer = np.minimum(np.minimum(below, above) + 1, (N_RESAMPLES + 1) / 2)
-        return np.where(self.n_customers > 1, 2 * rarer / (N_RESAMPLES + 1), np.nan)
+        p_values = np.maximum(2 * rarer / (N_RESAMPLES + 1), np.exp2(1.0 - self.n_customers))
+        return np.where(self.n_customers > 1, p_values, np.nan)
 
 
 def resample(

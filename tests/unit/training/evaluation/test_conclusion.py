@@ -12,7 +12,7 @@ from tests.judged import slate
 from training.evaluation.comparison import Difference
 from training.evaluation.conclusion import conclusion, metric_name, metric_of
 from training.evaluation.evaluate import Evaluation, figures_of
-from training.evaluation.measure import MRR, PURCHASES, REALISED_REVENUE
+from training.evaluation.measure import DISCOUNTED_REVENUE, MRR, PURCHASES
 from training.statistics.bootstrap import Interval
 
 CATALOGUE = Snapshot.from_sales({}, {}).catalogue(Topics.none())
@@ -51,10 +51,10 @@ def test_it_is_above_all_where_every_interval_is() -> None:
 
 @pytest.mark.parametrize(
     ("objective", "metric"),
-    [("click", MRR), ("purchase", PURCHASES), ("value", REALISED_REVENUE)],
+    [("click", MRR), ("purchase", PURCHASES), ("value", DISCOUNTED_REVENUE)],
 )
 def test_the_objective_decides_by_which_metric(objective: str, metric: str) -> None:
-    values = {MRR: 0.25, PURCHASES: 0.5, REALISED_REVENUE: 40.0}
+    values = {MRR: 0.25, PURCHASES: 0.5, DISCOUNTED_REVENUE: 40.0}
     judged = [slate(n, {"meta": values, "popularity": values}) for n in range(3)]
     figures = figures_of(judged, seed=0, objective=TrainingObjective(objective))
 
@@ -106,6 +106,23 @@ def test_oracles_and_other_orders_of_the_meta_model_are_no_rivals() -> None:
     assert "each of 1 parts" in conclusion(evaluation(means)).text
 
 
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        (0.75, "ranks better than the meta-model: 0.5 against 0.75, difference -0.25"),
+        (0.25, "ranks worse than the meta-model: 0.5 against 0.25, difference +0.25"),
+        (0.5, "cannot be told from the meta-model: 0.5 against 0.5, difference +0"),
+    ],
+)
+def test_ones_own_ranking_is_compared_in_a_sentence_of_its_own(own: float, words: str) -> None:
+    """It is neither a part nor a baseline, and takes nothing from what is said of these."""
+    found = conclusion(evaluation({"meta": 0.5, "popularity": 0.125, "own_scores": own}))
+
+    assert found.mark.word == "above all"
+    assert "better than each of 1 parts and baselines; the best is popularity" in found.text
+    assert f"Your own ranking (own_scores) {words}" in found.text
+
+
 def test_shown_lists_decide_where_no_truth_is_known() -> None:
     shown = evaluation({"meta": 0.5, "popularity": 0.1}, metric=MRR, protocol="shown")
     opened = evaluation({"meta": 0.1, "popularity": 0.5}, metric=MRR)
@@ -132,19 +149,18 @@ def test_of_one_customer_it_cannot_tell() -> None:
     assert found.text.endswith("0.5 against 0.25, difference +0.25.")
 
 
-def test_of_lists_of_ten_the_revenue_of_the_first_ten_cannot_tell_orders_apart() -> None:
-    """It is that of the list in any order, which is no chance."""
+def test_of_ten_open_sales_the_first_ten_cannot_tell_orders_apart() -> None:
+    """They are the same in any order, which is no chance."""
     judged = [
-        slate(n, {name: {REALISED_REVENUE: 40.0 + n} for name in ("meta", "taste", "popularity")})
+        slate(n, {name: {PURCHASES: 40.0 + n} for name in ("meta", "taste", "popularity")})
         for n in range(9)
     ]
-    figures = figures_of(judged, seed=0, objective=TrainingObjective.VALUE)
 
-    found = conclusion(Evaluation({"shown": figures}, CATALOGUE, {}))
+    found = conclusion(Evaluation({"open": figures_of(judged, seed=0)}, CATALOGUE, {}))
 
     assert found.mark.word == "cannot tell"
-    assert "Every order has the same revenue of the first ten sales" in found.text
-    assert "bought from, 44: of lists of at most ten sales the first ten are all" in found.text
+    assert "Every order has the same expected purchases among the first ten sales" in found.text
+    assert "a visit, 44: of at most ten open sales the first ten are all" in found.text
     assert "chance" not in found.text
 
 

@@ -57,7 +57,10 @@ def report() -> Evaluation:
 
 
 def test_the_comparison_goes_from_popularity_to_the_mix() -> None:
-    blocks = document(report(), thumbnail=Thumbnails({}))
+    """With as many customers as a verdict takes."""
+    judged = [replace(one, customer=n) for n in range(10) for one in two_slates()]
+    evaluation = replace(report(), protocols={"open": figures_of(judged, seed=0)})
+    blocks = document(evaluation, thumbnail=Thumbnails({}))
 
     tables = {block.caption: block for block in blocks if isinstance(block, Table)}
     talk = tables["From popularity to the mix"]
@@ -148,6 +151,25 @@ def test_money_is_compared_with_popularity_and_with_the_best_rival() -> None:
     assert (name, figure) == ("Revenue a bought slate, first ten", "20")
     assert note.startswith("popularity: 10; difference +10 ")
     assert note.endswith("; best part or baseline, bought_before: 25")
+
+
+def test_money_that_is_the_same_in_any_order_is_compared_with_nothing() -> None:
+    """Of lists of at most ten sales the first ten are all."""
+    metrics = {name: {REALISED_REVENUE: 20.0} for name in ("meta", "popularity", "random")}
+    chosen = dict.fromkeys(metrics, (0,))
+    judged = [slate(n, metrics, candidates=(0,), chosen=chosen) for n in range(3)]
+    figures = figures_of(judged, seed=0, objective=TrainingObjective.CLICK)
+    evaluation = replace(report(), protocols={"shown": figures})
+
+    (facts,) = (
+        block
+        for block in document(evaluation, thumbnail=Thumbnails({}))
+        if isinstance(block, Facts)
+    )
+
+    name, figure, note = facts.facts[0]
+    assert (name, figure) == ("Revenue a clicked or bought slate, first ten", "20")
+    assert note == "the same in any order: lists have at most ten sales"
 
 
 def test_a_table_of_many_metrics_is_divided() -> None:

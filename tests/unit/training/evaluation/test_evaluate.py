@@ -85,6 +85,7 @@ def test_a_list_is_judged_as_it_was_shown_and_as_each_scorer_orders_it(tmp_path:
     first, second, third = (
         always
         | {"mrr": 1 / rank, "ndcg_at_10": 1 / math.log2(rank + 1), "hit_rate_at_1": hit, "auc": auc}
+        | {"discounted_revenue_at_10": 30.0 / math.log2(rank + 1)}
         for rank, hit, auc in ((1, 1.0, 1.0), (2, 0.0, 0.5), (3, 0.0, 0.0))
     )
     assert values(perfect, "shown", "as_shown") == second

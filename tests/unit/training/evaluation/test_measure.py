@@ -18,12 +18,36 @@ def test_revenue_counts_what_was_paid_for_the_first_ten() -> None:
     figures = realised(bought, paid)
 
     assert figures["revenue_at_10"] == 200.0
+    assert figures["discounted_revenue_at_10"] == pytest.approx(100 / 2 + 100 / math.log2(11))
     assert figures["mrr"] == 1 / 3
     assert figures["recall_at_10"] == 2 / 3
     assert (figures["hit_rate_at_1"], figures["hit_rate_at_10"]) == (0.0, 1.0)
     assert figures["ndcg_at_10"] == pytest.approx(
         (1 / 2 + 1 / math.log2(11)) / (1 + 1 / math.log2(3) + 1 / 2)
     )
+
+
+def test_equal_sales_have_equal_revenue_in_any_order() -> None:
+    """Added up in turn, 0.1, 0.2 and 0.3 are not 0.3, 0.2 and 0.1."""
+    paid = np.array([0.1, 0.2, 0.3])
+
+    found = {
+        realised(np.ones(3, dtype=np.bool_), one)["revenue_at_10"] for one in (paid, paid[::-1])
+    }
+
+    assert found == {0.6}
+
+
+def test_an_unknown_amount_leaves_the_slate_out_wherever_it_is_ranked() -> None:
+    """Else who ranks it below ten would be judged on more slates."""
+    bought = np.zeros(12, dtype=np.bool_)
+    bought[[0, 11]] = True
+    paid = np.zeros(12)
+    paid[[0, 11]] = 30.0, math.nan
+
+    for ranked in (realised(bought, paid), realised(bought[::-1], paid[::-1])):
+        assert math.isnan(ranked["revenue_at_10"])
+        assert math.isnan(ranked["discounted_revenue_at_10"])
 
 
 def test_where_nothing_was_bought_nothing_is_measured() -> None:

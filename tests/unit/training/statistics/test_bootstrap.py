@@ -5,7 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from training.statistics.bootstrap import expanded_quantiles, mean_interval, wilson_interval
+from training.statistics.bootstrap import (
+    expanded_quantiles,
+    mean_interval,
+    resample,
+    wilson_interval,
+)
 
 
 def test_the_value_is_the_mean_of_what_was_judged() -> None:
@@ -101,3 +106,15 @@ def test_percentiles_of_few_values_are_expanded_by_students_distribution(
 
     assert low == pytest.approx(math.erfc(math.sqrt(n / (n - 1) / 2) * t) / 2, rel=1e-3)
     assert high == pytest.approx(1 - low)
+
+
+@pytest.mark.parametrize(("n_customers", "least"), [(2, 0.5), (6, 1 / 32), (40, 2 / 1_001)])
+def test_a_p_value_is_no_smaller_than_chance_makes_all_customers_agree(
+    n_customers: int, least: float
+) -> None:
+    """Six customers agree on either side in one of 32 cases: no resample says more than that."""
+    values = np.linspace(1.0, 2.0, n_customers)[:, None]
+
+    found = resample(values, np.arange(n_customers), seed=0).p_values()
+
+    assert found == pytest.approx([least])
