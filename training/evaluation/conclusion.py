@@ -36,7 +36,7 @@ MARKS: Final[Mapping[Verdict, Mark]] = {
 _OWN_WORDS: Final[Mapping[Verdict, str]] = {
     Verdict.BETTER: "ranks better than the meta-model",
     Verdict.WORSE: "ranks worse than the meta-model",
-    Verdict.OPEN: "cannot be told from the meta-model",
+    Verdict.OPEN: "cannot be distinguished from the meta-model",
 }
 
 RIVAL_MARKS: Final[Mapping[Verdict, Mark]] = {

@@ -38,13 +38,16 @@ def table(
         Path | None, typer.Option(help="File or folder of sales; without it the events name them.")
     ] = None,
     customers: Annotated[Path | None, typer.Option(help="File or folder of customers.")] = None,
+    rates: Annotated[
+        Path | None, typer.Option(help="File of rates of exchange, of several currencies.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Import your own CSV, Parquet or JSON lines by a mapping of columns and values."""
     with exit_on_user_error(), bars() as bar:
         rules = read_mapping(mapping)
         imported = import_table(
-            Files(events, sales=sales, customers=customers),
+            Files(events, sales=sales, customers=customers, rates=rates),
             rules,
             out=out,
             progress=lambda step, done, total: bar.reach(step, done=done, total=total),
@@ -91,8 +94,10 @@ def _print_table(imported: Imported, out: Path) -> None:
     refused = imported.faults.having(Effect.ROW)
     counts = refused.counts()
     _print_counts("rows that could not be used", {code.value: n for code, n in counts.items()})
-    for code in counts:
-        typer.echo(f"  {refused.with_codes(code).first(1)[0]}")
+    keys = ["code", "file", "column"]
+    for one in refused.table.partition_by(keys, maintain_order=True):
+        text = FaultReport(one).first(1)[0]
+        typer.echo(f"  {text}" if one.height == 1 else f"  {text}, and {one.height - 1:,} more")
 
 
 def _print_counts(title: str, figures: AnyMapping[str, int]) -> None:

@@ -11,6 +11,7 @@ from models.dataset.checks import ROW, Check, find_faults, given
 from models.dataset.events import OF_A_SALE
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
 from models.dataset.schema import EVENTS, SALES, Kind
+from models.domain.event import EventType
 from training.importers.imported import Imported
 from training.importers.mapped import (
     ENTRY,
@@ -164,6 +165,7 @@ def _events_of_section(
     raw = raw.with_columns(
         typed.frame.select(pl.col(_TYPE).alias(given("type")), _event_id(typed, section, number))
     )
+    raw = _without_refunded_amounts(raw)
     events, faults = converted(typed, raw, columns=EVENTS, checks=(OF_A_SALE,))
     imported.faults += faults
     for name in ("price", "revenue"):
@@ -177,6 +179,15 @@ def _events_of_section(
     first = first.select("at", *named).sort("at", maintain_order=True)
     # What a sale is made of is its first value of each column: repeated rows say nothing more.
     return events.drop(ENTRY), first.unique(named, keep="first", maintain_order=True)
+
+
+def _without_refunded_amounts(raw: pl.DataFrame) -> pl.DataFrame:
+    """Leave out `revenue` of refunds, which is not read, and often has a sign."""
+    revenue = given("revenue")
+    if revenue not in raw.columns:
+        return raw
+    is_refund = pl.col(given("type")) == EventType.REFUND.value
+    return raw.with_columns(pl.when(~is_refund).then(pl.col(revenue)).alias(revenue))
 
 
 def _of_sales(rows: Source, mapping: Mapping, *, form: str) -> pl.DataFrame:

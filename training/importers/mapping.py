@@ -229,12 +229,24 @@ class Csv(_Part):
     Attributes:
         separator: Between the columns.
         decimal: The decimal mark of numbers; with a comma, points separate thousands.
-        encoding: Of the text; ``cp1252`` is that of Windows in western Europe.
+        encoding: Of the text: UTF-8, a code page of Windows (``cp1250`` central Europe, ``cp1251``
+            Cyrillic, ``cp1252`` western Europe, ``cp1253`` Greek, ``cp1254`` Turkish, ``cp1257``
+            Baltic), or Latin-1 or -9.
     """
 
     separator: str = Field(default=",", min_length=1, max_length=1)
     decimal: Literal[".", ","] = "."
-    encoding: Literal["utf-8", "cp1252"] = "utf-8"
+    encoding: Literal[
+        "utf-8",
+        "cp1250",
+        "cp1251",
+        "cp1252",
+        "cp1253",
+        "cp1254",
+        "cp1257",
+        "iso-8859-1",
+        "iso-8859-15",
+    ] = "utf-8"
 
 
 class Mapping(_Part):
@@ -251,6 +263,7 @@ class Mapping(_Part):
         sales_from_events: Columns of such sales, from the first event of each; beside a file of
             sales, of those that it lacks, which are left out otherwise.
         customers: The file of customers.
+        rates: The file of rates of exchange.
     """
 
     about: str = ""
@@ -262,6 +275,7 @@ class Mapping(_Part):
     sales: Section | None = None
     sales_from_events: Values | None = None
     customers: Section | None = None
+    rates: Section | None = None
 
     @field_validator("time_zone")
     @classmethod
@@ -283,6 +297,8 @@ class Mapping(_Part):
             _require(self.sales.columns, "sale_id")
         if self.customers is not None:
             _require(self.customers.columns, "customer_id")
+        if self.rates is not None:
+            _require(self.rates.columns, "currency", "rate", "at")
         columns = {**(self.sales.columns if self.sales else {}), **(self.sales_from_events or {})}
         if self.currency and "currency" in columns:
             msg = "currency is named twice: for the mapping and as a column of sales"

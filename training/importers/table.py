@@ -8,7 +8,7 @@ import polars as pl
 
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
 from models.dataset.reading import Progress
-from models.dataset.schema import CUSTOMERS
+from models.dataset.schema import CUSTOMERS, RATES
 from training.importers.amounts import SHARED_SIGNS
 from training.importers.event_rows import read_events
 from training.importers.imported import Imported
@@ -25,15 +25,21 @@ class Files:
         events: One for all sections of events, or one for each.
         sales: None to make sales of the events.
         customers: None for no table of customers.
+        rates: None for no rates of exchange.
     """
 
     events: Sequence[Path]
     sales: Path | None = None
     customers: Path | None = None
+    rates: Path | None = None
 
     def with_sections(self, mapping: Mapping) -> list[tuple[Path, Section]]:
-        """Return the files of sales and customers, each with its section of a mapping."""
-        found = ((self.sales, mapping.sales), (self.customers, mapping.customers))
+        """Return the files of other tables than events, each with its section of a mapping."""
+        found = (
+            (self.sales, mapping.sales),
+            (self.customers, mapping.customers),
+            (self.rates, mapping.rates),
+        )
         return [(file, section) for file, section in found if file and section]
 
 
@@ -48,8 +54,8 @@ def import_table(
     Args:
         files: The source.
         mapping: What of it becomes what.
-        out: Folder for ``sales.parquet``, ``events.parquet`` and ``customers.parquet``, which
-            are replaced.
+        out: Folder for ``sales.parquet``, ``events.parquet``, ``customers.parquet`` and
+            ``rates.parquet``, which are replaced.
         progress: Receives each step that begins, and how many of how many are done.
 
     Raises:
@@ -59,19 +65,20 @@ def import_table(
     tell: Progress = progress or (lambda _step, _done, _total: None)
     _require_sections(files, mapping)
     imported = Imported()
-    others = [path for path in (files.sales, files.customers) if path is not None]
-    sources = Sources([*files.events, *others], mapping.csv)
+    beside = files.with_sections(mapping)
+    sources = Sources([*files.events, *(path for path, _ in beside)], mapping.csv)
     tell("events", 0, 3)
     events, first = read_events(
         files.events,
         sources,
         mapping=mapping,
         imported=imported,
-        beside=files.with_sections(mapping),
+        beside=beside,
     )
     tell("sales", 1, 3)
     offers = None if files.sales is None else _read(files.sales, sources, imported)
     sales = read_sales(offers, mapping, imported=imported, events=events, first=first)
+    _require_sales(sales, files, imported)
     tell("customers", 2, 3)
     out.mkdir(parents=True, exist_ok=True)
     if files.customers is not None and mapping.customers is not None:
@@ -82,8 +89,12 @@ def import_table(
         )
         imported.n_customers = customers.height
         customers.write_parquet(out / "customers.parquet")
-    _require_sales(sales, files, imported)
-    _note_currencies(sales, imported)
+    if files.rates is not None and mapping.rates is not None:
+        source = _read(files.rates, sources, imported)
+        imported.note_unused(source.table.file, source.table.columns, section=mapping.rates)
+        rates = read_rows(source, mapping.rates, columns=RATES, mapping=mapping, imported=imported)
+        rates.write_parquet(out / "rates.parquet")
+    _note_currencies(sales, imported, has_rates=files.rates is not None)
     sales.write_parquet(out / "sales.parquet")
     events.write_parquet(out / "events.parquet")
     tell("done", 3, 3)
@@ -101,7 +112,7 @@ def _require_sections(files: Files, mapping: Mapping) -> None:
             " sections `events`: give one --events for all, or one for each, in this order"
         )
         raise MappingError(msg)
-    for name in ("sales", "customers"):
+    for name in ("sales", "customers", "rates"):
         if getattr(files, name) is not None and getattr(mapping, name) is None:
             msg = f"--{name} is given, and the mapping has no section `{name}`"
             raise MappingError(msg)
@@ -114,13 +125,20 @@ def _require_sales(sales: pl.DataFrame, files: Files, imported: Imported) -> Non
     n_rows = imported.n_rows.get(file, sum(imported.n_rows.values()))
     reason = f"has no row that became a sale, of {n_rows:,}"
     nothing = Fault(file=file, code=FaultCode.NO_SALES, reason=reason)
-    raise DatasetError(FaultReport.from_faults([nothing]) + imported.distinct_faults())
+    # Of the file that has none: faults of others would be listed first, and hide the cause.
+    faults = imported.distinct_faults().table.filter(pl.col("file") == file)
+    raise DatasetError(FaultReport.from_faults([nothing]) + FaultReport(faults))
 
 
-def _note_currencies(sales: pl.DataFrame, imported: Imported) -> None:
-    """Note where amounts of events are in other currencies than the sales."""
+def _note_currencies(sales: pl.DataFrame, imported: Imported, *, has_rates: bool) -> None:
+    """Note currencies that lack rates, and where those of events are others than of sales."""
     named = set(imported.event_currencies)
     of_sales = {*sales["currency"].drop_nulls()} if "currency" in sales.columns else set[str]()
+    if len(of_sales) > 1 and not has_rates:
+        imported.remarks.append(
+            f"sales are in {', '.join(sorted(of_sales))}: give rates of exchange (`rates` of the"
+            " mapping and --rates), without which `train` refuses several currencies"
+        )
     # Of a sign of several currencies alone nothing can be said where sales name none.
     if len(named) > 1 or named - (of_sales or {*SHARED_SIGNS}):
         imported.remarks.append(

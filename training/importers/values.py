@@ -93,11 +93,13 @@ def sale_currencies(
         named: Currency of all sales by the mapping.
 
     Raises:
-        MappingError: If prices have another currency than the mapping says, or a sign of several
-            currencies beside other signs.
+        MappingError: If prices have another currency than the mapping or the column `currency`
+            says, or a sign of several currencies beside other signs.
     """
     found = currencies_of(source, values.get("price"))
     known = found.filter(~found.is_in(SHARED_SIGNS))
+    if "currency" in values:
+        _require_equal(source, found, values["currency"])
     if named and len(others := known.filter(known != named)):
         msg = (
             f"`currency` of the mapping is {named}, and {len(others):,} prices of"
@@ -114,6 +116,22 @@ def sale_currencies(
         )
         raise MappingError(msg)
     return found.set(found.is_in(SHARED_SIGNS), None)
+
+
+def _require_equal(source: Source, found: pl.Series, currency: Value) -> None:
+    named = value_of(source, currency, kind=Kind.TEXT).cast(pl.String).str.strip_chars()
+    rows = source.frame.select(pl.col(ROW), named.str.to_uppercase().alias("named"), found)
+    # A sign of several currencies contradicts none.
+    is_known = ~pl.col(found.name).is_in(SHARED_SIGNS)
+    other = rows.filter(is_known & (pl.col("named") != pl.col(found.name)))
+    if other.height:
+        row, name, sign = other.row(0)
+        msg = (
+            f"{other.height:,} prices of {source.table.file} have another currency than their"
+            f" column `currency`, such as row {row}: {sign} where the column has {name}. Correct"
+            " the rows, or leave `currency` out, so that each sale has that of its price"
+        )
+        raise MappingError(msg)
 
 
 def _attribute(source: Source, column: str) -> pl.Expr:

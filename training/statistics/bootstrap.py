@@ -81,7 +81,7 @@ class Resampled:
 
     Attributes:
         values: Each column's ratio; NaN of nothing, shape ``(n_columns,)``.
-        resamples: Shape ``(N_RESAMPLES, n_columns)``; NaN where nothing was drawn.
+        resamples: Shape ``(n_resamples, n_columns)``; NaN where nothing was drawn.
         sizes: Number of values of each column, shape ``(n_columns,)``.
         n_customers: Number of customers with a value of each column, same shape.
     """
@@ -99,7 +99,7 @@ class Resampled:
     def p_values(self) -> NDArray[np.float64]:
         """Return two-sided p-values of the columns against 0, shape ``(n_columns,)``.
 
-        Twice the share of resamples on the rarer side of 0, at least ``2 / (N_RESAMPLES + 1)``, and
+        Twice the share of resamples on the rarer side of 0, at least ``2 / (n_resamples + 1)``, and
         at least ``2 ** (1 - n_customers)``: by chance alone all customers agree so often. NaN below
         two customers, which say nothing of how customers differ.
 
@@ -109,8 +109,9 @@ class Resampled:
         # One more than counted, as the data itself is one of the resamples: never 0.
         below = (self.resamples <= 0).sum(axis=0)
         above = (self.resamples >= 0).sum(axis=0)
-        rarer = np.minimum(np.minimum(below, above) + 1, (N_RESAMPLES + 1) / 2)
-        p_values = np.maximum(2 * rarer / (N_RESAMPLES + 1), np.exp2(1.0 - self.n_customers))
+        n = len(self.resamples) + 1
+        rarer = np.minimum(np.minimum(below, above) + 1, n / 2)
+        p_values = np.maximum(2 * rarer / n, np.exp2(1.0 - self.n_customers))
         return np.where(self.n_customers > 1, p_values, np.nan)
 
 
@@ -120,6 +121,7 @@ def resample(
     *,
     seed: int,
     per: NDArray[np.float64] | None = None,
+    n_resamples: int = N_RESAMPLES,
 ) -> Resampled:
     """Divide sums of values by sums of ``per``, with a bootstrap over customers.
 
@@ -131,6 +133,7 @@ def resample(
         customers: Customer of each slate, shape ``(n,)``.
         seed: Seed of the resamples.
         per: What each value is a share of, same shape; 1 if None, which gives means.
+        n_resamples: Number of resamples, in hundreds.
 
     Source:
         Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 8.3; Poisson
@@ -144,7 +147,7 @@ def resample(
     sizes = _by_customer(divisors, group)
     rng = np.random.default_rng(seed)
     parts: list[NDArray[np.float64]] = []
-    for _ in range(N_RESAMPLES // _AT_ONCE):
+    for _ in range(n_resamples // _AT_ONCE):
         weights = rng.poisson(1.0, size=(_AT_ONCE, len(sums))).astype(np.float64)
         parts.append(_ratio(weights @ sums, weights @ sizes))
     total = _ratio(sums.sum(axis=0), sizes.sum(axis=0))

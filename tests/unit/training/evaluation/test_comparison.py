@@ -46,6 +46,16 @@ def test_what_is_worse_is_called_worse() -> None:
     assert differences["worse"]["gain"].verdict == Verdict.WORSE
 
 
+def test_a_sure_difference_is_a_verdict_beside_as_many_scorers_as_there_are() -> None:
+    """12 recommenders, 3 policies, `logistic`, 7 baselines, 3 other orders and 2 oracles."""
+    ranks = np.linspace(0, 1, N)
+    others = {f"scorer{n}": ranks - 0.1 for n in range(28)}
+
+    differences = board(meta=ranks, **others).differences("meta")
+
+    assert {one["gain"].verdict for one in differences.values()} == {Verdict.WORSE}
+
+
 def test_of_equal_scorers_one_in_twenty_families_at_most_has_a_winner(
     rng: np.random.Generator,
 ) -> None:

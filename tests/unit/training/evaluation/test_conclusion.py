@@ -111,7 +111,7 @@ def test_oracles_and_other_orders_of_the_meta_model_are_no_rivals() -> None:
     [
         (0.75, "ranks better than the meta-model: 0.5 against 0.75, difference -0.25"),
         (0.25, "ranks worse than the meta-model: 0.5 against 0.25, difference +0.25"),
-        (0.5, "cannot be told from the meta-model: 0.5 against 0.5, difference +0"),
+        (0.5, "cannot be distinguished from the meta-model: 0.5 against 0.5, difference +0"),
     ],
 )
 def test_ones_own_ranking_is_compared_in_a_sentence_of_its_own(own: float, words: str) -> None:

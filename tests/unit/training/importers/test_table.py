@@ -526,6 +526,107 @@ events:
     ]
 
 
+TWO_CURRENCIES = """
+csv: {separator: ";", decimal: ",", encoding: cp1250}
+events:
+  types: {purchase: {kind: prodej}, refund: {kind: storno}}
+  columns:
+    {customer_id: c, sale_id: s, at: t, revenue: total, quantity: {column: n, absolute: true}}
+sales: {columns: {sale_id: id, opens_at: from, title: name, price: price, currency: unit}}
+rates: {columns: {currency: code, rate: worth, at: day}}
+"""
+TILL = (
+    "c;s;t;kind;n;total\na;s1;2025-07-14T10:00Z;prodej;2;80\na;s1;2025-07-15T10:00Z;storno;-2;-80\n"
+)
+RATES = "code;worth;day\nCZK;0,04;2025-07-01T00:00Z\n"
+
+
+def gigs(price: str) -> str:
+    header, opened = "id;from;name;price;unit", "2025-07-01T00:00Z"
+    return f"{header}\ns1;{opened};Žižkov;40;CZK\ns2;{opened};Wien;{price};EUR\n"
+
+
+def test_rates_are_imported_and_refunds_need_no_revenue(tmp_path: Path) -> None:
+    """40 Kč are 1.60 €, and a returned amount with a sign is not read."""
+    imported = imported_by(
+        str(write(tmp_path / "map.yaml", TWO_CURRENCIES)),
+        tmp_path / "out",
+        write(tmp_path / "till.csv", TILL, "cp1250"),
+        sales=write(tmp_path / "gigs.csv", gigs("9,5"), "cp1250"),
+        rates=write(tmp_path / "rates.csv", RATES, "cp1250"),
+    )
+
+    assert not len(imported.faults)
+    assert imported.remarks == []
+    assert rows_of(tmp_path / "out", "type", "quantity", "revenue") == [
+        ("purchase", 2, 80.0),
+        ("refund", 2, None),
+    ]
+    found = [(one.title, one.price) for one in read_dataset(tmp_path / "out").sales]
+    assert found == [("Žižkov", 1.6), ("Wien", 9.5)]
+
+
+def test_several_currencies_without_rates_are_remarked(tmp_path: Path) -> None:
+    imported = imported_by(
+        str(write(tmp_path / "map.yaml", TWO_CURRENCIES)),
+        tmp_path / "out",
+        write(tmp_path / "till.csv", TILL, "cp1250"),
+        sales=write(tmp_path / "gigs.csv", gigs("9,5"), "cp1250"),
+    )
+
+    [remark] = imported.remarks
+    assert remark.startswith("sales are in CZK, EUR: give rates of exchange")
+
+
+@pytest.mark.parametrize("price", ["561,16 Kč", "CZK 561,16", "561,16 czk"])
+def test_a_price_in_another_currency_than_its_column_says_is_refused(
+    tmp_path: Path, price: str
+) -> None:
+    """Else crowns would be taken for euros."""
+    with pytest.raises(MappingError) as raised:
+        imported_by(
+            str(write(tmp_path / "map.yaml", TWO_CURRENCIES)),
+            tmp_path / "out",
+            write(tmp_path / "till.csv", TILL, "cp1250"),
+            sales=write(tmp_path / "gigs.csv", gigs(price), "cp1250"),
+        )
+
+    assert (
+        "1 prices of gigs.csv have another currency than their column `currency`, such as row 2:"
+        " CZK where the column has EUR" in str(raised.value)
+    )
+
+
+def test_an_import_without_sales_names_the_faults_of_their_file_and_writes_nothing(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(DatasetError, match=r"gigs.csv: has no row that became a sale") as raised:
+        imported_by(
+            str(write(tmp_path / "map.yaml", TWO_CURRENCIES)),
+            tmp_path / "out",
+            write(tmp_path / "till.csv", TILL.replace(";2;80", ";many;80"), "cp1250"),
+            sales=write(tmp_path / "gigs.csv", gigs("9,5").replace("-01T", " 1st "), "cp1250"),
+        )
+
+    assert "gigs.csv, row 1: opens_at must be a time" in str(raised.value)
+    assert "till.csv" not in str(raised.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_names_a_row_of_each_file_and_column_that_has_faults(tmp_path: Path) -> None:
+    arguments = ["table", "--map", str(write(tmp_path / "map.yaml", TWO_CURRENCIES))]
+    till = TILL + "b;s1;2025-07-14T10:00Z;prodej;some;80\nb;s1;2025-07-14T11:00Z;prodej;few;1.2.3\n"
+    arguments += ["--events", str(write(tmp_path / "till.csv", till, "cp1250"))]
+    arguments += ["--sales", str(write(tmp_path / "gigs.csv", gigs("dear"), "cp1250"))]
+    result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out")])
+
+    assert result.exit_code == 0, result.output
+    assert "gigs.csv, row 2: price must be" in result.stdout
+    assert "till.csv, row 3: quantity must be" in result.stdout
+    assert "got 'some' [wrong_type], and 1 more" in result.stdout
+    assert "till.csv, row 4: revenue must be" in result.stdout
+
+
 def test_a_currency_stands_around_amounts_alone(tmp_path: Path) -> None:
     """An article number is no price, and a word with a number no position."""
     mapping = """
