@@ -66,7 +66,8 @@ def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
     yield figure_table(f"{card.held_out.kind} lists", card.figures, first="scorer")
     yield figure_table(f"Difference to {META}, paired", card.differences, first="scorer")
     for segment, figures in card.segments.items():
-        yield figure_table(segment, figures, first="scorer")
+        n = max(one.n for one in figures[META].values())
+        yield figure_table(f"{segment}: {n:,} lists", figures, first="scorer")
     yield Heading("Importances")
     yield Paragraph("Loss of reciprocal rank where a group of features is permuted among sales.")
     losses = {name: {"loss": one} for name, one in card.importances.items()}

@@ -44,6 +44,13 @@ Report = Annotated[
 ]
 
 
+def _parquet_path(path: Path | None) -> Path | None:
+    if path is not None and path.suffix != ".parquet":
+        msg = f"slates are written as Parquet, and {path.name} does not end in .parquet"
+        raise typer.BadParameter(msg)
+    return with_folder(path)
+
+
 def evaluate_command(
     bundle: BundleId,
     data: Data,
@@ -69,7 +76,7 @@ def evaluate_command(
     slates_out: Annotated[
         Path | None,
         typer.Option(
-            help="Parquet: scores, ranks, outcomes.", dir_okay=False, callback=with_folder
+            help="Parquet: scores, ranks, outcomes.", dir_okay=False, callback=_parquet_path
         ),
     ] = None,
     report: Report = None,

@@ -118,9 +118,7 @@ def _against_parts(figures: ProtocolFigures, against: Mapping[str, Difference]) 
         text = "All slates are of one customer, which says nothing of others"
         text = f"{text}. Beside {best}, the {values}."
         return Conclusion(Mark("cannot tell", Tone.OPEN), text)
-    if metric in EXPECTED and not any(
-        one.interval.low or one.interval.high for one in against.values()
-    ):
+    if metric != MRR and not any(one.interval.low or one.interval.high for one in against.values()):
         return _undistinguished(figures)
     if better:
         text = f"The meta-model ranks worse than {best}, by {values}."
@@ -161,9 +159,11 @@ def _doubt(difference: Difference, *, n_compared: int) -> str:
 
 def _undistinguished(figures: ProtocolFigures) -> Conclusion:
     own = figures.scorers[META][metric_of(figures)].value
+    why = (
+        "of at most ten open sales the first ten are all" if own else "nothing is known to be paid"
+    )
     text = (
-        f"Every order has the same {metric_name(figures)}, {own:.3g}: of at most ten open sales"
-        " the first ten are all. It cannot tell orders apart; the report and --json have the mean"
-        " reciprocal rank."
+        f"Every order has the same {metric_name(figures)}, {own:.3g}: {why}. It cannot tell orders"
+        " apart; the report and --json have the mean reciprocal rank."
     )
     return Conclusion(Mark("cannot tell", Tone.OPEN), text)

@@ -205,7 +205,8 @@ def _protocol(name: str, protocol: ProtocolFigures) -> Iterator[Block]:
     if protocol.segments:
         yield Heading(f"{_TITLES[name]}: segments")
     for segment, row in protocol.segments.items():
-        yield from _narrow(interval_table(segment, row, first="scorer"))
+        n = max(one.n for one in row[META].values())
+        yield from _narrow(interval_table(f"{segment}: {n:,} slates", row, first="scorer"))
 
 
 def _narrow(table: Table) -> Iterator[Table]:

@@ -74,7 +74,9 @@ def summary_table(name: str, protocol: ProtocolFigures) -> Table:
         gap = gaps.get(scorer, {}).get(metric)
         text = "" if gap is None else _stacked(gap.interval)
         cell = text if gap is None else Cell(text, RIVAL_MARKS[gap.verdict])
-        rows.append([scorer, _stacked(one), cell])
+        # Beside others that were judged on all slates.
+        name = scorer if one.n == found[META].n else f"{scorer} (of {one.n:,} slates)"
+        rows.append([name, _stacked(one), cell])
     return Table(f"{name}: {metric_name(protocol)}", ["scorer", "mean", f"- {META}"], rows)
 
 

@@ -166,7 +166,7 @@ class SlateEvaluator:
             outcome = replace(outcome, clicked=slates.clicked[entries])
             positions, key = slates.known_positions(slate), self._key(slates, slate)
             orders = self._orders(key, query, rng=rng, positions=positions)
-            rankings = _rankings(orders, rng)
+            rankings = _rankings(orders)
             if positions is not None:
                 rankings[AS_SHOWN] = np.argsort(positions, kind="stable")
             one = RankedSlate(key, query, outcome, orders, rankings)
@@ -195,7 +195,7 @@ class SlateEvaluator:
             if known is not None:
                 orders[KNOWABLE] = np.nan_to_num(known.knowable[rows])
                 orders[TRUTH] = np.nan_to_num(known.truth[rows])
-            one = RankedSlate(key, query, outcome, orders, _rankings(orders, rng))
+            one = RankedSlate(key, query, outcome, orders, _rankings(orders))
             if self.record is not None:
                 self.record(Protocol.OPEN, one)
             yield _evaluated(one)
@@ -291,11 +291,12 @@ def _evaluated(one: RankedSlate) -> EvaluatedSlate:
     )
 
 
-def _rankings(
-    orders: Mapping[str, NDArray[np.float64]], rng: np.random.Generator
-) -> dict[str, NDArray[np.intp]]:
-    """Rank by every order, ties at random: the order of candidates may give away the outcome."""
-    shuffled = rng.permutation(len(next(iter(orders.values()))))
+def _rankings(orders: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.intp]]:
+    """Rank by every order, ties as `RANDOM`: the order of candidates may give away the outcome.
+
+    A scorer that knows nothing of a slate is seen to rank as chance does.
+    """
+    shuffled = ranked(orders[RANDOM])
     return {name: shuffled[ranked(order[shuffled])] for name, order in orders.items()}
 
 

@@ -73,7 +73,8 @@ def prepare(
         if not (dataset.sales and len(dataset.events)):
             msg = (
                 f"{dataset.directory}: before {data.until.isoformat()} {len(dataset.sales)} sales "
-                f"opened and {len(dataset.events)} events were received; choose a later end"
+                f"opened and {len(dataset.events)} events were received; choose a later "
+                "end, or, if sales opened before their events, correct `opens_at`"
             )
             raise NothingKnownError(msg)
     labelled = data.scenes or data.directory / SCENES

@@ -106,7 +106,7 @@ class RankerTraining:
         Args:
             outcomes: Whether each entry has the outcome, shape ``(n_entries,)``.
         """
-        once = outcomes & np.repeat(self.distinct, np.diff(self.slates.starts))
+        once = outcomes & self.is_shown
         cut = int(self.slates.starts[self.n_early])
         return int(once[:cut].sum()), int(once[cut:].sum())
 
@@ -122,10 +122,14 @@ class RankerTraining:
         return fit_logistic(early, seed=self.seed)
 
     @property
+    def is_shown(self) -> NDArray[np.bool_]:
+        """Whether each entry is of no repeated slate, shape ``(n_entries,)``."""
+        return np.repeat(self.distinct, np.diff(self.slates.starts))
+
+    @property
     def shown(self) -> TrainingRows:
         """The entries of all slates that are no repeated ones, labelled by the objective."""
-        once = np.repeat(self.distinct, np.diff(self.slates.starts))
-        return self.rows(self.slates.bought).select(once)
+        return self.rows(self.slates.bought).select(self.is_shown)
 
     def select(self, chosen: NDArray[np.bool_]) -> "RankerTraining":
         """Return the training on some of the slates.
@@ -245,7 +249,7 @@ class RankerTraining:
             return flat_offset(rows, schema=self.schema)
         n = len(rows.labels)
         # Masked histories hide what a list was ordered by.
-        shown = np.repeat(self.distinct, np.diff(self.slates.starts))[:n]
+        shown = self.is_shown[:n]
         effect = examination(
             rows.select(shown),
             sale_days(self.slates)[:n][shown],

@@ -126,6 +126,16 @@ def test_refunds_without_a_purchase_are_noted(tmp_path: Path) -> None:
     assert "'r2'" in str(next(iter(faults)))
 
 
+def test_a_purchase_is_returned_after_its_sale_has_closed(tmp_path: Path) -> None:
+    rows = [
+        event(event_id="p", type="purchase", at=at(1)),
+        event(event_id="r", type="refund", at=at(3)),
+    ]
+    write_dataset(tmp_path, sales=[sale(closes_at=at(2))], events=rows)
+
+    assert not len(read_dataset(tmp_path).faults)
+
+
 def test_only_searches_and_opened_mails_need_no_sale(tmp_path: Path) -> None:
     rows = [
         event(event_id="e1", type="search", sale_id=""),

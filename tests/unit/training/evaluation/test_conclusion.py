@@ -164,6 +164,18 @@ def test_of_ten_open_sales_the_first_ten_cannot_tell_orders_apart() -> None:
     assert "chance" not in found.text
 
 
+def test_where_nothing_was_paid_the_value_cannot_tell_orders_apart() -> None:
+    judged = [
+        slate(n, {name: {DISCOUNTED_REVENUE: 0.0} for name in ("meta", "popularity")})
+        for n in range(9)
+    ]
+    figures = figures_of(judged, seed=0, objective=TrainingObjective.VALUE)
+
+    text = conclusion(Evaluation({"shown": figures}, CATALOGUE, {})).text
+
+    assert "bought from, 0: nothing is known to be paid" in text
+
+
 def test_no_difference_has_no_sign_of_minus() -> None:
     found = conclusion(evaluation({"meta": 0.5, "taste": 0.5}, metric=MRR))
 

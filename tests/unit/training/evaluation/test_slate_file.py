@@ -15,7 +15,7 @@ from tests.priced import impressions, price_scorer, question_on
 from tests.worlds import Silent
 from training.evaluation.evaluate import Evaluation, evaluate
 from training.evaluation.own_scores import OWN_SCORES, OwnScores, OwnScoresError
-from training.evaluation.protocol import Protocol
+from training.evaluation.protocol import Protocol, RankedSlate
 from training.evaluation.slate_file import slate_file
 
 # c1 is shown s2, s3, s1 and buys s3; c2 is shown s1, s2 and buys s2.
@@ -221,6 +221,24 @@ def test_the_file_of_slates_holds_what_the_figures_were_made_of(tmp_path: Path) 
         ranked = table.filter(pl.col("protocol") == protocol, pl.col("bought"))
         by_rank = ranked.group_by("slate").agg(pl.col("rank_meta").min())["rank_meta"]
         assert one.scorers["meta"]["mrr"].value == pytest.approx((1 / by_rank).mean())
+
+
+def test_who_knows_nothing_of_a_slate_ranks_it_as_chance_does(tmp_path: Path) -> None:
+    """Not as another draw of it, which would look like knowledge in a table of few slates."""
+    file = scores(tmp_path, ("x1", "s1", "1"), ("x1", "s2", "1"), ("x1", "s3", "1"))
+    own, ranked = OwnScores.read(file), list[RankedSlate]()
+    extras = {"shown": {OWN_SCORES: own.scorer(Protocol.SHOWN)}}
+    question = question_on(LOG, tmp_path)
+    evaluate(
+        price_scorer(),
+        question,
+        progress=Silent(),
+        extras=extras,
+        record=lambda _, one: ranked.append(one),
+    )
+
+    [known] = [one.rankings for one in ranked if OWN_SCORES in one.rankings]
+    assert known[OWN_SCORES].tolist() == known["random"].tolist()
 
 
 def test_nothing_is_written_after_an_error(tmp_path: Path) -> None:
