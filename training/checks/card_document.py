@@ -3,7 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+from scipy.special import ndtr
+
 from models.domain.event import KINDS
+from models.experiments.analysis.multiple_tests import holm
 from models.scoring.bundle import Manifest
 from models.scoring.model_card import Figure, Figures, ModelCard
 from models.scoring.probability import MEANINGS
@@ -25,7 +29,17 @@ from training.report.block import (
     Tone,
 )
 
+_ALPHA: Final = 0.05  # the level of the 95% intervals
+_Z: Final = 1.959963984540054  # 97.5% quantile of the normal distribution
+_TINY: Final = 1e-12  # below any deviation of a reciprocal rank
 _MRR: Final = "mrr"
+
+# Verdicts on others, the worst first, in the colours of what they say of the bundle.
+_BETTER: Final = Mark("better", Tone.BAD)
+_OPEN: Final = Mark("open", Tone.OPEN)
+_WORSE: Final = Mark("worse", Tone.GOOD)
+_ORDER: Final = (_BETTER, _OPEN, _WORSE)
+
 _MEASURED: Final = (
     "The lists are later than those that the measured ranker was fitted on; recommenders and "
     "baselines knew only what came before. The ranker's number of trees was chosen on these lists, "
@@ -66,8 +80,7 @@ def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
     yield figure_table(f"{card.held_out.kind} lists", card.figures, first="scorer")
     yield figure_table(f"Difference to {META}, paired", card.differences, first="scorer")
     for segment, figures in card.segments.items():
-        n = max(one.n for one in figures[META].values())
-        yield figure_table(f"{segment}: {n:,} lists", figures, first="scorer")
+        yield figure_table(f"{segment}: {_n_lists(figures)}", figures, first="scorer")
     yield Heading("Importances")
     yield Paragraph("Loss of reciprocal rank where a group of features is permuted among sales.")
     losses = {name: {"loss": one} for name, one in card.importances.items()}
@@ -81,6 +94,10 @@ def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
         yield Paragraph("Not measured: sampled lists have the rates of the sample.")
     yield Heading("Data and parts")
     yield Table("Training data", ["", ""], _data_rows(card, manifest), of_words=True)
+
+
+def _n_lists(figures: Figures) -> str:
+    return f"{max(one.n for one in figures[META].values()):,} lists"
 
 
 def figure_table(caption: str, figures: Figures, *, first: str) -> Table:
@@ -101,34 +118,58 @@ def figure_text(figure: Figure | None) -> str:
 
 
 def best_part(card: ModelCard) -> tuple[str, Figure] | None:
-    """Return the best rival of the meta-model, with its difference to it; see `_gaps`."""
-    return next(iter(_gaps(card).items()), None)
+    """Return the best rival of the meta-model, with its difference to it; see `_verdicts`."""
+    gaps, verdicts = _gaps(card), _verdicts(card)
+    best = min(
+        gaps, key=lambda name: (_ORDER.index(verdicts[name]), -gaps[name].value), default=None
+    )
+    return None if best is None else (best, gaps[best])
 
 
 def _gaps(card: ModelCard) -> dict[str, Figure]:
-    """Return the differences of all rivals, the best first; surely better ones before others."""
-    gaps = {name: row[_MRR] for name, row in card.differences.items() if _MRR in row}
-    return dict(sorted(gaps.items(), key=lambda item: (item[1].low <= 0, -item[1].value)))
+    return {name: row[_MRR] for name, row in card.differences.items() if _MRR in row}
+
+
+def _verdicts(card: ModelCard) -> dict[str, Mark]:
+    """Return whether each rival is better or worse than the meta-model, by the rules of `evaluate`.
+
+    A p-value is that of a normal distribution with the interval's width, adjusted by Holm's method.
+    """
+    gaps = _gaps(card)
+    if not gaps:
+        return {}
+    found = np.array([[one.value, one.high - one.low] for one in gaps.values()])
+    deviations = np.maximum(found[:, 1] / (2 * _Z), _TINY)
+    p_values = 2 * ndtr(-np.abs(found[:, 0]) / deviations)
+    # By chance alone all customers agree so often.
+    adjusted = holm(np.maximum(p_values, 2.0 ** (1 - card.held_out.n_customers)))
+    return {
+        name: _OPEN
+        if p >= _ALPHA or one.low <= 0 <= one.high
+        else (_BETTER if one.value > 0 else _WORSE)
+        for (name, one), p in zip(gaps.items(), adjusted.tolist(), strict=True)
+    }
 
 
 def _verdict(card: ModelCard) -> Conclusion:
-    gaps = _gaps(card)
-    if not gaps:
+    best = best_part(card)
+    if best is None:
         reason = f"No held-out list has {outcomes(card)}."
         if card.held_out.n_customers == 1:
             reason = "All held-out lists are of one customer, which says nothing of others."
         return Conclusion(Mark("cannot tell", Tone.OPEN), reason)
-    name, gap = next(iter(gaps.items()))
-    own = card.figures[META][_MRR].value
+    name, gap = best
+    own, verdicts = card.figures[META][_MRR].value, _verdicts(card)
     text = (
         f"On {card.held_out.n_lists:,} held-out {card.held_out.kind} lists with {outcomes(card)} "
         f"the mean reciprocal rank is {own:.3g}, that of the best part or baseline, {name}, "
-        f"{own + gap.value:.3g}: difference {-gap.value:+.3g} [{-gap.high:+.3g}, {-gap.low:+.3g}]."
+        f"{own + gap.value:.3g}: difference {-gap.value:+.3g} [{-gap.high:+.3g}, {-gap.low:+.3g}]"
     )
-    if all(one.high < 0 for one in gaps.values()):
-        return Conclusion(Mark("above its parts", Tone.GOOD), text)
-    if gap.low > 0:
-        return Conclusion(Mark("below", Tone.BAD), text)
+    if verdicts[name] is _WORSE:
+        return Conclusion(Mark("above its parts", Tone.GOOD), f"{text}.")
+    if verdicts[name] is _BETTER:
+        return Conclusion(Mark("below", Tone.BAD), f"{text}.")
+    text += f", one of {len(verdicts)} comparisons."
     return Conclusion(Mark("cannot tell", Tone.OPEN), text)
 
 
@@ -161,11 +202,7 @@ def _plot(card: ModelCard) -> BarPlot:
 def _mark(name: str, card: ModelCard) -> Mark:
     if name == META:
         return Mark("this bundle", Tone.REFERENCE)
-    gap = card.differences.get(name, {}).get(_MRR)
-    if gap is None or gap.low <= 0 <= gap.high:
-        return Mark("open", Tone.OPEN)
-    # In the colours of what it says of the bundle.
-    return Mark("better", Tone.BAD) if gap.value > 0 else Mark("worse", Tone.GOOD)
+    return _verdicts(card).get(name, _OPEN)
 
 
 def _calibration_plot(card: ModelCard) -> LinePlot:

@@ -8,7 +8,7 @@ import polars as pl
 
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
 from models.dataset.reading import Progress
-from models.dataset.schema import CUSTOMERS, RATES
+from models.dataset.schema import CUSTOMERS, RATES, Column
 from training.importers.amounts import SHARED_SIGNS
 from training.importers.event_rows import read_events
 from training.importers.imported import Imported
@@ -81,18 +81,13 @@ def import_table(
     _require_sales(sales, files, imported)
     tell("customers", 2, 3)
     out.mkdir(parents=True, exist_ok=True)
-    if files.customers is not None and mapping.customers is not None:
-        source = _read(files.customers, sources, imported)
-        imported.note_unused(source.table.file, source.table.columns, section=mapping.customers)
-        customers = read_rows(
-            source, mapping.customers, columns=CUSTOMERS, mapping=mapping, imported=imported
-        )
+    tables = _Tables(sources, mapping, imported)
+    customers = tables.read(files.customers, mapping.customers, columns=CUSTOMERS)
+    if customers is not None:
         imported.n_customers = customers.height
         customers.write_parquet(out / "customers.parquet")
-    if files.rates is not None and mapping.rates is not None:
-        source = _read(files.rates, sources, imported)
-        imported.note_unused(source.table.file, source.table.columns, section=mapping.rates)
-        rates = read_rows(source, mapping.rates, columns=RATES, mapping=mapping, imported=imported)
+    rates = tables.read(files.rates, mapping.rates, columns=RATES)
+    if rates is not None:
         rates.write_parquet(out / "rates.parquet")
     _note_currencies(sales, imported, has_rates=files.rates is not None)
     sales.write_parquet(out / "sales.parquet")
@@ -103,6 +98,26 @@ def import_table(
     counted = events["type"].value_counts(sort=False).sort("type")
     imported.n_events = dict(counted.iter_rows())
     return imported
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """Tables that are no part of events and sales."""
+
+    sources: Sources
+    mapping: Mapping
+    imported: Imported
+
+    def read(
+        self, path: Path | None, section: Section | None, *, columns: Sequence[Column]
+    ) -> pl.DataFrame | None:
+        if path is None or section is None:
+            return None
+        source = _read(path, self.sources, self.imported)
+        self.imported.note_unused(source.table.file, source.table.columns, section=section)
+        return read_rows(
+            source, section, columns=columns, mapping=self.mapping, imported=self.imported
+        )
 
 
 def _require_sections(files: Files, mapping: Mapping) -> None:

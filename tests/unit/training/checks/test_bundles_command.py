@@ -18,7 +18,9 @@ from training.report.block import Conclusion
 # Differences to the meta-model: value and interval.
 BELOW = (-0.1, -0.2, -0.05)
 UNSURE = (-0.2, -0.5, 0.1)
-ABOVE = (0.05, 0.01, 0.1)
+ABOVE = (0.05, 0.03, 0.07)
+# By its interval above; its p-value of 0.03 is 0.06 beside another scorer.
+ABOVE_ALONE = (0.05, 0.005, 0.095)
 WIDE = (0.06, -0.1, 0.2)
 
 
@@ -111,7 +113,9 @@ def test_a_comparison_names_what_differs(tiny_bundle: tuple[Path, Path], tmp_pat
     [
         ([BELOW, BELOW], "above its parts", "r0"),
         # The one of the highest mean is below, but another one may be above.
-        ([BELOW, UNSURE], "cannot tell", "r0"),
+        ([BELOW, UNSURE], "cannot tell", "r1"),
+        ([ABOVE_ALONE], "below", "r0"),
+        ([ABOVE_ALONE, WIDE], "cannot tell", "r1"),
         # The one of the highest mean is unsure, but another one is above.
         ([WIDE, ABOVE], "below", "r1"),
     ],

@@ -93,7 +93,8 @@ def test_below_two_customers_there_is_no_p_value() -> None:
 
     both, one = resample(values, np.array([0, 0, 1]), seed=0).p_values()
 
-    assert both < 0.5
+    # Two customers agree by chance in half of the cases.
+    assert both == 0.5
     assert np.isnan(one)
 
 

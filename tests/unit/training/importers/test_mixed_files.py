@@ -330,6 +330,8 @@ def test_a_sale_has_the_currency_of_its_price(tmp_path: Path) -> None:
     assert sales_of(tmp_path, "price", "currency") == [(1200.0, "EUR"), (80.0, "CHF"), (80.0, None)]
     assert imported.remarks[1:] == [
         "currency is not mapped: it is that of each price, CHF 1, EUR 1",
+        "sales are in CHF, EUR: give rates of exchange (`rates` of the mapping and --rates),"
+        " without which `train` refuses several currencies",
         "amounts of events are in EUR, GBP: each is taken to be in the currency of its sale"
         " (CHF, EUR)",
     ]
