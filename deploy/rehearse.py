@@ -6,8 +6,8 @@ As root, on Debian::
     python deploy/rehearse.py --root ROOT --target cpu --bundles models/bundles
 
 All stages run in the one ROOT, in the order in which an engine would build them. Then the image's
-command is started as the image's user, and its health check must pass. Not covered: the base image
-itself, and that a stage holds no files of the others.
+command is started as the image's user, and its health check must pass; a command without one must
+end with 0. Not covered: the base image itself, and that a stage holds no files of the others.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
+from typing import Any
 
 START_S = 60
 # Certificates and mirrors of the package index are those of the machine, not of the image.
@@ -58,13 +59,14 @@ def outside() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Image:
-    """Configuration of a stage: user, variables, command, health check."""
+    """Configuration of a stage: user, variables, labels, command, health check."""
 
     workdir: str = "/"
     user: str = "0"
     environment: dict[str, str] = field(default_factory=outside)
     command: list[str] = field(default_factory=list[str])
     health: list[str] = field(default_factory=list[str])
+    labels: dict[str, str] = field(default_factory=dict[str, str])
 
     def after(self, step: Step) -> "Image":
         """Return the image after an instruction.
@@ -72,22 +74,25 @@ class Image:
         Raises:
             ValueError: If the instruction is not supported.
         """
+        changed: dict[str, Any]
         match step.verb:
             case "ENV":
-                return replace(self, environment=self.environment | self._variables(step.rest))
-            case "WORKDIR":
-                return replace(self, workdir=step.rest)
-            case "USER":
-                return replace(self, user=step.rest)
+                changed = {"environment": self.environment | self._variables(step.rest)}
+            case "LABEL":
+                changed = {"labels": self.labels | self._variables(step.rest)}
+            case "WORKDIR" | "USER":
+                changed = {step.verb.lower(): step.rest}
             case "CMD":
-                return replace(self, command=json.loads(step.rest))
+                changed = {"command": json.loads(step.rest)}
             case "HEALTHCHECK":
-                return replace(self, health=json.loads(step.rest.partition("CMD")[2]))
+                command = step.rest.partition("CMD")[2]
+                changed = {"health": json.loads(command) if command else []}
             case "RUN" | "COPY" | "EXPOSE":
-                return self
+                changed = {}
             case _:
                 msg = f"deploy/rehearse.py does not support {step.verb}: add it, or do without"
                 raise ValueError(msg)
+        return replace(self, **changed)
 
     def _variables(self, rest: str) -> dict[str, str]:
         pairs = (pair.partition("=") for pair in shlex.split(rest))
@@ -179,7 +184,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Run the Dockerfile's steps in a clean root.")
     parser.add_argument("--root", type=Path, required=True, help="a root made by debootstrap")
     parser.add_argument("--context", type=Path, default=Path(), help="the checkout")
-    parser.add_argument("--target", choices=["cpu", "gpu"], default="gpu")
+    parser.add_argument("--target", choices=["cpu", "gpu", "training"], default="gpu")
     parser.add_argument(
         "--bundles", type=Path, help="mounted in the image; start the service on it"
     )
@@ -190,7 +195,9 @@ def main() -> None:
     dockerfile = (options.context / "Dockerfile").read_text(encoding="utf-8")
     rehearsal = Rehearsal(root=options.root, context=options.context, stages=stages(dockerfile))
     image = rehearsal.build(options.target)
-    if options.bundles:
+    if not image.health:
+        subprocess.run(rehearsal.inside(image, *image.command), check=True)
+    elif options.bundles:
         shutil.copytree(options.bundles, options.root / "srv/vitrine/models/bundles")
         print(f"healthy after {rehearsal.start(image):.1f} s")
 
