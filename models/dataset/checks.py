@@ -82,10 +82,13 @@ def find_faults(frame: pl.DataFrame, checks: Sequence[Check], *, file: str) -> F
     for check, is_failed in zip(checks, failed.iter_columns(), strict=True):
         if not is_failed.any():
             continue
-        rows = frame.filter(is_failed)
-        effect = check.code.effect
-        # A row is repeated only where it is left out: the others can be looked up in the dataset.
-        records = as_records(rows) if effect is Effect.ROW else pl.lit(None, dtype=pl.String)
+        effect, rows, records = check.code.effect, frame, pl.lit(None, dtype=pl.String)
+        if effect is not Effect.ROW:
+            # Notes may be of most rows, and a filter copies all columns that it gets.
+            rows = frame.select(name for name in (ROW, given(check.column)) if name in frame.schema)
+        rows = rows.filter(is_failed)
+        if effect is Effect.ROW:  # a row is repeated only where it is left out
+            records = as_records(rows)
         columns = [
             pl.lit(file).alias("file"),
             pl.col(ROW).alias("row"),

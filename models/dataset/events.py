@@ -253,16 +253,18 @@ def read_events(
 
 
 def _beside_sales(frame: pl.DataFrame, sales: pl.DataFrame) -> pl.DataFrame:
-    """Return what notes are about beside the sales; a join copies all columns that it gets."""
+    """Return what notes are about, beside the sales; all columns would be copied."""
     about = ("sale_id", "market", "type", "at", "position")
-    named = [name for one in about for name in (one, given(one)) if name in frame.columns]
     # `limited`: the sale names markets; `sees`: the event's market is one of them, else null.
     limited = pl.col("markets").is_not_null()
     times = sales.select("sale_id", "opens_us", "closes_us", limited=limited)
     seen = sales.select("sale_id", market="markets").explode("market").drop_nulls().unique()
     seen = seen.with_columns(sees=pl.lit(value=True))
-    found = frame.select(ROW, *named).join(times, on="sale_id", how="left", maintain_order="left")
-    return found.join(seen, on=["sale_id", "market"], how="left", maintain_order="left")
+    found = frame.select("sale_id", "market")
+    found = found.join(times, on="sale_id", how="left", maintain_order="left")
+    found = found.join(seen, on=["sale_id", "market"], how="left", maintain_order="left")
+    named = (name for one in about for name in (one, given(one)) if name in frame.columns)
+    return frame.select(ROW, *named).hstack(found.drop("sale_id", "market").get_columns())
 
 
 def repeated_rows(frame: pl.DataFrame) -> pl.DataFrame:

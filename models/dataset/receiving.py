@@ -32,7 +32,8 @@ def receipts_by_hour(frame: pl.DataFrame) -> pl.DataFrame:
         Per hour of receipt ``hour, n, n_old, first_us, last_us``.
     """
     return (
-        frame.filter(pl.col("received_at").is_not_null())
+        frame.select("at", "received_at")  # a filter copies all columns that it gets
+        .filter(pl.col("received_at").is_not_null())
         .group_by(hour=_HOUR)
         .agg(
             n=pl.len(),
