@@ -92,6 +92,7 @@ class Load:
         self._waiting: deque[float] = deque()
         self._n_left = 0
         self.is_idle = asyncio.Event()
+        self.is_idle.set()
         self.sample = Sample()
 
     async def connect(self, address: Address, n: int) -> None:
