@@ -124,6 +124,8 @@ def create_app(settings: Settings, worker: Worker, *, opener: Opener = open_reso
         version=__version__,
         lifespan=lifespan,
         middleware=_middlewares(settings, worker),
+        # Else FastAPI looks for a provider of traces, metrics and logs at each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
