@@ -102,8 +102,8 @@ def off_policy_command(
         raise typer.BadParameter(msg)
     with exit_on_user_error(), bars() as progress:
         scorer = Scorer.load(read_bundle(resolve_bundle(bundle, bundles)))
-        log = _Log.read(data, reward, round(window_hours * HOUR_US), variant=variant)
         with _refusals_reported(scorer.bundle_id, as_json=as_json):
+            log = _Log.read(data, reward, round(window_hours * HOUR_US), variant=variant)
             if temperature is None:
                 log, temperature = log.at_own_temperature()
             explores = (

@@ -30,7 +30,7 @@ from models.slate.slate_policy import PlackettLuce
 from training.console import Progress
 from training.off_policy.reward import Reward, rewards_of
 from training.off_policy.rounds import Rounds
-from training.off_policy.support import NoTemperatureError
+from training.off_policy.support import NoAnswersError, NoTemperatureError
 from training.off_policy.target import TargetPolicy, View
 
 # Previews of a variant, and what another platform decided.
@@ -70,6 +70,7 @@ def judged(exposures: pl.DataFrame, *, until_us: int, window_us: int) -> LoggedA
 
     Raises:
         AnswersError: If a column is missing.
+        NoAnswersError: If none is left.
     """
     missing = [name for name in FILE_COLUMNS if name not in exposures.columns]
     if missing:
@@ -91,6 +92,13 @@ def judged(exposures: pl.DataFrame, *, until_us: int, window_us: int) -> LoggedA
         kept = rest.filter(keeps)
         left_out[reason] = rest.height - kept.height
         rest = kept
+    if not rest.height:
+        counted = ", ".join(f"{n} {reason}" for reason, n in left_out.items() if n)
+        msg = (
+            f"no answer can be judged ({counted or 'there are none'}): see Refusals in "
+            "docs/off-policy.md, or compare both by an interleaving"
+        )
+        raise NoAnswersError(msg)
     # By snapshot: one catalogue is in memory at a time.
     return LoggedAnswers(rest.sort("snapshot_id", "now_us", "recommendation_id"), left_out)
 

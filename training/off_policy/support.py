@@ -27,6 +27,10 @@ class NoSupportError(RefusedError):
     """A target policy that shows sales which the logging policy never shows."""
 
 
+class NoAnswersError(RefusedError):
+    """A log of which every answer is left out."""
+
+
 class NoTemperatureError(RefusedError):
     """A log that has no temperature of its own, or several."""
 

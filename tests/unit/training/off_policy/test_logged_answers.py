@@ -27,7 +27,7 @@ from training.off_policy.logged_answers import (
 from training.off_policy.policy_value import value_policy
 from training.off_policy.reward import Reward, rewards_of
 from training.off_policy.rounds import Rounds
-from training.off_policy.support import NoSupportError, NoTemperatureError
+from training.off_policy.support import NoAnswersError, NoSupportError, NoTemperatureError
 from training.off_policy.target import TargetError, TargetPolicy
 
 SALES = [shop.sale(f"s{number}", now_us=NOON, price=100.0 * number) for number in range(1, 4)]
@@ -262,6 +262,14 @@ def test_answers_that_cannot_be_judged_are_counted_by_reason() -> None:
         "empty": 1,
         "window_not_over": 1,
     }
+
+
+def test_a_log_of_which_every_answer_is_left_out_says_why() -> None:
+    rows = [answer("a", "s1", rules="[]"), answer("b", "s1", rules="[]"), answer("none")]
+    frame = pl.DataFrame(rows, schema=FILE_COLUMNS)
+
+    with pytest.raises(NoAnswersError, match=r"judged \(2 ruled, 1 empty\): .* interleaving"):
+        judged(frame, until_us=NOON + 48 * HOUR, window_us=24 * HOUR)
 
 
 def test_a_file_without_a_needed_column_is_refused() -> None:
