@@ -19,7 +19,7 @@ KeyId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 
 
 class Scope(StrEnum):
-    """The groups of routes that a key opens; no scope contains another."""
+    """The groups of routes that a key opens; `insight` reads those of others."""
 
     READ = "read"
     EVENTS = "events"
@@ -28,6 +28,7 @@ class Scope(StrEnum):
     METRICS = "metrics"
     INSPECT = "inspect"
     RULES = "rules"
+    INSIGHT = "insight"
     ADMIN = "admin"
 
 

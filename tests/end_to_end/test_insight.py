@@ -31,6 +31,7 @@ class Shop:
     service: Service
     key: str
     read_key: str
+    insight_key: str
     bundles: tuple[str, str]
 
     def call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
@@ -41,15 +42,17 @@ class Shop:
         return answer.json()
 
 
-def make_keys(path: Path) -> tuple[str, str]:
-    """Write a key of all scopes, and one of a website."""
-    made = [(new_key(), [*Scope]), (new_key(), [Scope.READ, Scope.EVENTS])]
+def make_keys(path: Path) -> tuple[str, str, str]:
+    """Write a key of all scopes, one of a website, and one that reads these pages."""
+    scopes = ([*Scope], [Scope.READ, Scope.EVENTS], [Scope.INSIGHT])
+    made = [(new_key(), opened) for opened in scopes]
     entries = [
         entry_of(key, key_id, scopes=scopes, created_at=datetime(2026, 11, 30, tzinfo=UTC))
         for (key_id, key), scopes in made
     ]
     write_keys(path, KeyFile(keys=tuple(entries)))
-    return made[0][0][1], made[1][0][1]
+    first, second, third = (key for (_, key), _ in made)
+    return first, second, third
 
 
 def visits(shop: Shop, n: int, *, customer: str = "c{}") -> None:
@@ -76,7 +79,7 @@ def shop(
     folder = tmp_path_factory.mktemp("insight")
     first = recalibrated(bundle, folder / "bundles", shift=0.5).name
     second = recalibrated(bundle, folder / "bundles", shift=1.0).name
-    key, read_key = make_keys(folder / "keys.json")
+    key, read_key, insight_key = make_keys(folder / "keys.json")
     own = {
         "VITRINE_STATE_DIR": str(folder / "state"),
         "VITRINE_BUNDLES": str(folder / "bundles"),
@@ -89,7 +92,7 @@ def shop(
     assert loaded.returncode == 0, loaded.stderr
     with serving(folder, **own) as service:
         service.wait_until("/health/ready", status=200)
-        shop = Shop(service, key, read_key, (first, second))
+        shop = Shop(service, key, read_key, insight_key, (first, second))
         visits(shop, 20)
         visits(shop, 3, customer=CUSTOMER)
         exported = run("app", "export-events", "--out", str(folder / "exports"), **own)
@@ -97,10 +100,10 @@ def shop(
         yield shop
 
 
-def enter(visitor: Visitor, shop: Shop, part: str) -> None:
+def enter(visitor: Visitor, shop: Shop, part: str, *, key: str = "") -> None:
     """Type the key that the page asks for; the refusal before it is a message of the browser's."""
     visitor.open(f"/insight#{part}")
-    visitor.page.get_by_label("Key", exact=True).fill(shop.key)
+    visitor.page.get_by_label("Key", exact=True).fill(key or shop.key)
     visitor.page.get_by_role("button", name="Use it").click()
     expect(visitor.page.get_by_role("button", name="Forget the key")).to_be_visible()
     visitor.complaints.clear()
@@ -121,6 +124,24 @@ def test_a_key_of_a_website_opens_nothing_here(shop: Shop, browser: Browser) -> 
         page.get_by_role("button", name="Use it").click()
         expect(page.get_by_role("heading", name="This key opens something else")).to_be_visible()
         assert visitor.violations() == []
+
+
+def test_a_key_of_insight_reads_every_part_and_changes_nothing(
+    shop: Shop, browser: Browser
+) -> None:
+    refused = http.put(
+        f"{shop.service.url}/v1/rules", json={"items": []}, headers={"X-API-Key": shop.insight_key}
+    )
+    assert refused.status_code == 403
+    with visiting(browser, shop.service.url) as visitor:
+        enter(visitor, shop, "traffic", key=shop.insight_key)
+        for part in visitor.page.locator("#tabs a").all():
+            part.click()
+            expect(visitor.page.locator("#main h2").first).to_be_visible()
+            visitor.page.wait_for_load_state("networkidle")
+
+            # A refused call would be an error of the console.
+            assert (part.inner_text(), visitor.complaints) == (part.inner_text(), [])
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES)

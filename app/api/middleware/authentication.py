@@ -1,6 +1,7 @@
 """Authentication, authorisation by scope, and quota of API keys."""
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -53,6 +54,11 @@ _OPENED: Final[tuple[tuple[KeyScope, tuple[str, ...], re.Pattern[str]], ...]] = 
 )
 """Scope, methods and whole path."""
 
+# What the pages of /insight read.
+_OF_INSIGHT: Final = frozenset(
+    {KeyScope.SALES, KeyScope.CUSTOMERS, KeyScope.METRICS, KeyScope.RULES, KeyScope.INSPECT}
+)
+
 
 def required_scope(method: str, path: str) -> KeyScope | None:
     """Return the scope that a request needs; None for none.
@@ -65,6 +71,13 @@ def required_scope(method: str, path: str) -> KeyScope | None:
         if method in methods and paths.fullmatch(path):
             return scope
     return KeyScope.ADMIN
+
+
+def is_opened(method: str, needed: KeyScope, *, scopes: Collection[KeyScope]) -> bool:
+    """Tell whether a key of these scopes may send a request that needs one of them."""
+    if needed in scopes:
+        return True
+    return KeyScope.INSIGHT in scopes and method in _SAFE and needed in _OF_INSIGHT
 
 
 class Authentication:
@@ -102,7 +115,7 @@ class Authentication:
             return
         # Forbidden calls count as well: a wrong key cannot try routes without a limit.
         grant = self._quotas.take(entry.key_id, entry.per_second or self._limit)
-        if grant.is_granted and needed in entry.scopes:
+        if grant.is_granted and is_opened(scope["method"], needed, scopes=entry.scopes):
             scope["key_id"], scope["key_scopes"] = entry.key_id, entry.scopes
 
             async def send_with_quota(message: Message) -> None:

@@ -36,7 +36,7 @@ function keyForm(error, scopes) {
   const field = h("input", { type: "password", name: "key", required: true, autocomplete: "off" });
   replace(main, h("form.panel", { on: { submit: (event) => { event.preventDefault(); key.set(field.value.trim()); show(); } } },
     h("h2", {}, error.status === 403 ? "This key opens something else" : "This service asks for a key"), h("p", {}, error.message),
-    h("p.quiet", {}, `This part needs the scopes ${scopes}. The key stays in this tab.`), h("label", {}, "Key", field), h("div.actions", {}, h("button.main", { type: "submit" }, "Use it"))));
+    h("p.quiet", {}, `This part needs the scope insight, or ${scopes}. The key stays in this tab.`), h("label", {}, "Key", field), h("div.actions", {}, h("button.main", { type: "submit" }, "Use it"))));
 }
 
 function links() {
