@@ -12,6 +12,7 @@ from app.api.parameters import DIGITS, EACH_ONCE
 from app.api.schema.body import example
 from app.api.schema.problem import problems
 from app.api.schema.recommendation import EXPLANATION_EXAMPLE, Contribution, SaleExplanation
+from app.errors import StoreUnavailableError
 from app.recommend.explanation import MAX_EXPLAINED
 from app.recommend.orders import orders_of
 from app.recommend.request import RankingRequest, RecommendationRequest
@@ -95,7 +96,13 @@ async def get_orders(
     await live.catch_up()
     state = CustomerState(pipeline.clock.now_us(), Window.empty(), Profile.empty())
     if query.customer_id is not None:
-        state = await pipeline.customers.read(query.customer_id, within_s=resources.write_timeout_s)
+        try:
+            state = await pipeline.customers.read(
+                query.customer_id, within_s=resources.write_timeout_s
+            )
+        except TimeoutError as exc:
+            doing = "reading a customer"
+            raise StoreUnavailableError(doing, "no answer in time; ask again") from exc
     request = RecommendationRequest(
         customer_id=query.customer_id, market=query.market, device=query.device, limit=query.limit
     )

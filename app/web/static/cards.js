@@ -33,6 +33,10 @@ export function chance(item, most) {
     h("span", {}, `${percent(item.purchase_probability)} likely`));
 }
 
+function placed(item) {
+  return item.rules?.length > 0 && h("p.quiet", {}, h("span.chip", {}, `placed by ${item.rules.join(", ")}`));
+}
+
 export function card(item, sale, { before, most, act, open }) {
   const off = discount(sale);
   const until = closing(sale);
@@ -52,6 +56,7 @@ export function card(item, sale, { before, most, act, open }) {
         off && h("s", {}, h("span.hidden", {}, "instead of "), money(sale.original_price, sale.currency)),
         h(`span.closes${until.isSoon ? ".soon" : ""}`, {}, until.text)),
       chance(item, most),
+      placed(item),
       h("p.why", {}, item.explanation?.sentence ?? ""),
       topics),
     h("div.acts", {}, ACTS.map((one) => h(`button.${one.className}`, {
@@ -60,8 +65,12 @@ export function card(item, sale, { before, most, act, open }) {
     }, one.icon ?? one.label)))));
 }
 
+const N_FACTORS = 7;
+
 export function contributions(explanation) {
-  const shown = explanation.contributions.filter((one) => Math.abs(one.log_odds) >= 0.005).slice(0, 8);
+  const byStrength = explanation.contributions.toSorted((a, b) => Math.abs(b.log_odds) - Math.abs(a.log_odds));
+  const others = byStrength.slice(N_FACTORS).reduce((sum, one) => sum + one.log_odds, 0);
+  const shown = [...byStrength.slice(0, N_FACTORS), { group: "all others together", log_odds: others }].filter((one) => Math.abs(one.log_odds) >= 0.005);
   const most = Math.max(0.01, ...shown.map((one) => Math.abs(one.log_odds)));
   return h("div.bars", {}, shown.map((one) => {
     const width = (50 * Math.abs(one.log_odds)) / most;
@@ -92,9 +101,9 @@ export function saleDialog(dialog, item, sale, act) {
     words,
     h("p.money", {}, h("span.price", {}, money(sale.price, sale.currency)), h("span.closes", {}, closing(sale).text)),
     labels,
-    item.explanation && h("section", {}, h("h3", {}, "Why it is shown"),
+    item.explanation && h("section", {}, h("h3", {}, "Why it is shown"), placed(item),
       h("p.why", {}, item.explanation.sentence),
-      h("p.quiet", {}, `The average sale has ${percent(1 / (1 + Math.exp(-item.explanation.base)), 2)}; this customer has ${percent(item.purchase_probability, 2)} here. Factors of the odds:`),
+      h("p.quiet", {}, `The average sale has ${percent(1 / (1 + Math.exp(-item.explanation.base)), 2)}; this customer has ${percent(item.purchase_probability, 2)} here. Factors of the odds, p / (1 − p):`),
       contributions(item.explanation)),
     h("div.actions", {}, [...ACTS, { type: "cart", label: "Add to cart", done: "put into the cart", className: "" }]
       .map((one) => h(`button${one.type === "purchase" ? ".main" : ""}`, {

@@ -81,14 +81,18 @@ class Window {
     this.turn += 1;
     const turn = this.turn;
     try {
-      const [page, known] = await Promise.all([
-        call("v1/pages", { method: "POST", body: { ...this.fields(), fields: FIELDS, explain: true, rows: ROWS } }),
-        call(`v1/customers/${part(this.visit.customer)}`)]);
+      const asked = call(`v1/customers/${part(this.visit.customer)}`);
+      asked.catch(() => {});
+      const page = await call("v1/pages", { method: "POST", body: { ...this.fields(), fields: FIELDS, explain: true, rows: ROWS } });
       for (const item of page.rows.flatMap((row) => row.items)) this.sales.set(item.sale_id, { sale_id: item.sale_id, ...item.sale });
-      await this.titlesOf(known.events);
       if (turn !== this.turn) return;
+      // Without the store there is a page, and nothing that is known of the customer.
       this.show(page);
-      this.showSide(known, page);
+      const known = await asked.catch((error) => error);
+      if (!(known instanceof Error)) await this.titlesOf(known.events);
+      if (turn !== this.turn) return;
+      if (known instanceof Error) replace(this.side, h("h2", {}, "What is known"), h("p.problem", {}, known.message));
+      else this.showSide(known, page);
     } catch (error) {
       if (turn !== this.turn) return;
       if (error instanceof Problem && [401, 403].includes(error.status)) askForKey(error.message);
@@ -239,7 +243,7 @@ async function start() {
       optional(call("web"), { pages: [] }), openSales("")]);
     shop.customers = customers.items;
     shop.markets = [...new Set([...sales.values()].flatMap((sale) => sale.markets ?? []))].sort();
-    shop.variants = (plan.experiments ?? []).filter((one) => one.kind !== "interleaving" && !one.ends_at)
+    shop.variants = (plan.experiments ?? []).filter((one) => one.kind !== "interleaving" && !(Date.parse(one.ends_at) < Date.now()))
       .flatMap((one) => one.variants.map((variant) => `${one.name}:${variant.name}`));
     const links = front.pages.filter((page) => page !== "/demo").map((page) => h("a", { href: page.slice(1) }, page === "/docs" ? "API" : "Insight"));
     replace(document.getElementById("links"), links);

@@ -8,9 +8,9 @@ import { parse } from "./metrics.js";
 export function prices(text) {
   const found = new Map();
   for (const { name, labels, value } of parse(text, /^vitrine_(priced_answers|rule_outcomes)_total\{/)) {
-    const one = found.get(labels.rule) ?? { answers: 0, change: 0 };
+    const one = found.get(labels.rule) ?? { answers: 0, lost: 0 };
     if (name === "vitrine_priced_answers_total") one.answers += value;
-    else one.change += (labels.outcome === "lost" ? -1 : 1) * value;
+    else one.lost += (labels.outcome === "lost" ? 1 : -1) * value;
     found.set(labels.rule, one);
   }
   return found;
@@ -23,8 +23,8 @@ function action({ kind, ...fields }) {
 
 function price(one) {
   if (!one?.answers) return h("span.quiet", {}, "not priced yet");
-  const change = (1000 * one.change) / one.answers;
-  return `${change >= 0 ? "+" : "−"}${Math.abs(change).toFixed(2)}`;
+  const lost = (1000 * one.lost) / one.answers;
+  return `${lost >= 0 ? "" : "−"}${Math.abs(lost).toFixed(2)} (${one.answers} answers)`;
 }
 
 const ACTIONS = {
@@ -74,7 +74,7 @@ export function rules(main) {
 
   function show({ items }, costs) {
     replace(list, h("section.panel", {}, items.length
-      ? table("Rules by precedence", ["Rule", "When", "Where", "Action", "Now", { text: "Price per 1,000", number: true }], items.map(({ rule, holds, n_matching: n, warnings }) => h("tr", {},
+      ? table("Rules by precedence", ["Rule", "When", "Where", "Action", "Now", { text: "Outcomes lost per 1,000", number: true }], items.map(({ rule, holds, n_matching: n, warnings }) => h("tr", {},
         h("td", {}, h("strong", {}, rule.name), rule.dry_run && h("span.chip.warn", {}, "dry run")), h("td", {}, rule.when ? h("code", {}, rule.when) : "always"), h("td", {}, rule.where ? h("code", {}, rule.where) : "all sales"), h("td", {}, action(rule.action)),
         h("td", {}, h(`span.chip${holds ? ".good" : ""}`, {}, holds ? `holds for ${n} sales` : "does not hold now"), warnings.map((one) => h("p.quiet", {}, one))), h("td.number", {}, price(costs.get(rule.name))))))
       : h("p.quiet", {}, "No rules. For example: exclude, pin, boost, at most, at least.")));
