@@ -26,7 +26,7 @@ function compared(results) {
     results.guardrails.length > 0 && table("Guardrails", ["Guardrail", "Variant", { text: "Change", number: true }, { text: "Limit", number: true }, "State"],
       results.guardrails.map((one) => h("tr", {}, h("td", {}, one.name), h("td", {}, one.variant), h("td.number", {}, percent(one.change.value)), h("td.number", {}, percent(one.limit)),
         h("td", {}, h(`span.chip${one.state === "held" ? ".good" : one.state === "breached" ? ".bad" : ".warn"}`, {}, one.state))))),
-    h("p.quiet", {}, `Events until ${day(results.until)}. Each ${results.unit} is analysed once ${results.rules.window_hours} hours since its first answer are over. Intervals hold at every look.`),
+    h("p.quiet", {}, `Events until ${day(results.until)}. Each ${results.unit} is analysed ${results.rules.window_hours} hours after the first answer, by the time of the latest event. Intervals hold at every look.`),
   ];
 }
 
