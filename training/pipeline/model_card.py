@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 
 from models.domain.event import KIND, KINDS, EventType, from_us
-from models.ranker.objective import TrainingObjective
+from models.ranker.objective import Policy, TrainingObjective
 from models.scoring.model_card import (
     Figure,
     Figures,
@@ -32,6 +32,7 @@ from training.pipeline.held_out import (
     segments_of,
 )
 from training.pipeline.training_data import TrainingData
+from training.ranker.early_stopping import MetaModel, RankerTraining
 from training.statistics.bootstrap import Interval
 from training.statistics.reliability import Reliability
 
@@ -52,9 +53,8 @@ def model_card(
     data: TrainingData,
     past: PointInTime,
     *,
-    held_out: HeldOutSlates,
-    slates: Slates,
-    config: RunConfig,
+    training: RankerTraining,
+    ranker: MetaModel,
 ) -> ModelCard:
     """Measure a ranker that was fitted on the earlier slates on the later ones.
 
@@ -63,12 +63,13 @@ def model_card(
     Args:
         data: The training data.
         past: The state at every moment.
-        held_out: The later slates, at least one of them with a purchase.
-        slates: All slates that the ranker of the bundle was fitted on.
-        config: The run's configuration.
+        training: All slates, at least one of the later ones with a purchase.
+        ranker: The ranker, fitted on the earlier slates.
     """
+    held_out, config = HeldOutSlates.from_training(training, ranker), training.config
     sold = held_out.sold().spread(MAX_RANKED)
-    orders = orders_of(sold, past, config=config)
+    baseline = {Policy.LOGISTIC.value: training.early_logistic.log_odds(sold.matrix)}
+    orders = {**orders_of(sold, past, config=config), **baseline}
     columns = sold.measure(orders)
     gaps = {
         (name, metric): column - columns[META, metric]
@@ -81,9 +82,9 @@ def model_card(
         reliability = calibration_of(held_out.spread(MAX_CALIBRATED))
     return ModelCard(
         objective=objective_for(config, past.events),
-        probability_of=probability_of(past, slates, config=config),
+        probability_of=probability_of(past, training.slates, config=config),
         outcome_hours=config.outcome_hours,
-        trained_on=_period(data, slates),
+        trained_on=_period(data, training.slates),
         held_out=_described(sold.slates, is_shown=is_shown),
         figures=_figures(sold.intervals(columns)),
         differences=_figures(sold.intervals(gaps)),

@@ -41,7 +41,6 @@ from training.examples.sampled_slates import training_slates
 from training.examples.slates import Slates, settled
 from training.pipeline.bundle_parts import counts_at_end, known_files, manifest_of, seed_snapshot
 from training.pipeline.column_uses import COLUMNS_FILE, column_uses, uses_to_bytes
-from training.pipeline.held_out import HeldOutSlates
 from training.pipeline.model_card import model_card
 from training.pipeline.pilot_examination import pilot_examination
 from training.pipeline.training_data import TrainingData
@@ -82,8 +81,8 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
     fitted = _fitted(training, examples.past, options)
     progress.stage("model card")
     usual = usual_contributions(fitted.ranker, training.shown, schema=examples.schema)
-    later, past = HeldOutSlates.from_training(training, fitted.stopped), examples.past
-    card = model_card(data, past, held_out=later, slates=examples.slates, config=options.config)
+    past = examples.past
+    card = model_card(data, past, training=training, ranker=fitted.stopped)
     scorer = Scorer(
         bundle_id="",
         scene_model=data.scenes.scene_model if data.scenes else "",

@@ -42,7 +42,14 @@ def test_a_card_says_what_was_learned_from_and_how_well(
     assert card["bundle"] == manifest.bundle_id
     assert card["trained_on"]["n_events"]["purchase"] > 0
     assert card["held_out"]["last"] < card["trained_on"]["until"] == manifest.until
-    scorers = {"meta", *manifest.recommenders, "most_bought", "last_touched", "item_cosine"}
+    scorers = {
+        "meta",
+        "logistic",
+        *manifest.recommenders,
+        "most_bought",
+        "last_touched",
+        "item_cosine",
+    }
     assert scorers <= card["figures"].keys()
     assert card["differences"].keys() == card["figures"].keys() - {"meta"}
     assert card["calibration"]["base_rate"]["n"] > 0
