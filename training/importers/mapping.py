@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from models.arrays.document import read_yaml
-from models.dataset.schema import EVENTS
+from models.dataset.schema import EVENTS, MAX_ATTRIBUTES, SALES
 from models.domain.errors import UserError
 from models.domain.event import WITHOUT_SALE, EventType
 
@@ -223,6 +223,13 @@ def _require(columns: AnyMapping[str, object], *names: str) -> None:
             raise ValueError(msg)
 
 
+def _require_few_attributes(columns: AnyMapping[str, object]) -> None:
+    n_attributes = len(columns.keys() - {column.name for column in SALES})
+    if n_attributes > MAX_ATTRIBUTES:
+        msg = f"sales have {n_attributes} columns beyond the contract, at most {MAX_ATTRIBUTES}"
+        raise ValueError(msg)
+
+
 class Csv(_Part):
     """Form of CSV files.
 
@@ -300,6 +307,7 @@ class Mapping(_Part):
         if self.rates is not None:
             _require(self.rates.columns, "currency", "rate", "at")
         columns = {**(self.sales.columns if self.sales else {}), **(self.sales_from_events or {})}
+        _require_few_attributes(columns)
         if self.currency and "currency" in columns:
             msg = "currency is named twice: for the mapping and as a column of sales"
             raise ValueError(msg)

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
+from models.dataset.parts import SUFFIXES
 from models.dataset.reading import Progress
 from models.dataset.schema import CUSTOMERS, RATES, Column
 from training.importers.amounts import SHARED_SIGNS
@@ -64,6 +65,7 @@ def import_table(
     """
     tell: Progress = progress or (lambda _step, _done, _total: None)
     _require_sections(files, mapping)
+    _require_no_other_form(out)
     imported = Imported()
     beside = files.with_sections(mapping)
     sources = Sources([*files.events, *(path for path, _ in beside)], mapping.csv)
@@ -131,6 +133,16 @@ def _require_sections(files: Files, mapping: Mapping) -> None:
         if getattr(files, name) is not None and getattr(mapping, name) is None:
             msg = f"--{name} is given, and the mapping has no section `{name}`"
             raise MappingError(msg)
+
+
+def _require_no_other_form(out: Path) -> None:
+    """Require that no table lies in the folder in another form: which is meant would be unknown."""
+    for name in ("sales", "events", "customers", "rates"):
+        for suffix in SUFFIXES:
+            other = out / f"{name}{suffix}"
+            if suffix != ".parquet" and other.exists():
+                msg = f"{other} is a table, too: remove it, or choose another --out"
+                raise MappingError(msg)
 
 
 def _require_sales(sales: pl.DataFrame, files: Files, imported: Imported) -> None:

@@ -613,6 +613,24 @@ def test_an_import_without_sales_names_the_faults_of_their_file_and_writes_nothi
     assert not (tmp_path / "out").exists()
 
 
+def test_a_table_of_another_form_in_the_folder_is_refused(tmp_path: Path) -> None:
+    """Beside sales.parquet it would be unknown which is meant."""
+    other = write(tmp_path / "out" / "sales.csv", "sale_id\n")
+
+    with pytest.raises(MappingError, match=r"sales\.csv is a table, too: remove it"):
+        imported_by("order_lines", tmp_path / "out", tmp_path / "e.csv")
+
+    assert other.exists()
+
+
+def test_more_attributes_than_the_contract_takes_are_refused(tmp_path: Path) -> None:
+    columns = ", ".join(f"a{n}: a{n}" for n in range(101))
+    text = TWO_CURRENCIES.replace("currency: unit", f"currency: unit, {columns}")
+
+    with pytest.raises(MappingError, match="sales have 101 columns beyond the contract"):
+        read_mapping(str(write(tmp_path / "map.yaml", text)))
+
+
 def test_the_command_names_a_row_of_each_file_and_column_that_has_faults(tmp_path: Path) -> None:
     arguments = ["table", "--map", str(write(tmp_path / "map.yaml", TWO_CURRENCIES))]
     till = TILL + "b;s1;2025-07-14T10:00Z;prodej;some;80\nb;s1;2025-07-14T11:00Z;prodej;few;1.2.3\n"
