@@ -102,6 +102,7 @@ class Answer:
     sales: tuple[str, ...] = ("s1", "s2")
     took_us: int | None = None
     cost: float | None = None
+    rows: tuple[tuple[str, int], ...] = ()
 
 
 def exposures(answers: Sequence[Answer]) -> pl.DataFrame:
@@ -115,6 +116,9 @@ def exposures(answers: Sequence[Answer]) -> pl.DataFrame:
             "degraded": one.degraded,
             "took_us": one.took_us,
             "exploration_cost": one.cost,
+            "rows": [
+                {"row": {"name": name}, "n_items": n, "because_of": None} for name, n in one.rows
+            ],
             "slate": [{"sale_id": sale} for sale in one.sales],
             "assignments": [
                 {

@@ -22,6 +22,7 @@ from training.studies.cold_start_command import cold_start_command
 from training.studies.exploration_cost_command import slate_cost_command
 from training.studies.hyperparameters_command import tune_command
 from training.studies.learning_curve_command import learning_curve_command
+from training.studies.rule_truth_command import rule_truth_command
 from training.studies.seed_variance_command import seeds_command
 
 app = typer.Typer(
@@ -44,6 +45,7 @@ app.command("off-policy")(off_policy_command)
 app.command("open-bandit")(open_bandit_command)
 app.command("seeds")(seeds_command)
 app.command("slate-cost")(slate_cost_command)
+app.command("rule-truth")(rule_truth_command)
 app.command("ablate")(ablate_command)
 app.command("tune")(tune_command)
 app.command("learning-curve")(learning_curve_command)

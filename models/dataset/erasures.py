@@ -3,7 +3,7 @@
 Rows of an erased customer from before the erasure are left out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -36,6 +36,12 @@ class Erasures:
     def none(cls) -> Self:
         """Return no erasures."""
         return cls(pl.DataFrame(schema={"customer_id": pl.String, _UNTIL: pl.Int64}))
+
+    @classmethod
+    def from_moments(cls, moments: Iterable[tuple[str, int]]) -> Self:
+        """Return erasures of customers at times in microseconds since the epoch; the last count."""
+        frame = pl.DataFrame(list(moments), schema=cls.none().until.schema, orient="row")
+        return cls(frame.group_by("customer_id").agg(pl.col(_UNTIL).max()))
 
     def moments(self) -> Iterator[tuple[str, int]]:
         """Yield erased customers with the time, in microseconds since the epoch."""

@@ -78,6 +78,26 @@ class MergeTable:
         return found
 
 
+def erased_together(erasures: Erasures, merges: MergeTable) -> Erasures:
+    """Return erasures with those of all ids that were one customer with an erased one by then."""
+    pairs = zip(merges.guest_ids, merges.customer_ids, merges.merged_us.tolist(), strict=True)
+    links = [(str(guest), str(customer), merged_us) for guest, customer, merged_us in pairs]
+    moments = list(erasures.moments())
+    erased_us = dict(moments)
+    roots = [
+        (customer, erased_us[guest])
+        for guest, customer, merged_us in links
+        if merged_us <= erased_us.get(guest, -1)
+    ]
+    last_us = dict(Erasures.from_moments([*moments, *roots]).moments())
+    guests = [
+        (guest, last_us[customer])
+        for guest, customer, merged_us in links
+        if merged_us <= last_us.get(customer, -1)
+    ]
+    return Erasures.from_moments([*moments, *roots, *guests])
+
+
 def read_merges(table: Table, erasures: Erasures) -> tuple[MergeTable, FaultReport]:
     """Validate the rows of a merges file.
 

@@ -13,7 +13,7 @@ from models.dataset.customers import CustomerTable, read_customers
 from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.events import EventTable, read_events
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
-from models.dataset.merges import MergeTable, read_merges
+from models.dataset.merges import MergeTable, erased_together, read_merges
 from models.dataset.parts import parts_in
 from models.dataset.pictures import distinct
 from models.dataset.rates import (
@@ -268,9 +268,16 @@ def _sales(directory: Path, on_decoded: Callable[[int, int], None] | None) -> Sa
 
 
 def erasures_in(directory: Path) -> tuple[Erasures, FaultReport]:
-    """Read the erasures of a dataset, none without a file."""
+    """Read the erasures of a dataset, none without a file.
+
+    Erasing any id of a customer erases all that were merged by then.
+    """
     table, faults = _table(directory, "erasures")
-    return (Erasures.none(), faults) if table is None else read_erasures(table)
+    if table is None:
+        return Erasures.none(), faults
+    erasures, found = read_erasures(table)
+    merges, _ = merges_in(directory, Erasures.none())
+    return erased_together(erasures, merges), found
 
 
 def merges_in(directory: Path, erasures: Erasures) -> tuple[MergeTable, FaultReport]:

@@ -35,6 +35,7 @@ REQUESTS = [
     ("DELETE", "/v1/sales/alps/images/2", Scope.SALES),
     ("GET", "/v1/customers/c1", Scope.CUSTOMERS),
     ("DELETE", "/v1/customers/c1", Scope.CUSTOMERS),
+    ("POST", "/v1/customers/c1/merge", Scope.CUSTOMERS),
     ("GET", "/demo/customers", Scope.CUSTOMERS),
     ("GET", "/metrics", Scope.METRICS),
     ("GET", "/v1/plan", Scope.INSPECT),

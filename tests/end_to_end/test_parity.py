@@ -58,6 +58,16 @@ def visit(service: Service, customer: str, sales: list[str], rng: np.random.Gene
     assert ranked.json()["degraded"] is None, ranked.text
 
 
+def merge(service: Service, guest_id: str, customer_id: str) -> None:
+    """Merge a new customer into one with a past, and ask under either id."""
+    url = f"{service.url}/v1/customers/{customer_id}/merge"
+    merged = http.post(url, json={"guest_id": guest_id})
+    assert merged.status_code == 200, merged.text
+    for one in (guest_id, customer_id):
+        answer = http.get(f"{service.url}/v1/recommendations?customer_id={one}&market=fr")
+        assert answer.json()["degraded"] is None, answer.text
+
+
 @pytest.fixture(scope="module")
 def served(
     tiny_bundle: tuple[Path, Path],
@@ -78,12 +88,15 @@ def served(
         service.wait_until("/health/ready", status=200)
         for number in range(n_customers):
             visit(service, f"c{number:07d}" if number % 2 else f"new{number}", sales, rng)
+            if number % 2:
+                merge(service, f"new{number - 1}", f"c{number:07d}")
         assert service.stop() == 0
     exported = folder / "export"
     drained = run_here("app", "export-events", "--out", str(exported), VITRINE_STATE_DIR=state)
     assert drained.exit_code == 0, drained.output
     data = with_history(world, exported, folder / "data")
-    return Served(data, bundle, folder / "state" / "snapshots", 4 * n_customers)
+    n_answers = 4 * n_customers + 2 * (n_customers // 2)
+    return Served(data, bundle, folder / "state" / "snapshots", n_answers)
 
 
 def with_history(world: Path, exported: Path, data: Path) -> Path:
@@ -92,7 +105,8 @@ def with_history(world: Path, exported: Path, data: Path) -> Path:
     files = (world / "events.parquet", exported / "events.parquet")
     events = pl.concat([pl.read_parquet(file) for file in files], how="diagonal_relaxed")
     events.write_parquet(data / "events.parquet")
-    copied = (world / "sales.parquet", world / "customers.parquet", exported / "exposures.parquet")
+    copied = [world / f"{name}.parquet" for name in ("sales", "customers")]
+    copied += [exported / f"{name}.parquet" for name in ("exposures", "merges")]
     for file in copied:
         (data / file.name).write_bytes(file.read_bytes())
     return data
@@ -149,6 +163,16 @@ def test_data_without_the_loaded_history_comes_with_what_to_do(
     assert done.exit_code == 1
     assert f"0 answers equal, {served.n_answers} differing" in done.stdout
     assert "join the events of that dataset and of all exports" in done.output
+
+
+@pytest.mark.slow
+def test_a_forgotten_merge_is_noticed(served: Served, tmp_path: Path) -> None:
+    data = changed(served, tmp_path)
+    (data / "merges.parquet").unlink()
+
+    result = parity(served, data)
+
+    assert len(result["differing"]) >= 2  # pyright: ignore[reportArgumentType] - a list
 
 
 @pytest.mark.slow

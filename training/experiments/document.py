@@ -77,6 +77,8 @@ def results_document(results: Results) -> list[Block]:
         for one in results.variants
         if (took := one.latency)
     ]
+    if any(one.rows for one in results.variants):
+        blocks += [Heading("Rows of pages"), _row_table(results)]
     blocks += [Heading("Guardrails"), _guardrail_table(results.guardrails)]
     # Files from before latency was recorded have none.
     if latencies:
@@ -170,6 +172,21 @@ def _lift_table(results: Results) -> Table:
         for one in results.comparisons
     ]
     return Table(f"Beside {results.control}", columns, rows)
+
+
+def _row_table(results: Results) -> Table:
+    columns = ["variant", "row", "pages", "with sales", "shown", "clicked", "bought", "click rate"]
+    rows = [
+        [
+            variant.name,
+            one.row,
+            *(f"{n:,}" for n in (one.pages, one.filled, one.shown, one.clicked, one.bought)),
+            _interval(one.click_rate),
+        ]
+        for variant in results.variants
+        for one in variant.rows
+    ]
+    return Table("Sales shown in each row; events that refer to the page count", columns, rows)
 
 
 def _sequences(results: Results) -> Iterator[BandPlot | Paragraph]:

@@ -83,6 +83,10 @@ _MISMATCH: Final = {
 }
 _LATENCY: Final = {"p50_ms": 2.8, "p95_ms": 6.1, "p99_ms": 12.4}
 _PRICE: Final = {"answers": 961, "lost_per_1000": 0.8}
+_ROW_RESULT: Final = {
+    **{"row": "closing-soon", "pages": 4_120, "filled": 3_980, "shown": 19_711},
+    **{"clicked": 412, "bought": 17, "click_rate": _INTERVAL},
+}
 _RESULT: Final = {
     **{"name": "as-is", "share_bp": 2_500, "assigned": 10_180, "exposed": 9_954},
     **{
@@ -91,6 +95,7 @@ _RESULT: Final = {
         "metrics": {"revenue": _INTERVAL},
         "latency": _LATENCY,
         "exploration": _PRICE,
+        "rows": [_ROW_RESULT],
     },
 }
 _RULES: Final = {
@@ -244,6 +249,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "TeamResult": _TEAM,
     "Variant": {**_VARIANT, "policy": _CHANGE},
     "VariantDraft": _SHARES[1],
+    "RowResult": _ROW_RESULT,
     "VariantResult": _RESULT,
 }
 """By the name of the schema."""

@@ -1,6 +1,6 @@
 """Results of an experiment: one function for the service and for reports."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -23,6 +23,7 @@ from models.experiments.analysis.guardrail import Guardrail, Latency, guardrails
 from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import METRICS
 from models.experiments.analysis.moments import Moments
+from models.experiments.analysis.row_result import RowResult, row_results
 from models.experiments.analysis.sample_ratio import Mismatch, sample_ratio
 from models.experiments.analysis.verdict import ExperimentVerdict, verdicts
 from models.experiments.exposure import known_until_us
@@ -46,6 +47,7 @@ class VariantResult(BaseModel):
     metrics: dict[str, Interval]
     latency: Latency | None = Field(description="Null where no record says how long it took.")
     exploration: ExplorationPrice | None = Field(description="Null without answers.")
+    rows: tuple[RowResult, ...] = Field(description="Rows of its pages; empty without pages.")
 
 
 class Results(BaseModel):
@@ -103,6 +105,7 @@ def experiment_results(
         "analysed": sample_ratio({name: one.height for name, one in units.items()}, shares),
     }
     comparisons = _comparisons(experiment, units, until=end)
+    rows = row_results(exposures, found.answers, events=events, unit=unit)
     rails = guardrails(answers, experiment.control, rules=experiment.read_by)
     return Results(
         experiment=experiment.name,
@@ -121,10 +124,7 @@ def experiment_results(
         ),
         left_out=found.left_out,
         unpriced_purchases=int(found.units["unpriced"].sum()),
-        variants=tuple(
-            _variant(found, name, share_bp=share, units=units[name], answers=answers[name])
-            for name, share in shares.items()
-        ),
+        variants=tuple(_variants(found, shares, units=units, answers=answers, rows=rows)),
         sample_ratio=ratios["assigned"],
         analysed_ratio=ratios["analysed"],
         comparisons=comparisons,
@@ -149,8 +149,33 @@ def _comparisons(
     return with_adjusted_p_values([one for metric in METRICS for one in compared(metric, units)])
 
 
+def _variants(
+    found: Attributed,
+    shares: Mapping[str, int],
+    *,
+    units: Mapping[str, pl.DataFrame],
+    answers: Mapping[str, pl.DataFrame],
+    rows: Mapping[str, tuple[RowResult, ...]],
+) -> Iterator[VariantResult]:
+    for name, share in shares.items():
+        yield _variant(
+            found,
+            name,
+            share_bp=share,
+            units=units[name],
+            answers=answers[name],
+            rows=rows.get(name, ()),
+        )
+
+
 def _variant(
-    found: Attributed, name: str, *, share_bp: int, units: pl.DataFrame, answers: pl.DataFrame
+    found: Attributed,
+    name: str,
+    *,
+    share_bp: int,
+    units: pl.DataFrame,
+    answers: pl.DataFrame,
+    rows: tuple[RowResult, ...],
 ) -> VariantResult:
     means = {
         metric.name: estimate(Moments.from_columns(metric.columns(units))).interval()
@@ -166,4 +191,5 @@ def _variant(
         metrics=means,
         latency=latency(answers),
         exploration=exploration_price(answers),
+        rows=rows,
     )

@@ -59,3 +59,20 @@ def test_merges_of_an_erased_customer_are_left_out_and_later_ones_are_not(tmp_pa
     write_csv(tmp_path / "merges.csv", rows)
 
     assert read_dataset(tmp_path).events.merges.guest_ids.to_list() == ["v2", "v3"]
+
+
+@pytest.mark.parametrize("erased", ["v1", "c1"])
+def test_erasing_any_id_erases_all_that_were_one_customer_by_then(
+    tmp_path: Path, erased: str
+) -> None:
+    """v3 was merged after the erasure."""
+    ids = ("v1", "v2", "v3", "c1", "c2")
+    write_dataset(tmp_path, events=[event(event_id=one, customer_id=one) for one in ids])
+    later = merge("v3", "c1", "2025-03-02T12:00:00Z")
+    write_csv(tmp_path / "merges.csv", [merge("v1", "c1"), merge("v2", "c1"), later])
+    write_csv(tmp_path / "erasures.csv", [{"customer_id": erased, "erased_at": AT}])
+
+    dataset = read_dataset(tmp_path)
+
+    assert sorted(dataset.events.event_ids) == ["c2", "v3"]
+    assert dataset.events.merges.guest_ids.to_list() == ["v3"]

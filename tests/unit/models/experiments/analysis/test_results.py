@@ -66,6 +66,31 @@ def test_a_purchase_counts_for_the_variant_that_its_customer_saw() -> None:
     assert value(found, "control", "conversion") == 0.0
 
 
+def test_each_row_of_pages_has_what_was_shown_clicked_and_bought_in_it() -> None:
+    """A row without sales is asked for and not filled; events of other answers do not count."""
+    rows = (("first", 2), ("empty", 0), ("last", 1))
+    pages = [
+        Answer(unit=f"c{n}", variant="treatment", sales=("s1", "s2", "s3"), rows=rows)
+        for n in range(2)
+    ]
+    did = [
+        Did(unit="c0", at=HOUR_US, kind="click", sale="s3", exposure="x0"),
+        Did(unit="c0", at=HOUR_US, kind="click", sale="s3", exposure="x0"),
+        Did(unit="c1", at=HOUR_US, kind="click", sale="s1", exposure="x1"),
+        Did(unit="c1", at=HOUR_US, kind="purchase", sale="s1", exposure="x1"),
+        Did(unit="c1", at=HOUR_US, kind="click", sale="s2", exposure="x9"),
+    ]
+
+    found = results([*pages, Answer(unit="c2")], did)
+
+    assert of(found, "control").rows == ()
+    first, empty, last = of(found, "treatment").rows
+    assert (first.row, first.pages, first.filled, first.shown) == ("first", 2, 2, 4)
+    assert (first.clicked, first.bought, first.click_rate.value) == (1, 1, 0.25)
+    assert (empty.pages, empty.filled, empty.shown, empty.click_rate.value) == (2, 0, 0, None)
+    assert (last.shown, last.clicked, last.bought, last.click_rate.value) == (2, 1, 0, 0.5)
+
+
 def test_a_customer_known_by_the_guest_who_was_there_first_keeps_their_variant() -> None:
     """The customer's own purchases before the merge are no outcome of the guest."""
     as_guest = Answer(unit="v1", variant="treatment")
