@@ -51,7 +51,11 @@ class Website:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
                 """Say nothing: what failed is what the test is about."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, request: object, client_address: object) -> None:
+                """Say nothing of browsers that left before their answer."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
 
     @property
     def url(self) -> str:

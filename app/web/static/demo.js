@@ -152,6 +152,8 @@ class Window {
 
   async open(item, sale, slate) {
     saleDialog(dialog, item, sale, (one) => this.act(one, item, sale, slate));
+    // The card that opened it may have been made anew meanwhile.
+    dialog.addEventListener("close", () => this.focusOn(item.sale_id), { once: true });
     await this.after([this.event("click", item, slate)], `Opened: ${sale.title ?? sale.sale_id}`);
   }
 

@@ -35,7 +35,7 @@ const chosen = () => {
 function keyForm(error, scopes) {
   const field = h("input", { type: "password", name: "key", required: true, autocomplete: "off" });
   replace(main, h("form.panel", { on: { submit: (event) => { event.preventDefault(); key.set(field.value.trim()); show(); } } },
-    h("h2", {}, error.status === 403 ? "This key opens something else" : "This service asks for a key"), h("p", {}, error.message),
+    h("h2", {}, error.status === 403 ? "This key opens something else" : key.get() ? "This key is not valid, or not any more" : "This service asks for a key"), h("p", {}, error.message),
     h("p.quiet", {}, `This part needs the scope insight, or ${scopes}. The key stays in this tab.`), h("label", {}, "Key", field), h("div.actions", {}, h("button.main", { type: "submit" }, "Use it"))));
 }
 

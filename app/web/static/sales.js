@@ -32,7 +32,7 @@ export function closing(sale, now = Date.now()) {
   const hours = (Date.parse(sale.closes_at) - now) / 3.6e6;
   if (hours <= 0) return { text: "closed", isSoon: false };
   if (hours < 1) return { text: `closes in ${Math.max(1, Math.round(60 * hours))} min`, isSoon: true };
-  if (hours < 48) return { text: `closes in ${Math.round(hours)} hours`, isSoon: hours < 24 };
+  if (hours < 48) return { text: `closes in ${hours < 1.5 ? "1 hour" : `${Math.round(hours)} hours`}`, isSoon: hours < 24 };
   return { text: `closes in ${Math.round(hours / 24)} days`, isSoon: false };
 }
 
