@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from app.stores.store import Stores
 from models.domain.event import EventType
 from tests.shop import JSON
 
@@ -72,3 +73,14 @@ async def test_other_parameters_are_refused(
     answer = await client.get("/v1/orders", params={k: str(v) for k, v in params.items()})
 
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
+
+
+async def test_a_store_that_hangs_is_said_and_is_no_fault_of_the_service(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    # Longer than the longest wait, which is two seconds.
+    await stores.connection.execute("CLIENT PAUSE", 3_000, doing="pausing the store")
+
+    answer = await client.get("/v1/orders?customer_id=c1")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
