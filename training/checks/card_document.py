@@ -97,7 +97,8 @@ def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
 
 
 def _n_lists(figures: Figures) -> str:
-    return f"{max(one.n for one in figures[META].values()):,} lists"
+    n = max((one.n for row in figures.values() for one in row.values()), default=0)
+    return f"{n:,} lists" if n else "lists of one customer alone, which are no figures"
 
 
 def figure_table(caption: str, figures: Figures, *, first: str) -> Table:

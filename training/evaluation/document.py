@@ -205,7 +205,7 @@ def _protocol(name: str, protocol: ProtocolFigures) -> Iterator[Block]:
     if protocol.segments:
         yield Heading(f"{_TITLES[name]}: segments")
     for segment, row in protocol.segments.items():
-        n = max(one.n for one in row[META].values())
+        n = max(one.n for figures in row.values() for one in figures.values())
         yield from _narrow(interval_table(f"{segment}: {n:,} slates", row, first="scorer"))
 
 
