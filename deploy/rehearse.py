@@ -3,6 +3,7 @@
 As root, on Debian::
 
     debootstrap --variant=minbase --include=python3-venv,ca-certificates bookworm ROOT
+    mount --types proc proc ROOT/proc
     python deploy/rehearse.py --root ROOT --target cpu --bundles models/bundles
 
 All stages run in the one ROOT, in the order in which an engine would build them. Then the image's
@@ -27,7 +28,7 @@ START_S = 60
 # Certificates and mirrors of the package index are those of the machine, not of the image.
 PASSED_ON = ("SSL_CERT_", "PIP_CERT", "VITRINE_")
 PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-NOT_IN_THE_IMAGE = shutil.ignore_patterns("__pycache__", "bundles")
+NOT_IN_THE_IMAGE = shutil.ignore_patterns("__pycache__", "bundles", "*.so")
 
 
 @dataclass(frozen=True)
