@@ -213,7 +213,7 @@ async def test_an_answer_that_fails_after_it_has_begun_is_cut_off(written: Strin
     def unused(_request: Request, _exc: Exception) -> Response:
         raise AssertionError
 
-    app = RequestContext(half, Worker(), slow_s=60.0, render_error=unused)
+    app = RequestContext(half, Worker(), slow_s=60.0, logs_access=False, render_error=unused)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://vitrine") as client:
         with pytest.raises(ArithmeticError, match="the other half"):
