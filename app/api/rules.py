@@ -90,6 +90,8 @@ async def put_rules(
     rules: Annotated[RuleSet, body_of(RuleSet)], author: AuthorDep, resources: ResourcesDep
 ) -> Response:
     """Replace the rules: all of them are taken, or none; the answer warns of what looks wrong."""
+    # A rule may name a sale that was put just before it.
+    await resources.live.follow()
     stored = await resources.plan_editor.put_rules(rules.items, author)
     await resources.plan.poll()
     return _answer(stored, resources)

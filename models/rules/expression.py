@@ -277,7 +277,7 @@ def _comparison(left: ast.expr, op: ast.cmpop, right: ast.expr, text: str) -> Fi
     if relation is None:
         msg = f"{_quoted(text)}: 'is' is not read: compare with == or !="
         raise ExpressionError(msg)
-    if _is_field(right) and relation in _TURNED:
+    if not _is_field(left) and _is_field(right) and relation in _TURNED:
         left, right, relation = right, left, _TURNED[relation]
     if not _is_field(left):
         msg = f"{_quoted(text)} compares two values: one side has to be a field"
@@ -332,6 +332,8 @@ def _value(node: ast.expr, field: RuleField, text: str) -> Literal:
         case _:
             part = _quoted(ast.get_source_segment(text.strip(), node) or text)
             msg = f"{part} is no value: write a number, true, false, or a text in quotes"
+            if isinstance(node, ast.Name):
+                msg += f', as "{node.id}"'
             raise ExpressionError(msg)
 
 

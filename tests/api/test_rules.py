@@ -12,7 +12,7 @@ from app.cli.replay import Replayer, replay_all
 from app.stores.store import Stores
 from models.experiments.exposure import read_exposures
 from tests.api.test_interleaving import exported, interleave, shelf
-from tests.shop import BrokenRanker, scorer
+from tests.shop import BrokenRanker, sale, scorer
 
 __all__ = ["shelf"]
 
@@ -80,6 +80,18 @@ async def test_callers_candidates_that_a_rule_excludes_are_named(client: httpx.A
         {"sale_id": "rome", "reason": "rule"},
         {"sale_id": "gone", "reason": "unknown"},
     ]
+
+
+async def test_a_rule_knows_a_sale_that_was_put_just_before_it(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    """By another worker, which this one follows within a second."""
+    await stores.sales.put([sale("oslo")])
+    rule = {"name": "oslo", "where": 'sale_id == "oslo"', "action": {"kind": "exclude"}}
+
+    (reviewed,) = (await put(client, rule)).json()["items"]
+
+    assert (reviewed["n_matching"], reviewed["warnings"]) == (1, [])
 
 
 async def test_the_list_says_what_each_rule_is_about_and_what_looks_wrong(

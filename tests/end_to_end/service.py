@@ -101,3 +101,30 @@ def serving(folder: Path, *options: str, **variables: str) -> Generator[Service]
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
                 process.wait(STOP_TIMEOUT_S)
+
+
+@contextmanager
+def serving_shop(folder: Path, shop: tuple[Path, Path], **variables: str) -> Generator[Service]:
+    """Load a dataset into a store of its own, and serve it by a bundle until the block ends.
+
+    Args:
+        folder: Of the store's state and the log.
+        shop: The bundle, which lies among other bundles, and the dataset.
+        variables: Further settings, or others than those of `shop_settings`.
+    """
+    bundle, data = shop
+    own = shop_settings(folder, bundle) | variables
+    loaded = run("app", "load", "--data", str(data), **own)
+    assert loaded.returncode == 0, loaded.stderr
+    with serving(folder, **own) as service:
+        service.wait_until("/health/ready", status=200)
+        yield service
+
+
+def shop_settings(folder: Path, bundle: Path) -> dict[str, str]:
+    """Return settings by which all commands share the store of a folder, and a bundle."""
+    return {
+        "VITRINE_STATE_DIR": str(folder / "state"),
+        "VITRINE_BUNDLES": str(bundle.parent),
+        "VITRINE_BUNDLE": bundle.name,
+    }

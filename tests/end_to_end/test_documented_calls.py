@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.in_process import run_here
-from tests.end_to_end.service import Service, run, serving
+from tests.end_to_end.service import Service, serving_shop, shop_settings
 from tests.proofs import ROOT
 
 pytestmark = pytest.mark.slow
@@ -37,22 +37,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def own(folder: Path, tiny_bundle: tuple[Path, Path]) -> dict[str, str]:
-    bundle, _ = tiny_bundle
-    return {
-        "VITRINE_STATE_DIR": str(folder / "state"),
-        "VITRINE_BUNDLES": str(bundle.parent),
-        "VITRINE_BUNDLE": bundle.name,
-    }
+    return shop_settings(folder, tiny_bundle[0])
 
 
 @pytest.fixture(scope="module")
-def service(
-    folder: Path, own: dict[str, str], tiny_bundle: tuple[Path, Path]
-) -> Generator[Service]:
-    loaded = run("app", "load", "--data", str(tiny_bundle[1]), **own)
-    assert loaded.returncode == 0, loaded.stderr
-    with serving(folder, **own) as service:
-        service.wait_until("/health/ready", status=200)
+def service(folder: Path, tiny_bundle: tuple[Path, Path]) -> Generator[Service]:
+    with serving_shop(folder, tiny_bundle) as service:
         yield service
 
 

@@ -13,8 +13,9 @@ from playwright.sync_api import Browser, expect
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import write_keys
 from tests.bundles import recalibrated
-from tests.end_to_end.service import Service, http, run, serving
+from tests.end_to_end.service import Service, http, run, serving_shop, shop_settings
 from tests.proofs import ROOT
+from tests.shop import NDJSON
 from tests.visitor import DESKTOP, PHONE, Visitor, visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -80,18 +81,12 @@ def shop(
     first = recalibrated(bundle, folder / "bundles", shift=0.5).name
     second = recalibrated(bundle, folder / "bundles", shift=1.0).name
     key, read_key, insight_key = make_keys(folder / "keys.json")
-    own = {
-        "VITRINE_STATE_DIR": str(folder / "state"),
-        "VITRINE_BUNDLES": str(folder / "bundles"),
-        "VITRINE_BUNDLE": first,
+    own = shop_settings(folder, folder / "bundles" / first) | {
         "VITRINE_KEYS": str(folder / "keys.json"),
         "VITRINE_PLAN": str(ROOT / "deploy/demo-plan.yaml"),
         "VITRINE_EXPORTS": str(folder / "exports"),
     }
-    loaded = run("app", "load", "--data", str(data), **own)
-    assert loaded.returncode == 0, loaded.stderr
-    with serving(folder, **own) as service:
-        service.wait_until("/health/ready", status=200)
+    with serving_shop(folder, (folder / "bundles" / first, data), **own) as service:
         shop = Shop(service, key, read_key, insight_key, (first, second))
         visits(shop, 20)
         visits(shop, 3, customer=CUSTOMER)
@@ -208,6 +203,7 @@ def test_an_experiment_says_what_its_intervals_say(
 def test_rules_are_changed_and_say_what_they_are_about(
     shop: Shop, browser: Browser, name: str, size: tuple[int, int]
 ) -> None:
+    sale_id = shop.call("GET", "/v1/sales?limit=1&open=true")["items"][0]["sale"]["sale_id"]
     with visiting(browser, shop.service.url, size) as visitor:
         enter(visitor, shop, "rules")
         page = visitor.page
@@ -220,6 +216,19 @@ def test_rules_are_changed_and_say_what_they_are_about(
         page.get_by_role("button", name="Put these rules").click()
         expect(page.get_by_role("row", name="no-tours")).to_contain_text("holds for")
         expect(page.get_by_role("row", name="few-cities")).to_contain_text("at most (n 3)")
+        page.locator("[name=name]").fill("hero")
+        page.get_by_label("Action").select_option("pin")
+        page.get_by_label("Rank").fill("2")
+        page.get_by_label("or of one sale").fill(sale_id)
+        page.locator("[name=ends_at]").fill("2100-01-01T12:00")
+        page.get_by_label("Dry run").check()
+        page.get_by_role("button", name="Add it to the text").click()
+        page.get_by_role("button", name="Put these rules").click()
+        row = page.get_by_role("row", name="hero dry run until 1 Jan 2100")
+        expect(row).to_contain_text("pin (rank 2)")
+        expect(row).to_contain_text("holds for 1 sale")
+        put = shop.call("GET", "/v1/rules")["items"][2]["rule"]
+        assert (put["where"], put["dry_run"]) == (f'sale_id == "{sale_id}"', True)
         undisturbed(visitor, f"rules-{name}")
 
         page.get_by_label("All rules as JSON").fill("[{")
@@ -289,3 +298,24 @@ def test_a_hostile_customer_is_text(shop: Shop, browser: Browser) -> None:
         page.get_by_role("button", name="Show").click()
         expect(page.get_by_text("No events: a new customer.")).to_be_visible()
         assert (visitor.complaints, visitor.foreign) == ([], [])
+
+
+def test_sales_of_a_large_catalogue_are_named(shop: Shop, browser: Browser) -> None:
+    """Of 5,500 sales of a market the page reads 5,000, and each that ranks is known in full."""
+    times = {"opens_at": "2026-01-01T00:00:00Z", "closes_at": "2100-01-01T00:00:00Z"}
+    for first in (0, 2_750):
+        lines = "\n".join(
+            json.dumps({"sale_id": f"l{n}", "title": f"Large {n}", "markets": ["large"], **times})
+            for n in range(first, first + 2_750)
+        )
+        headers = NDJSON | {"X-API-Key": shop.key}
+        http.post(f"{shop.service.url}/v1/sales", content=lines, headers=headers).raise_for_status()
+    with visiting(browser, shop.service.url) as visitor:
+        enter(visitor, shop, "sales")
+        page = visitor.page
+        page.get_by_label("Market").select_option("large")
+        expect(page.get_by_text("First 20 of 5,000 or more open sales")).to_be_visible()
+        rows = page.get_by_role("row", name="Large")
+        expect(rows).to_have_count(20)
+        expect(page.get_by_text("no closing time")).to_have_count(0)
+        assert visitor.complaints == []

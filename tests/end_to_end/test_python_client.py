@@ -13,7 +13,7 @@ import pytest
 
 from deploy.client.vitrine_client import AsyncClient, Client
 from tests.contract.servers import free_port
-from tests.end_to_end.service import Service, http, run, serving
+from tests.end_to_end.service import Service, http, run, serving_shop
 from tests.end_to_end.website import Fault, Website
 
 pytestmark = pytest.mark.slow
@@ -30,16 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(folder: Path, tiny_bundle: tuple[Path, Path]) -> Generator[Service]:
-    bundle, data = tiny_bundle
-    own = {
-        "VITRINE_STATE_DIR": str(folder / "state"),
-        "VITRINE_BUNDLES": str(bundle.parent),
-        "VITRINE_BUNDLE": bundle.name,
-    }
-    loaded = run("app", "load", "--data", str(data), **own)
-    assert loaded.returncode == 0, loaded.stderr
-    with serving(folder, **own) as service:
-        service.wait_until("/health/ready", status=200)
+    with serving_shop(folder, tiny_bundle) as service:
         yield service
 
 

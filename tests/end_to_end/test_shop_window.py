@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.end_to_end.service import START_TIMEOUT_S, Service, http, run, serving
+from tests.end_to_end.service import START_TIMEOUT_S, Service, http, serving_shop
 from tests.proofs import ROOT
 from tests.shop import NDJSON
 from tests.visitor import DESKTOP, PHONE, Visitor, visiting
@@ -30,19 +30,11 @@ def data(tiny_bundle: tuple[Path, Path]) -> Path:
 def service(
     tmp_path_factory: pytest.TempPathFactory, tiny_bundle: tuple[Path, Path]
 ) -> Generator[Service]:
-    bundle, data = tiny_bundle
-    folder = tmp_path_factory.mktemp("window")
     own = {
-        "VITRINE_STATE_DIR": str(folder / "state"),
-        "VITRINE_BUNDLES": str(bundle.parent),
-        "VITRINE_BUNDLE": bundle.name,
-        "VITRINE_DEMO": str(data),
+        "VITRINE_DEMO": str(tiny_bundle[1]),
         "VITRINE_PLAN": str(ROOT / "deploy/demo-plan.yaml"),
     }
-    loaded = run("app", "load", "--data", str(data), **own)
-    assert loaded.returncode == 0, loaded.stderr
-    with serving(folder, **own) as service:
-        service.wait_until("/health/ready", status=200)
+    with serving_shop(tmp_path_factory.mktemp("window"), tiny_bundle, **own) as service:
         yield service
 
 
@@ -186,6 +178,39 @@ def test_a_hostile_title_is_text(service: Service, browser: Browser) -> None:
         assert page.title() == "Shop window – Vitrine"
         assert (visitor.complaints, visitor.foreign) == ([], [])
     http.delete(f"{service.url}/v1/sales/evil%2F%3Ci%3E'%22")
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_a_long_turned_or_blank_title_stays_in_its_card(
+    service: Service, browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    """A title of 900 letters after a control that turns what follows, and one of blanks."""
+    now = datetime.now(UTC)
+    times = {
+        "opens_at": (now - timedelta(minutes=5)).isoformat(),
+        "closes_at": (now + timedelta(days=3)).isoformat(),
+    }
+    titles = {f"long-{name}": "\u202e" + 900 * "w", f"blank-{name}": "   "}
+    for sale_id, title in titles.items():
+        sale = {"title": title, "markets": [f"titles-{name}"], **times}
+        assert http.put(f"{service.url}/v1/sales/{sale_id}", json=sale).status_code == 201
+    await_listed(service, f"titles-{name}")
+    with visiting(browser, service.url, size) as visitor:
+        visitor.open("/demo")
+        page = visitor.page
+        page.locator("select[name=market]").select_option(f"titles-{name}")
+        blank = page.locator(f"[data-row='first'] [data-sale='blank-{name}'] .title")
+        expect(blank).to_have_text(f"blank-{name}")
+        long = page.locator(f"[data-row='first'] [data-sale='long-{name}']")
+        expect(long.locator(".title")).to_have_text(900 * "w")
+        assert long.locator(".text").evaluate("node => node.scrollWidth <= node.clientWidth")
+        visitor.keep(f"demo-titles-{name}")
+        long.locator(".title button").click()
+        heading = page.get_by_role("dialog").get_by_role("heading").first
+        assert heading.evaluate("node => node.scrollWidth <= node.clientWidth")
+        undisturbed(visitor)
+    for sale_id in titles:
+        http.delete(f"{service.url}/v1/sales/{sale_id}")
 
 
 def test_a_keyboard_is_enough(service: Service, browser: Browser) -> None:

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from models.domain.event import EventType
-from tests.end_to_end.service import START_TIMEOUT_S, Service, http, run, serving
+from tests.end_to_end.service import START_TIMEOUT_S, Service, http, run, serving_shop
 from tests.end_to_end.website import CLIENT, Fault, Website
 from tests.proofs import Proof
 from tests.visitor import visiting
@@ -34,16 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(folder: Path, tiny_bundle: tuple[Path, Path]) -> Generator[Service]:
-    bundle, data = tiny_bundle
-    own = {
-        "VITRINE_STATE_DIR": str(folder / "state"),
-        "VITRINE_BUNDLES": str(bundle.parent),
-        "VITRINE_BUNDLE": bundle.name,
-    }
-    loaded = run("app", "load", "--data", str(data), **own)
-    assert loaded.returncode == 0, loaded.stderr
-    with serving(folder, **own) as service:
-        service.wait_until("/health/ready", status=200)
+    with serving_shop(folder, tiny_bundle) as service:
         yield service
 
 

@@ -1,20 +1,13 @@
 // Cards of the shop window, and the window of one sale.
 
 import { h, replace } from "./dom.js";
-import { closing, detail, discount, money, percent, picture } from "./sales.js";
+import { closing, detail, discount, groupName, money, percent, picture, titleOf } from "./sales.js";
 
 export const ACTS = [
   { type: "purchase", label: "Buy", done: "bought", className: "buy" },
   { type: "favourite", label: "Like", icon: "♥", done: "liked", className: "" },
   { type: "dislike", label: "Not for me", icon: "✕", done: "turned down", className: "" },
 ];
-
-const GROUPS = {
-  taste: "their taste", audience: "people like them", content: "topics they open", collaborative: "others with the same history",
-  text: "words of the offer", demographic: "market and device", popularity: "popularity now", session: "this visit",
-  covisitation: "opened together with", images: "similar pictures", sale: "the offer itself", customer: "how active they are",
-  context: "time of day", same_sale: "seen this sale before", position: "position on the page", caller_list: "order of the caller",
-};
 
 function mover(item, before) {
   if (!before) return null;
@@ -29,7 +22,7 @@ function mover(item, before) {
 export function chance(item, most) {
   if (item.purchase_probability === null) return h("p.chance", {}, "ranked without the model");
   const width = most ? Math.max(2, (100 * item.purchase_probability) / most) : 0;
-  return h("p.chance", {}, h("span.meter", { "aria-hidden": "true" }, h("i", { css: { width: `${width}%` } })),
+  return h("p.chance", { title: "The bar compares it with the likeliest sale of this page" }, h("span.meter", { "aria-hidden": "true" }, h("i", { css: { width: `${width}%` } })),
     h("span", {}, `${percent(item.purchase_probability)} likely`));
 }
 
@@ -40,7 +33,7 @@ function placed(item) {
 export function card(item, sale, { before, most, act, open }) {
   const off = discount(sale);
   const until = closing(sale);
-  const title = sale.title ?? sale.sale_id;
+  const title = titleOf(sale);
   const topics = h("p.topics");
   detail(sale.sale_id).then(
     (found) => replace(topics, (found.picture?.topics ?? []).slice(0, 2).filter((one) => one.percent >= 10)
@@ -76,7 +69,7 @@ export function contributions(explanation) {
     const width = (50 * Math.abs(one.log_odds)) / most;
     const left = one.log_odds < 0 ? 50 - width : 50;
     return [
-      h("span", {}, GROUPS[one.group] ?? one.group),
+      h("span", {}, groupName(one.group)),
       h("span.track", { "aria-hidden": "true" },
         h(`i${one.log_odds < 0 ? ".against" : ""}`, { css: { left: `${left}%`, width: `${width}%` } })),
       h("span.number", {}, `× ${Math.exp(one.log_odds).toFixed(2)}`),
@@ -96,7 +89,7 @@ export function saleDialog(dialog, item, sale, act) {
     h("div.picture", {}, picture(sale)),
     h("header", {}, h("div", {},
       h("p.place", {}, [sale.destination, sale.country].filter(Boolean).join(", ")),
-      h("h2", { id: "dialog-title" }, sale.title ?? sale.sale_id)),
+      h("h2", { id: "dialog-title" }, titleOf(sale))),
     h("button", { type: "button", on: { click: close } }, "Close")),
     words,
     h("p.money", {}, h("span.price", {}, money(sale.price, sale.currency)), h("span.closes", {}, closing(sale).text)),

@@ -4,7 +4,7 @@ import { Problem, call, key, part, query } from "./api.js";
 import { card, saleDialog } from "./cards.js";
 import { announce, h, replace } from "./dom.js";
 import { newSaleDialog } from "./new-sale.js";
-import { ago, detail, openSales } from "./sales.js";
+import { ago, openMarkets, plural, salesOf, titleOf } from "./sales.js";
 import { whenSeen } from "./vitrine.js";
 
 const N_NAMED = 30;
@@ -17,7 +17,13 @@ const ROWS = [
 ];
 const FIELDS = ["title", "destination", "country", "price", "original_price", "currency", "opens_at", "closes_at", "image"];
 const BECAUSE = { looked: "looked at", bought: "bought" };
-const KINDS = { buys: "buy often", looks: "look, never bought", new: "hardly known" };
+const KINDS = { looks: "never bought", new: "hardly known" };
+const LEVELS = {
+  stale_counts: "counts of events are not current", anonymous: "the customer could not be read in time: as for someone unknown",
+  variant: "the bundle of this variant is not loaded", remembered: "sales are the last known ones: the store is away or lost some",
+  list: "no model: the customer's list of last night", popularity: "no model, or no time for it: by popularity",
+  snapshot: "the store is away: the last known sales, by popularity", empty: "no sale is open here",
+};
 const DEVICES = ["mobile", "desktop", "tablet"];
 
 const dialog = document.getElementById("dialog");
@@ -52,7 +58,7 @@ class Window {
       h("select", { name, on: { change: (event) => this.choose(name, event.target.value) } },
         options.map(([value, text]) => h("option", { value, selected: value === this.visit[name] }, text))));
     const known = shop.customers.map((one) => [one.customer_id,
-      `${one.customer_id}: ${KINDS[one.kind]}, ${one.n_events} events, ${one.n_purchases} bought`]);
+      `${one.customer_id}: ${KINDS[one.kind] ?? `bought ${one.n_purchases}`}, ${plural(one.n_events, "event")}`]);
     if (!known.some(([value]) => value === this.visit.customer)) known.unshift([this.visit.customer, `${this.visit.customer}: made up here`]);
     const markets = [...new Set([...shop.markets, this.visit.market])].filter(Boolean);
     replace(this.controls,
@@ -103,8 +109,7 @@ class Window {
   // Titles of the latest sales that are open no more.
   async titlesOf(events) {
     const ids = new Set(events.slice(-N_NAMED).map((event) => event.sale_id).filter((one) => one && !this.sales.has(one)));
-    // A sale that was deleted since has no title any more.
-    await Promise.all([...ids].map((one) => detail(one).then((found) => this.titles.set(one, found.sale.title), () => {})));
+    for (const [one, sale] of await salesOf(ids)) this.titles.set(one, titleOf(sale));
   }
 
   show(page) {
@@ -113,7 +118,7 @@ class Window {
     const kept = focused && this.page.contains(focused) && [focused.dataset.sale, document.activeElement.dataset.act];
     const titles = { first: `Picked for ${this.visit.customer}`, soon: "Closing soon, best first" };
     replace(this.page, page.rows.filter((row) => row.items.length).map((row) => this.row(
-      row, titles[row.name] ?? `Because they ${BECAUSE[row.name]} “${row.because_of?.sale?.title ?? "a sale"}”`, page, most)));
+      row, titles[row.name] ?? `Because they ${BECAUSE[row.name]} “${row.because_of?.sale ? titleOf(row.because_of.sale) : "a sale"}”`, page, most)));
     this.before = new Map(page.rows[0].items.map((item) => [item.sale_id, item.rank]));
     if (kept) this.focusOn(...kept);
   }
@@ -154,11 +159,11 @@ class Window {
     saleDialog(dialog, item, sale, (one) => this.act(one, item, sale, slate));
     // The card that opened it may have been made anew meanwhile.
     dialog.addEventListener("close", () => this.focusOn(item.sale_id), { once: true });
-    await this.after([this.event("click", item, slate)], `Opened: ${sale.title ?? sale.sale_id}`);
+    await this.after([this.event("click", item, slate)], `Opened: ${titleOf(sale)}`);
   }
 
   async act(one, item, sale, slate) {
-    await this.after([this.event(one.type, item, slate)], `${sale.title ?? sale.sale_id}: ${one.done}`);
+    await this.after([this.event(one.type, item, slate)], `${titleOf(sale)}: ${one.done}`);
   }
 
   async after(events, text) {
@@ -186,7 +191,7 @@ class Window {
       events.length > 0
         ? h("ol.events", { reversed: true }, events.slice(0, N_NAMED).map((event) => h("li", {},
           h(`span.chip${event.type === "purchase" ? ".good" : event.type === "dislike" ? ".bad" : ""}`, {}, event.type),
-          h("span.what", {}, this.sales.get(event.sale_id)?.title ?? this.titles.get(event.sale_id) ?? event.sale_id ?? "a sale of the past"),
+          h("span.what", {}, (this.sales.has(event.sale_id) ? titleOf(this.sales.get(event.sale_id)) : this.titles.get(event.sale_id)) ?? event.sale_id ?? "a sale of the past"),
           h("time", { dateTime: event.at }, ago(event.at)))))
         : h("p.quiet", {}, "Nothing yet. Open, like or buy something, and see the page change."),
       events.length > 0 && h("button.danger", { type: "button", on: { click: () => this.forget() } }, "Forget this customer"));
@@ -200,7 +205,7 @@ class Window {
 }
 
 function state(slate) {
-  if (slate.degraded) return h("span.chip.warn", {}, `degraded: ${slate.degraded}`);
+  if (slate.degraded) return h("span.chip.warn", {}, `degraded: ${slate.degraded} (${LEVELS[slate.degraded]})`);
   return h("span.quiet", {}, slate.unmet_rules?.length ? `rules not met: ${slate.unmet_rules.join(", ")}` : "");
 }
 
@@ -240,11 +245,11 @@ async function start() {
     return otherwise;
   });
   try {
-    const [customers, plan, front, sales] = await Promise.all([
+    const [customers, plan, front, markets] = await Promise.all([
       optional(call("demo/customers"), { items: [] }), optional(call("v1/plan"), {}),
-      optional(call("web"), { pages: [] }), openSales("")]);
+      optional(call("web"), { pages: [] }), openMarkets()]);
     shop.customers = customers.items;
-    shop.markets = [...new Set([...sales.values()].flatMap((sale) => sale.markets ?? []))].sort();
+    shop.markets = markets;
     shop.variants = (plan.experiments ?? []).filter((one) => one.kind !== "interleaving" && !(Date.parse(one.ends_at) < Date.now()))
       .flatMap((one) => one.variants.map((variant) => `${one.name}:${variant.name}`));
     const links = front.pages.filter((page) => page !== "/demo").map((page) => h("a", { href: page.slice(1) }, page === "/docs" ? "API" : "Insight"));

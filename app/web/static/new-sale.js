@@ -5,6 +5,8 @@ import { h, replace } from "./dom.js";
 import { choosePicture, forgetDetail, openSales, percent } from "./sales.js";
 
 const DAY_MS = 86_400_000;
+// As many candidates as one call ranks.
+const N_RANKED = 1000;
 const TRIES = 12;
 // Every worker has a picture within a second.
 const PICTURE_MS = 1200;
@@ -22,14 +24,12 @@ function saleOf(form, market) {
 
 async function placed(saleId, visit) {
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
-    const sales = await openSales(visit.market);
-    if (sales.has(saleId)) {
-      const ids = [...sales.keys()].slice(-1000);
-      const candidates = ids.includes(saleId) ? ids : [saleId, ...ids.slice(1)];
-      const answer = await call("v1/rank", { method: "POST", body: { ...visit, candidates, explain: false } });
-      const item = answer.items.find((one) => one.sale_id === saleId);
-      if (item) return { item, n: answer.items.length };
-    }
+    const { sales } = await openSales(visit.market);
+    const others = sales.map((sale) => sale.sale_id).filter((one) => one !== saleId);
+    const candidates = [saleId, ...others.slice(1 - N_RANKED)];
+    const answer = await call("v1/rank", { method: "POST", body: { ...visit, candidates, explain: false } });
+    const item = answer.items.find((one) => one.sale_id === saleId);
+    if (item) return { item, n: answer.items.length };
     await new Promise((done) => setTimeout(done, 400));
   }
   return null;

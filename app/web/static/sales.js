@@ -7,6 +7,25 @@ const details = new Map();
 // Pictures that a visitor chose from their own disk: the service keeps labels, not files.
 const chosen = new Map();
 
+const N_READ = 5000;
+// They turn the letters around them, too.
+const BIDI_CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+const GROUPS = {
+  taste: "their taste", audience: "people like them", content: "topics they open", collaborative: "others with the same history",
+  text: "words of the offer", demographic: "market and device", popularity: "popularity now", session: "this visit",
+  covisitation: "opened together with", images: "similar pictures", sale: "the offer itself", customer: "how active they are",
+  context: "time of day", same_sale: "seen this sale before", position: "position on the page", caller_list: "order of the caller",
+};
+
+export const groupName = (group) => GROUPS[group] ?? group;
+
+export const plural = (n, noun) => `${n.toLocaleString("en-GB")} ${noun}${n === 1 ? "" : "s"}`;
+
+export function titleOf(sale) {
+  return (sale.title ?? "").replaceAll(BIDI_CONTROLS, "").trim() || sale.sale_id;
+}
+
 export function money(amount, currency) {
   if (amount === null || amount === undefined) return "";
   const digits = amount >= 100 ? 0 : 2;
@@ -51,6 +70,8 @@ export function picture(sale) {
   return source && h("img", { src: source, alt: "", loading: "lazy", decoding: "async" });
 }
 
+// Open sales of a market, and whether they are all: of a large catalogue the first are read, in an
+// order that has nothing to do with their markets.
 export async function openSales(market) {
   const found = [];
   let cursor = null;
@@ -58,8 +79,20 @@ export async function openSales(market) {
     const page = await call(query("v1/sales", { market, open: true, limit: 1000, cursor }));
     found.push(...page.items.map((item) => item.sale));
     cursor = page.next_cursor;
-  } while (cursor && found.length < 5000);
-  return new Map(found.map((sale) => [sale.sale_id, sale]));
+  } while (cursor && found.length < N_READ);
+  return { sales: found, areAll: !cursor };
+}
+
+export async function openMarkets() {
+  const { sales } = await openSales("");
+  return [...new Set(sales.flatMap((sale) => sale.markets ?? []))].sort();
+}
+
+// Sales by id, open or closed; without those that were deleted since.
+export async function salesOf(ids) {
+  const known = new Map();
+  await Promise.all([...new Set(ids)].map((one) => detail(one).then((found) => known.set(one, found.sale), () => {})));
+  return known;
 }
 
 export function detail(saleId) {

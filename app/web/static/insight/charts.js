@@ -15,7 +15,7 @@ export function lines(title, series, { height = 220, unit = "" } = {}) {
   // As wide as it is shown, so that its letters have their size.
   const width = Math.max(260, Math.min(1100, document.getElementById("main").clientWidth - 80));
   const n = Math.max(2, ...series.map(([, values]) => values.length));
-  const most = Math.max(1e-9, ...series.flatMap(([, values]) => values));
+  const most = Math.max(...series.flatMap(([, values]) => values)) || 1;
   const x = (at, length) => 40 + ((width - 50) * (n - length + at)) / (n - 1);
   const y = (value) => height - 24 - ((height - 40) * value) / most;
   const label = `${title}: ${series.map(([name, values]) => `${name} ${round(values.at(-1) ?? 0)}${unit} now`).join(", ")}`;

@@ -2,7 +2,7 @@
 
 import { call, part, query } from "../api.js";
 import { h, replace } from "../dom.js";
-import { ago, detail, openSales, percent } from "../sales.js";
+import { ago, percent, salesOf, titleOf } from "../sales.js";
 
 const N_SHOWN = 10;
 const N_EVENTS = 60;
@@ -17,9 +17,7 @@ export function customer(main, context) {
   replace(main, h("header", {}, h("h2", {}, "Show me this customer"), h("p.quiet", {}, "All that the service keeps of them, and what it makes of it. Nothing here is logged as shown.")), form, found, columns);
 
   async function titles(ids) {
-    const known = new Map();
-    await Promise.all([...new Set(ids.filter(Boolean))].map((one) => detail(one).then((answer) => known.set(one, answer.sale.title ?? one), () => {})));
-    return known;
+    return new Map([...(await salesOf(ids.filter(Boolean)))].map(([one, sale]) => [one, titleOf(sale)]));
   }
 
   // A slower answer must not replace that of a customer who was asked for later.
@@ -31,13 +29,14 @@ export function customer(main, context) {
     const number = ++latest;
     try {
       const visit = { customer_id: id, market: market.value.trim(), limit: N_SHOWN, explain: true };
-      const [known, { orders, explanations, bundle }, open] = await Promise.all([call(`v1/customers/${part(id)}`), call(query("v1/orders", visit)), openSales(visit.market)]);
+      const [known, { orders, explanations, bundle }] = await Promise.all([call(`v1/customers/${part(id)}`), call(query("v1/orders", visit))]);
       const events = known.events.slice(-N_EVENTS).toReversed();
       const bought = (known.profile?.bought ?? []).map((one) => one.sale_id);
-      const named = await titles([...events.map((one) => one.sale_id), ...bought]);
+      const shown = orders.flatMap((order) => order.items.map((item) => item.sale_id));
+      const named = await titles([...events.map((one) => one.sale_id), ...bought, ...shown]);
       if (number !== latest) return;
       showKnown(known, events, named);
-      showOrders(orders, explanations, open, bundle);
+      showOrders(orders, explanations, named, bundle);
     } catch (error) {
       if (number !== latest) return;
       replace(columns);
@@ -64,11 +63,11 @@ export function customer(main, context) {
         : h("p.quiet", {}, "No events: a new customer.")));
   }
 
-  function showOrders(orders, explanations, open, bundle) {
+  function showOrders(orders, explanations, named, bundle) {
     const first = new Set(orders[0]?.items.map((item) => item.sale_id));
     const column = (order, at) => h("div.column", {}, h("h4", {}, at === 0 ? "The model" : order.name),
       order.items.length ? h("ol", {}, order.items.map((item) => h(`li${at > 0 && first.has(item.sale_id) ? ".same" : ""}`, {}, h("span", {},
-        open.get(item.sale_id)?.title ?? item.sale_id, h("br"), h("span.quiet", {}, at === 0 ? `${percent(item.purchase_probability, 2)}. ${explanations[item.sale_id]?.sentence ?? ""}` : percent(item.purchase_probability, 2))))))
+        named.get(item.sale_id) ?? item.sale_id, h("br"), h("span.quiet", {}, at === 0 ? `${percent(item.purchase_probability, 2)}. ${explanations[item.sale_id]?.sentence ?? ""}` : percent(item.purchase_probability, 2))))))
         : h("p.quiet", {}, "knows nothing of this customer"));
     replace(columns, h("section.panel", {},
       h("header", {}, h("h3", {}, "What we would show, and each recommender beside"), h("span.quiet", {}, bundle ? `bundle ${bundle}, without rules and exploration; green: also in the model's` : "no model is served")),

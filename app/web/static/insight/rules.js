@@ -2,6 +2,7 @@
 
 import { call } from "../api.js";
 import { announce, h, replace } from "../dom.js";
+import { openSales, plural, titleOf } from "../sales.js";
 import { table } from "./charts.js";
 import { parse } from "./metrics.js";
 
@@ -24,34 +25,59 @@ function action({ kind, ...fields }) {
 function price(one) {
   if (!one?.answers) return h("span.quiet", {}, "not priced yet");
   const lost = (1000 * one.lost) / one.answers;
-  return `${lost >= 0 ? "" : "−"}${Math.abs(lost).toFixed(2)} (${one.answers} answers)`;
+  return `${lost >= 0 ? "" : "−"}${Math.abs(lost).toFixed(2)} (${plural(one.answers, "answer")})`;
 }
 
-const ACTIONS = {
-  exclude: [], only: [], boost: [["odds", 1.5]], pin: [["rank", 1]], at_most: [["n", 3]], at_least: [["n", 2]],
+// The number of an action: its name, how it is asked for, and its bounds, which are those of the API.
+const NUMBERS = {
+  boost: ["odds", "Times the odds (below 1 buries)", { min: 0.001, max: 1000, step: "any", value: 1.5 }],
+  pin: ["rank", "Rank (1 is the first)", { min: 1, max: 100, step: 1, value: 1 }],
+  at_most: ["n", "At most so many in a list", { min: 0, max: 100, step: 1, value: 3 }],
+  at_least: ["n", "At least so many in a list", { min: 1, max: 100, step: 1, value: 2 }],
+  share: ["of", "Share of impressions (0.2 is 20%)", { min: 0.001, max: 0.999, step: "any", value: 0.2 }],
 };
+const KINDS = { exclude: "exclude", only: "only", boost: "boost or bury", pin: "pin", at_most: "at most", at_least: "at least", share: "share" };
+
+// Times are typed and shown in the browser's zone, and put in UTC.
+const utc = (typed) => new Date(typed).toISOString();
+const local = (time) => new Date(time).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+
+function times(rule) {
+  const said = [rule.starts_at && `from ${local(rule.starts_at)}`, rule.ends_at && `until ${local(rule.ends_at)}`].filter(Boolean);
+  return said.length > 0 && h("p.quiet", {}, said.join(" "));
+}
 
 // A rule by its parts, added to the text at the end: nothing changes before it is put.
 function builder(add) {
   const field = (name, label, props) => h("label", {}, label, h("input", { name, ...props }));
-  const number = field("number", "Number", { type: "number", step: "any", min: 0, disabled: true });
+  const number = h("span.controls");
   const kind = h("select", { name: "kind", on: { change: () => {
-    const [first] = ACTIONS[kind.value];
-    const input = number.querySelector("input");
-    input.disabled = !first;
-    input.value = first ? first[1] : "";
-  } } }, Object.keys(ACTIONS).map((name) => h("option", { value: name }, name.replace("_", " "))));
+    const [, label, bounds] = NUMBERS[kind.value] ?? [];
+    replace(number, label && field("number", label, { type: "number", required: true, ...bounds }));
+  } } }, Object.entries(KINDS).map(([value, label]) => h("option", { value }, label)));
+  const known = h("datalist", { id: "open-sales" });
+  openSales("").then(({ sales }) => replace(known, sales.map((sale) => h("option", { value: sale.sale_id, label: titleOf(sale) }))), () => {});
+  const where = field("where", "Of which sales", { placeholder: 'category == "ski" and price < 500', maxLength: 1000, size: 34 });
+  const one = field("sale", "or of one sale", { placeholder: "title or id", on: { change: (event) => {
+    if (event.target.value) where.querySelector("input").value = `sale_id == ${JSON.stringify(event.target.value)}`;
+  } } });
+  one.querySelector("input").setAttribute("list", "open-sales");
   const form = h("form.panel", { on: { submit: (event) => {
     event.preventDefault();
     const value = (name) => form.elements.namedItem(name).value.trim();
     const action = { kind: kind.value };
-    for (const [name] of ACTIONS[kind.value]) action[name] = Number(value("number"));
+    if (NUMBERS[kind.value]) action[NUMBERS[kind.value][0]] = Number(value("number"));
     const rule = { name: value("name"), action };
     for (const name of ["when", "where"]) if (value(name)) rule[name] = value(name);
+    for (const name of ["starts_at", "ends_at"]) if (value(name)) rule[name] = utc(value(name));
+    if (form.elements.namedItem("dry_run").checked) rule.dry_run = true;
     add(rule);
-  } } }, h("h3", {}, "Write one"), h("div.controls", {},
-    field("name", "Name", { required: true, pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]*", maxLength: 128, placeholder: "ski-in-winter" }), h("label", {}, "Action", kind), number,
-    field("where", "Of which sales", { placeholder: 'category == "ski" and price < 500', size: 34 }), field("when", "On which visits", { placeholder: 'market == "fr"', size: 18 }),
+  } } }, h("h3", {}, "Write one"),
+    h("p.quiet", {}, "To know its price before it holds: put it as a dry run, read the price above after some answers, then take dry_run out of the text."), h("div.controls", {},
+    field("name", "Name", { required: true, pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]*", maxLength: 128, placeholder: "ski-in-winter", title: "Letters, digits, dot, underscore and hyphen, no blanks; the first is a letter or a digit" }), h("label", {}, "Action", kind), number,
+    where, one, known, field("when", "On which visits", { placeholder: 'market == "fr"', maxLength: 1000, size: 18 }),
+    field("starts_at", "From (unset: now)", { type: "datetime-local" }), field("ends_at", "Until (unset: no end)", { type: "datetime-local" }),
+    h("label.check", {}, h("input", { name: "dry_run", type: "checkbox" }), "Dry run: price it, change no answer"),
     h("button", { type: "submit" }, "Add it to the text")));
   return form;
 }
@@ -62,7 +88,7 @@ export function rules(main) {
   const said = h("div", { role: "status" });
   const form = h("form.panel", { on: { submit: save } }, h("h3", {}, "Change them"),
     h("p.quiet", {}, "The order is the precedence. All rules are taken, or none."), text, said, h("div.actions", {}, h("button.main", { type: "submit" }, "Put these rules")));
-  replace(main, h("header", {}, h("h2", {}, "Rules"), h("p.quiet", {}, "Every answer obeys them. The price is the model's own expectation for each 1,000 answers, counted in one answer of twenty.")), list, builder((rule) => {
+  replace(main, h("header", {}, h("h2", {}, "Rules"), h("p.quiet", {}, "Every answer obeys them. The price is the model's own expectation: outcomes of its objective, as purchases, lost per 1,000 answers in which the rule holds; below 0 they are gained. One answer of twenty is counted, since the workers of this machine began.")), list, builder((rule) => {
     try {
       text.value = JSON.stringify([...JSON.parse(text.value || "[]"), rule], null, 2);
       announce("It is in the text; put the rules to have it hold.");
@@ -72,11 +98,12 @@ export function rules(main) {
     }
   }), form);
 
-  function show({ items }, costs) {
+  async function show({ items }) {
+    const costs = prices(await call("metrics", { text: true }).catch(() => ""));
     replace(list, h("section.panel", {}, items.length
       ? table("Rules by precedence", ["Rule", "When", "Where", "Action", "Now", { text: "Outcomes lost per 1,000", number: true }], items.map(({ rule, holds, n_matching: n, warnings }) => h("tr", {},
-        h("td", {}, h("strong", {}, rule.name), rule.dry_run && h("span.chip.warn", {}, "dry run")), h("td", {}, rule.when ? h("code", {}, rule.when) : "always"), h("td", {}, rule.where ? h("code", {}, rule.where) : "all sales"), h("td", {}, action(rule.action)),
-        h("td", {}, h(`span.chip${holds ? ".good" : ""}`, {}, holds ? `holds for ${n} sales` : "does not hold now"), warnings.map((one) => h("p.quiet", {}, one))), h("td.number", {}, price(costs.get(rule.name))))))
+        h("td", {}, h("strong", {}, rule.name), rule.dry_run && [" ", h("span.chip.warn", {}, "dry run")], times(rule)), h("td", {}, rule.when ? h("code", {}, rule.when) : "always"), h("td", {}, rule.where ? h("code", {}, rule.where) : "all sales"), h("td", {}, action(rule.action)),
+        h("td", {}, h(`span.chip${holds ? ".good" : ""}`, {}, holds ? `holds for ${plural(n, "sale")}` : "does not hold now"), warnings.map((one) => h("p.quiet", {}, one))), h("td.number", {}, price(costs.get(rule.name))))))
       : h("p.quiet", {}, "No rules. For example: exclude, pin, boost, at most, at least.")));
     text.disabled = false;
     text.value = JSON.stringify(items.map((one) => one.rule), null, 2);
@@ -85,7 +112,7 @@ export function rules(main) {
   async function save(event) {
     event.preventDefault();
     try {
-      show(await call("v1/rules", { method: "PUT", body: { items: JSON.parse(text.value) } }), new Map());
+      await show(await call("v1/rules", { method: "PUT", body: { items: JSON.parse(text.value) } }));
       replace(said);
       announce("The rules hold on every worker within a second.");
     } catch (error) {
@@ -94,8 +121,7 @@ export function rules(main) {
   }
 
   async function load() {
-    const [found, metrics] = await Promise.all([call("v1/rules"), call("metrics", { text: true }).catch(() => "")]);
-    show(found, prices(metrics));
+    await show(await call("v1/rules"));
   }
   return { ready: load() };
 }

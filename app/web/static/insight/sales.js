@@ -2,21 +2,25 @@
 
 import { call, query } from "../api.js";
 import { h, replace } from "../dom.js";
-import { closing, detail, discount, money, openSales, percent, picture } from "../sales.js";
+import { closing, detail, discount, groupName, money, openMarkets, openSales, percent, picture, salesOf, titleOf } from "../sales.js";
 import { COLOURS, legend, table } from "./charts.js";
 
 const N_SHOWN = 20;
 const N_GROUPS = 6;
 
-function reasons(explanation, groups) {
+const inFavour = (explanation) => explanation.contributions.filter((one) => one.log_odds > 0.005);
+const totalOf = (explanation) => inFavour(explanation).reduce((sum, one) => sum + one.log_odds, 0);
+
+// Bars compare sales: the length of one is the sum of what speaks for it.
+function reasons(explanation, groups, most) {
   if (!explanation) return null;
-  const known = explanation.contributions.filter((one) => one.log_odds > 0.005);
-  const total = known.reduce((sum, one) => sum + one.log_odds, 0) || 1;
+  const known = inFavour(explanation);
+  const total = totalOf(explanation);
   const share = (name) => known.filter((one) => one.group === name).reduce((sum, one) => sum + one.log_odds, 0);
   const rest = total - groups.reduce((sum, name) => sum + share(name), 0);
   return [
-    h("div.stack", { "aria-hidden": "true" }, groups.map((name, at) => h("span", { css: { width: `${(100 * share(name)) / total}%`, background: COLOURS[at] } })),
-      h("span", { css: { width: `${(100 * rest) / total}%`, background: "#b9b2a6" } })),
+    h("div.stack", { "aria-hidden": "true" }, groups.map((name, at) => h("span", { css: { width: `${(100 * share(name)) / most}%`, background: COLOURS[at] } })),
+      h("span", { css: { width: `${(100 * rest) / most}%`, background: "#b9b2a6" } })),
     h("p.quiet", {}, explanation.sentence),
   ];
 }
@@ -35,7 +39,9 @@ export function sales(main, context) {
   const form = h("form.controls", { on: { submit: (event) => { event.preventDefault(); load(); } } },
     h("label", {}, "Market", market), h("label", {}, "Customer", customer), h("button.main", { type: "submit" }, "Rank"));
   replace(main, h("header", {}, h("h2", {}, "Sales, and why they rank"),
-    h("p.quiet", {}, "The meta-model's order without rules and exploration, what speaks for each sale, and its place by each recommender alone. Nothing here is logged as shown.")), form, found);
+    h("p.quiet", {}, "The meta-model's order without rules and exploration, what speaks for each sale, and its place by each recommender alone. Nothing here is logged as shown."),
+    h("p.quiet", {}, "The length of a bar is the sum of what speaks for its sale. Parts that are equal for all sales, as how active a customer is, stand in bars and not in sentences."),
+    h("p.quiet", {}, "Who is likeliest to buy a sale: ", h("code", {}, "python -m training batch-score --data DIR --bundle ID --out DIR --sale SALE"), ", on the machine that trains.")), form, found);
 
   // A slower answer must not replace that of a later choice.
   let latest = 0;
@@ -62,24 +68,25 @@ export function sales(main, context) {
     const groups = [...weights].sort((a, b) => b[1] - a[1]).slice(0, N_GROUPS).map(([name]) => name);
     const named = others.filter((order) => order.items.length && !order.name.startsWith("meta-"));
     const shown = meta.items.slice(0, N_SHOWN);
+    const known = await salesOf(shown.map((item) => item.sale_id));
     const topics = await Promise.all(shown.map((item) => detail(item.sale_id).then((one) => one.picture?.topics?.[0]?.topic ?? "", () => "")));
+    const most = Math.max(0.01, ...shown.map((item) => explanations[item.sale_id]).filter(Boolean).map(totalOf));
     if (number !== latest) return;
     replace(found, h("section.panel", {},
-      h("header", {}, h("h3", {}, `First ${shown.length} of ${open.size} open sales`), legend([...groups, "other reasons"], [...COLOURS.slice(0, groups.length), "#b9b2a6"])),
+      h("header", {}, h("h3", {}, `First ${shown.length} of ${open.sales.length.toLocaleString("en-GB")}${open.areAll ? "" : " or more"} open sales`), legend([...groups.map((name) => (groupName(name) === name ? name : `${groupName(name)} (${name})`)), "other reasons"], [...COLOURS.slice(0, groups.length), "#b9b2a6"])),
       table("Sales by rank", [{ text: "#", number: true }, ...(context.hasPictures ? ["Picture"] : []), "Sale", { text: "Price", number: true }, { text: "Probability", number: true }, "What speaks for it", ...named.map((order) => ({ text: order.name, number: true }))],
         shown.map((item, at) => {
-          const sale = open.get(item.sale_id) ?? { sale_id: item.sale_id };
+          const sale = known.get(item.sale_id) ?? { sale_id: item.sale_id };
           return h("tr", {}, h("td.number", {}, at + 1), context.hasPictures && h("td", {}, picture(sale) ?? h("div.blank")),
-            h("td.sale", {}, h("strong", {}, sale.title ?? item.sale_id), h("p.quiet", {}, [sale.destination, closing(sale).text].filter(Boolean).join(" · ")), topics[at] && h("span.chip", {}, topics[at])),
+            h("td.sale", {}, h("strong", {}, titleOf(sale)), h("p.quiet", {}, [sale.destination, known.has(item.sale_id) && closing(sale).text].filter(Boolean).join(" · ")), topics[at] && h("span.chip", {}, topics[at])),
             h("td.number", {}, money(sale.price, sale.currency), discount(sale) && h("p.quiet", {}, `−${discount(sale)}%`)),
-            h("td.number", {}, percent(item.purchase_probability, 2)), h("td.why", {}, reasons(explanations[item.sale_id], groups)),
+            h("td.number", {}, percent(item.purchase_probability, 2)), h("td.why", {}, reasons(explanations[item.sale_id], groups, most)),
             named.map((order) => place(order, item.sale_id)));
         }))));
   }
 
   async function start() {
-    const all = await openSales("");
-    const markets = [...new Set([...all.values()].flatMap((sale) => sale.markets ?? []))].sort();
+    const markets = await openMarkets();
     replace(market, h("option", { value: "" }, "all"), markets.map((name) => h("option", { value: name }, name)));
     if (markets.length) market.value = markets[0];
     await load();

@@ -2,7 +2,7 @@
 
 import { call, query } from "../api.js";
 import { h, replace } from "../dom.js";
-import { detail, openSales, percent, picture } from "../sales.js";
+import { openMarkets, percent, picture, salesOf, titleOf } from "../sales.js";
 import { intervals, table } from "./charts.js";
 
 const Z = 1.96;
@@ -22,15 +22,13 @@ export function topics(main, context) {
     h("form.controls", {}, h("label", {}, "Open sales of market", market)), found);
 
   function pictures(ids, known) {
-    return h("div.pictures", {}, ids.map((one) => known.get(one)).filter(Boolean).map((sale) => h("figure", {}, picture(sale) ?? h("div.blank"), h("figcaption.hidden", {}, sale.title ?? sale.sale_id))));
+    return h("div.pictures", {}, ids.map((one) => known.get(one)).filter(Boolean).map((sale) => h("figure", {}, picture(sale) ?? h("div.blank"), h("figcaption.hidden", {}, titleOf(sale)))));
   }
 
   async function load() {
     try {
       const { items } = await call(query("v1/topics", { market: market.value }));
-      const ids = [...new Set(items.flatMap((one) => one.examples))];
-      const known = new Map();
-      await Promise.all(ids.map((one) => detail(one).then((answer) => known.set(one, answer.sale), () => {})));
+      const known = await salesOf(items.flatMap((one) => one.examples));
       const rate = (one) => share(one.n_purchases, one.n_impressions);
       const rated = items.filter((one) => one.n_impressions > 0 && rate(one)).sort((a, b) => rate(b).value - rate(a).value);
       replace(found, h("section.panel", {}, h("h3", {}, "Purchases per impression, with 95% intervals"),
@@ -46,8 +44,7 @@ export function topics(main, context) {
   }
 
   async function start() {
-    const all = await openSales("");
-    const markets = [...new Set([...all.values()].flatMap((sale) => sale.markets ?? []))].sort();
+    const markets = await openMarkets();
     replace(market, h("option", { value: "" }, "all"), markets.map((name) => h("option", { value: name }, name)));
     await load();
   }
