@@ -1,6 +1,7 @@
 """`/insight` in a browser, at a service with keys: an operator and a merchandiser at work."""
 
 import json
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -310,6 +311,10 @@ def test_sales_of_a_large_catalogue_are_named(shop: Shop, browser: Browser) -> N
         )
         headers = NDJSON | {"X-API-Key": shop.key}
         http.post(f"{shop.service.url}/v1/sales", content=lines, headers=headers).raise_for_status()
+    last = {"candidates": ["l0", "l5499"]}
+    # New sales are in the catalogue within a second.
+    while len(shop.call("POST", "/v1/rank", last)["items"]) < len(last["candidates"]):
+        time.sleep(0.05)
     with visiting(browser, shop.service.url) as visitor:
         enter(visitor, shop, "sales")
         page = visitor.page
