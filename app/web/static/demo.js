@@ -58,7 +58,7 @@ class Window {
       h("select", { name, on: { change: (event) => this.choose(name, event.target.value) } },
         options.map(([value, text]) => h("option", { value, selected: value === this.visit[name] }, text))));
     const known = shop.customers.map((one) => [one.customer_id,
-      `${one.customer_id}: ${KINDS[one.kind] ?? `bought ${one.n_purchases}`}, ${plural(one.n_events, "event")}`]);
+      `${one.customer_id}: ${KINDS[one.kind] ?? plural(one.n_purchases, "purchase")}, ${plural(one.n_events, "event")}`]);
     if (!known.some(([value]) => value === this.visit.customer)) known.unshift([this.visit.customer, `${this.visit.customer}: made up here`]);
     const markets = [...new Set([...shop.markets, this.visit.market])].filter(Boolean);
     replace(this.controls,
