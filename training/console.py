@@ -32,7 +32,7 @@ Threads = Annotated[
     int, typer.Option(min=1, help="Threads; the bundle is the same for any number.")
 ]
 BundleId = Annotated[str, typer.Option(help="Bundle: a directory, or an id.")]
-Bundles = Annotated[Path, typer.Option(help="Directory of bundles.")]
+Bundles = Annotated[Path, typer.Option(help="Directory of bundles.", envvar="VITRINE_BUNDLES")]
 Start = Annotated[
     datetime | None,
     typer.Option("--from", help="Judge what was shown from then on, UTC; default: all."),

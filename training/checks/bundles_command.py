@@ -126,7 +126,8 @@ def compare_command(
     print_table(Table("What differs", ["", *(one.id for one in loaded)], rows, of_words=True))
     if cards[0].held_out != cards[1].held_out:
         typer.echo(
-            "the figures are of different lists: judge both with `evaluate` on the same ones",
+            "the figures are of different lists: `evaluate --bundle ID --against ID` judges both "
+            "on the same ones",
             err=True,
         )
 

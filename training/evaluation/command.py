@@ -1,12 +1,14 @@
 """Command ``python -m training evaluate``: metrics of a bundle on later visits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from models.scoring.bundle import Bundle, Manifest
 from models.scoring.scorer import Scorer
 from training.console import (
     BUNDLES,
@@ -26,12 +28,12 @@ from training.console import (
 from training.evaluation.document import document
 from training.evaluation.evaluate import Evaluation, Question, evaluate
 from training.evaluation.example_slates import Thumbnails
-from training.evaluation.known_sales import count_known_sales
+from training.evaluation.known_sales import count_known_sales, unknown_sales
 from training.evaluation.output import as_json as recorded
 from training.evaluation.output import print_tables
 from training.evaluation.own_scores import OWN_SCORES, OwnScores
 from training.evaluation.protocol import Protocol
-from training.evaluation.question import QuestionOptions, read_question
+from training.evaluation.question import QuestionOptions, read_question, read_reference
 from training.evaluation.self_made import SelfMade, self_made
 from training.evaluation.slate_file import slate_file
 from training.examples.outcomes import objective_for, outcome_noun
@@ -44,6 +46,9 @@ Report = Annotated[
 ]
 
 
+_N_NAMED: Final = 5  # unknown sales that a warning names; chosen
+
+
 def _parquet_path(path: Path | None) -> Path | None:
     if path is not None and path.suffix != ".parquet":
         msg = f"slates are written as Parquet, and {path.name} does not end in .parquet"
@@ -54,6 +59,9 @@ def _parquet_path(path: Path | None) -> Path | None:
 def evaluate_command(
     bundle: BundleId,
     data: Data,
+    against: Annotated[
+        str | None, typer.Option(help="A second bundle, compared slate by slate: directory or id.")
+    ] = None,
     start: Start = None,
     bundles: Bundles = BUNDLES,
     protocol: Annotated[
@@ -89,26 +97,52 @@ def evaluate_command(
     with exit_on_user_error(), bars() as progress:
         own = None if scores is None else OwnScores.read(scores)
         loaded, question = read_question(bundle, data, options=options, progress=progress)
-        scorer = Scorer.load(loaded)
-        sales = count_known_sales(scorer, question)
-        own_log = self_made(data, loaded.manifest, bundles=bundles, since_us=question.from_us)
+        judged = [_judged(loaded, question, bundles)]
+        if against is not None:
+            other, seen = read_reference(against, question, options=options, progress=progress)
+            judged.append(_judged(other, seen, bundles))
         evaluation = _evaluated(
-            scorer, question, own, protocol=protocol, slates_out=slates_out, progress=progress
+            judged, own, protocol=protocol, slates_out=slates_out, progress=progress
         )
-    _print_warnings(question, loaded.manifest.until, own_log=own_log)
+    for one in judged:
+        _print_warnings(one)
     if not evaluation.protocols:
         typer.echo(f"nothing can be judged: {_reason(question, protocol)}", err=True)
     if report:
         blocks = document(evaluation, thumbnail=Thumbnails(question.dataset.images))
         html = page(f"Bundle {loaded.id} on {data.name}", blocks)
         report.write_text(html, encoding="utf-8")
-    counted = {"sales": sales, **({} if own is None else {OWN_SCORES: own.summary()})}
+    names = ("sales", "sales_of_the_reference")
+    counted = {name: one.sales for name, one in zip(names, judged, strict=False)}
+    if own is not None:
+        counted[OWN_SCORES] = own.summary()
     _print(evaluation, counted, as_json=as_json)
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """A bundle, its question, the sales that it knows, and the answers that it made."""
+
+    manifest: Manifest
+    scorer: Scorer
+    question: Question
+    sales: Mapping[str, int]
+    own_log: SelfMade
+
+
+def _judged(loaded: Bundle, question: Question, bundles: Path) -> _Judged:
+    scorer, directory = Scorer.load(loaded), question.dataset.directory
+    return _Judged(
+        loaded.manifest,
+        scorer,
+        question,
+        count_known_sales(scorer, question),
+        self_made(directory, loaded.manifest, bundles=bundles, since_us=question.from_us),
+    )
+
+
 def _evaluated(
-    scorer: Scorer,
-    question: Question,
+    judged: Sequence[_Judged],
     own: OwnScores | None,
     *,
     protocol: Protocol | None,
@@ -116,6 +150,7 @@ def _evaluated(
     progress: Progress,
 ) -> Evaluation:
     protocols = tuple(Protocol) if protocol is None else (protocol,)
+    (scorer, question), *others = [(one.scorer, one.question) for one in judged]
     if own is not None:
         own.require_customers(question.dataset.events)
     with ExitStack() as stack:
@@ -129,6 +164,7 @@ def _evaluated(
             extras={one: {OWN_SCORES: own.scorer(one)} for one in protocols} if own else {},
             protocols=protocols,
             record=record,
+            reference=others[0] if others else None,
         )
         if own is not None:
             own.require_used()
@@ -147,18 +183,26 @@ def _print(
         typer.echo(f"{name.replace('_', ' ')}: {found}", err=True)
 
 
-def _print_warnings(question: Question, learned_until: str, *, own_log: SelfMade) -> None:
+def _print_warnings(judged: _Judged) -> None:
+    question, name, own_log = judged.question, judged.scorer.bundle_id, judged.own_log
     if question.from_us < question.learned_until_us:
         typer.echo(
-            f"these figures flatter: the bundle learned from what was received before "
-            f"{learned_until}; judge from then on, see --from",
+            f"these figures flatter: bundle {name} learned from what was received before "
+            f"{judged.manifest.until}; judge from then on, see --from",
             err=True,
         )
     if own_log.n_own:
         typer.echo(
-            f"these figures flatter: this bundle made {own_log.n_own:,} of {own_log.n_answers:,} "
-            f"answers of that time itself, and customers buy of what they are shown; compare it "
-            f"with others by an experiment, or by the gate of `nightly`",
+            f"these figures flatter: bundle {name} made {own_log.n_own:,} of "
+            f"{own_log.n_answers:,} answers of that time itself, and customers buy of what they "
+            f"are shown; compare it with others by an experiment, or by the gate of `nightly`",
+            err=True,
+        )
+    if unknown := unknown_sales(judged.scorer, question):
+        more = ", …" if len(unknown) > _N_NAMED else ""
+        typer.echo(
+            f"bundle {name} does not know {len(unknown):,} sales that opened before the end of its "
+            f"data: {', '.join(unknown[:_N_NAMED])}{more}",
             err=True,
         )
 

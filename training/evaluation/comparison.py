@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.experiments.analysis.multiple_tests import holm
+from models.scoring.scorer import META
 from training.evaluation.measure import EXPECTED
 from training.evaluation.protocol import KNOWABLE, SlateMetrics
 from training.evaluation.segment import segment_masks
@@ -55,6 +56,54 @@ class Difference:
 
 Differences = dict[str, dict[str, Difference]]
 """Differences by scorer and metric."""
+
+_REFERENCE: Final = "reference"
+
+
+@dataclass(frozen=True)
+class PairedFigures:
+    """Meta-models of two bundles on the same slates.
+
+    Attributes:
+        reference_id: Id of the bundle that is compared with.
+        own: Means of the evaluated bundle, by metric.
+        reference: Means of the other one, by metric.
+        differences: Evaluated bundle less the other, by metric; p-values are of each metric alone.
+    """
+
+    reference_id: str
+    own: Mapping[str, Interval]
+    reference: Mapping[str, Interval]
+    differences: Mapping[str, Difference]
+
+
+def pair(
+    own: Sequence[SlateMetrics], reference: Sequence[SlateMetrics], *, reference_id: str, seed: int
+) -> PairedFigures:
+    """Compare the meta-models of two bundles, slate by slate.
+
+    Args:
+        own: Slates as the evaluated bundle ranks them.
+        reference: The same slates as the other one ranks them.
+        reference_id: Id of the other one.
+        seed: Seed of the resamples.
+    """
+    pairs = [
+        SlateMetrics(
+            one.customer,
+            one.situation,
+            {META: one.metrics[META], _REFERENCE: other.metrics[META]},
+        )
+        for one, other in zip(own, reference, strict=True)
+    ]
+    board = Board(pairs, seed=seed)
+    means = board.means()
+    return PairedFigures(
+        reference_id,
+        means.get(META, {}),
+        means.get(_REFERENCE, {}),
+        board.differences(_REFERENCE).get(META, {}),
+    )
 
 
 class Board:

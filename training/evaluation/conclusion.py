@@ -33,11 +33,19 @@ MARKS: Final[Mapping[Verdict, Mark]] = {
     Verdict.OPEN: Mark("open", Tone.OPEN),
 }
 
+_PAIRED_WORDS: Final[Mapping[Verdict, str]] = {
+    Verdict.BETTER: "ranks better than",
+    Verdict.WORSE: "ranks worse than",
+    Verdict.OPEN: "cannot be distinguished from",
+}
+
 _OWN_WORDS: Final[Mapping[Verdict, str]] = {
     Verdict.BETTER: "ranks better than the meta-model",
     Verdict.WORSE: "ranks worse than the meta-model",
     Verdict.OPEN: "cannot be distinguished from the meta-model",
 }
+
+PAIRED_MARKS: Final = {**MARKS, Verdict.OPEN: Mark("cannot tell", Tone.OPEN)}
 
 RIVAL_MARKS: Final[Mapping[Verdict, Mark]] = {
     Verdict.BETTER: Mark("better", Tone.BAD),
@@ -106,6 +114,31 @@ def conclusion(evaluation: Evaluation) -> Conclusion:
         return found
     text = f"Your own ranking ({OWN_SCORES}) {_OWN_WORDS[own.verdict]}: "
     return Conclusion(found.mark, f"{found.text} {text}{_values(figures, OWN_SCORES, own)}.")
+
+
+def paired_conclusion(evaluation: Evaluation) -> Conclusion:
+    """Say whether the bundle ranks better than the reference bundle, by the metric that decides."""
+    figures = deciding(evaluation)
+    name = next((name for name, one in evaluation.protocols.items() if one is figures), None)
+    if (
+        figures is None
+        or name is None
+        or (metric := metric_of(figures)) not in evaluation.paired[name].differences
+    ):
+        text = "There is nothing to compare two bundles by: no outcome follows what was shown then."
+        return Conclusion(Mark("cannot tell", Tone.OPEN), text)
+    paired = evaluation.paired[name]
+    found, interval = paired.differences[metric], paired.differences[metric].interval
+    gain = f"{interval.value + 0.0:+.3g}"
+    if not math.isnan(found.p):
+        gain += f" [{interval.low + 0.0:+.3g}, {interval.high + 0.0:+.3g}]"
+    text = (
+        f"This bundle {_PAIRED_WORDS[found.verdict]} bundle {paired.reference_id}. The "
+        f"{metric_name(figures)}: {paired.own[metric].value:.3g} against "
+        f"{paired.reference[metric].value:.3g}, difference {gain}, on {interval.n:,} slates of "
+        f"the protocol {name}."
+    )
+    return Conclusion(PAIRED_MARKS[found.verdict], text)
 
 
 def _against_parts(figures: ProtocolFigures, against: Mapping[str, Difference]) -> Conclusion:

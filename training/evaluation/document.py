@@ -22,7 +22,7 @@ from training.evaluation.conclusion import (
 from training.evaluation.evaluate import FLOOR, Evaluation, ProtocolFigures
 from training.evaluation.example_slates import Thumbnail, currency_of, gallery, talk_lines
 from training.evaluation.measure import REALISED_REVENUE, REVENUE
-from training.evaluation.output import difference_table, interval_table
+from training.evaluation.output import difference_table, interval_table, paired_blocks
 from training.evaluation.protocol import ORACLES, Protocol
 from training.examples.outcomes import outcome_noun
 from training.report.block import (
@@ -76,6 +76,8 @@ def document(evaluation: Evaluation, *, thumbnail: Thumbnail) -> list[Block]:
     if chosen is not None:
         blocks += [Facts(list(_facts(chosen, currency_of(evaluation.catalogue))))]
         blocks += [_scorer_plot(chosen)]
+    if evaluation.paired:
+        blocks += [Heading("Beside another bundle"), *paired_blocks(evaluation)]
     every = evaluation.protocols
     examined = every.get(Protocol.OPEN, every.get(Protocol.SHOWN))
     if examined is not None:

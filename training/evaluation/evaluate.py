@@ -1,7 +1,7 @@
 """Offline evaluation of a bundle on the part of a dataset after a given time."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -15,7 +15,7 @@ from models.scoring.scorer import META, Scorer
 from training.baselines.baselines import Baselines, fit_baselines
 from training.configuration import RunConfig
 from training.console import Progress
-from training.evaluation.comparison import Board, Differences, Scorers
+from training.evaluation.comparison import Board, Differences, PairedFigures, Scorers, pair
 from training.evaluation.example_slates import examples
 from training.evaluation.measure import Coverage
 from training.evaluation.predictions import predict
@@ -91,11 +91,13 @@ class Evaluation:
         protocols: By protocol; those without a slate are left out.
         catalogue: The sales, by row.
         reliability: Calibration by kind of prediction; see `training.evaluation.predictions`.
+        paired: The bundle beside a reference bundle, by protocol; empty without one.
     """
 
     protocols: dict[str, ProtocolFigures]
     catalogue: Catalogue
     reliability: dict[str, Reliability]
+    paired: dict[str, PairedFigures] = field(default_factory=dict[str, PairedFigures])
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def evaluate(
     extras: Extras = _NO_EXTRAS,
     protocols: Collection[Protocol] = tuple(Protocol),
     record: Record | None = None,
+    reference: tuple[Scorer, Question] | None = None,
 ) -> Evaluation:
     """Evaluate every scorer of a bundle, and the baselines.
 
@@ -156,6 +159,8 @@ def evaluate(
         extras: Scorers beside these.
         protocols: The protocols to run.
         record: Receives every slate.
+        reference: A bundle to compare with, slate by slate, and the question as it answers it:
+            with its own pictures.
     """
     evaluator, slates = evaluator_of(scorer, question)
     slates, past = question.judged(slates), evaluator.past
@@ -180,10 +185,21 @@ def evaluate(
         for name, part in judged.items()
         if part and (found := figures_of(part, seed=question.seed, objective=objective)).scorers
     }
+    paired: dict[str, PairedFigures] = {}
+    if reference is not None:
+        beside, _ = evaluator_of(*reference)
+        for name in figures:
+            paired[name] = pair(
+                judged[name],
+                _evaluate_by(Protocol(name), beside, slates, question, progress),
+                reference_id=beside.scorer.bundle_id,
+                seed=question.seed,
+            )
     return Evaluation(
         protocols=figures,
         catalogue=past.catalogue,
         reliability=_reliability(evaluator, slates, question, progress),
+        paired=paired,
     )
 
 

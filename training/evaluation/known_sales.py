@@ -12,6 +12,21 @@ class UnknownSalesError(UserError):
     """A bundle and a dataset that do not belong together; the message gives numbers and an id."""
 
 
+def unknown_sales(scorer: Scorer, question: Question) -> list[str]:
+    """Return the ids of sales that opened before the end of a bundle's data and are unknown to it.
+
+    Args:
+        scorer: The bundle's scorer.
+        question: What it is judged on.
+    """
+    learned = {sale.sale_id for sale in scorer.snapshot.sales}
+    return [
+        sale.sale_id
+        for sale in question.dataset.sales
+        if to_us(sale.opens_at) < question.learned_until_us and sale.sale_id not in learned
+    ]
+
+
 def count_known_sales(scorer: Scorer, question: Question) -> dict[str, int]:
     """Count the sales that a bundle knows, and the judged events of sales in the dataset.
 
@@ -31,16 +46,15 @@ def count_known_sales(scorer: Scorer, question: Question) -> dict[str, int]:
             the judged events.
     """
     dataset, until_us = question.dataset, question.learned_until_us
-    learned = {sale.sale_id for sale in scorer.snapshot.sales}
-    earlier = [sale.sale_id for sale in dataset.sales if to_us(sale.opens_at) < until_us]
-    unknown = [sale_id for sale_id in earlier if sale_id not in learned]
+    n_earlier = sum(to_us(sale.opens_at) < until_us for sale in dataset.sales)
+    unknown = unknown_sales(scorer, question)
     events = dataset.events
     judged = np.flatnonzero((events.at_us >= question.from_us) & (events.sale_keys != NO_SALE))
     listed = np.array([key(sale.sale_id) for sale in dataset.sales], dtype=np.uint64)
     unlisted = judged[~np.isin(events.sale_keys[judged], listed)]
-    if 2 * len(unknown) > len(earlier):
+    if 2 * len(unknown) > n_earlier:
         msg = (
-            f"bundle {scorer.bundle_id} does not know {len(unknown):,} of {len(earlier):,} sales "
+            f"bundle {scorer.bundle_id} does not know {len(unknown):,} of {n_earlier:,} sales "
             f"that opened before the end of its data, {from_us(until_us):%Y-%m-%d %H:%M} UTC, "
             f"such as {unknown[0]!r}: judge it on data of the shop that it was trained on, with "
             "the same sale ids"
@@ -54,9 +68,9 @@ def count_known_sales(scorer: Scorer, question: Question) -> dict[str, int]:
         )
         raise UnknownSalesError(msg)
     return {
-        "known": len(earlier) - len(unknown),
+        "known": n_earlier - len(unknown),
         "unknown": len(unknown),
-        "opened_later": len(dataset.sales) - len(earlier),
+        "opened_later": len(dataset.sales) - n_earlier,
         "events": len(judged),
         "events_of_unlisted_sales": len(unlisted),
     }

@@ -1,18 +1,19 @@
 """Output of an evaluation: JSON, and tables on a terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
 from pydantic import JsonValue
 
 from models.scoring.scorer import META
-from training.evaluation.comparison import Differences, Verdict
+from training.evaluation.comparison import Difference, Differences, Verdict
 from training.evaluation.conclusion import (
     MARKS,
     RIVAL_MARKS,
     conclusion,
     metric_name,
     metric_of,
+    paired_conclusion,
 )
 from training.evaluation.evaluate import Evaluation, ProtocolFigures
 from training.report.block import Block, Cell, Mark, Paragraph, Table
@@ -24,7 +25,7 @@ def as_json(evaluation: Evaluation) -> dict[str, JsonValue]:
     """Return all figures.
 
     ``figures``, ``segments``, ``differences``, ``lift_shares`` and ``coverage`` are by protocol,
-    ``calibration`` is by kind of prediction.
+    ``calibration`` is by kind of prediction; ``paired``, with a reference bundle, by protocol.
     """
     protocols = evaluation.protocols
     return {
@@ -46,12 +47,20 @@ def as_json(evaluation: Evaluation) -> dict[str, JsonValue]:
             }
             for name, one in evaluation.reliability.items()
         },
+        "paired": {
+            name: {
+                "reference": one.reference_id,
+                "figures": plain({META: one.own, one.reference_id: one.reference}),
+                "differences": compared({META: one.differences}),
+            }
+            for name, one in evaluation.paired.items()
+        },
     }
 
 
 def print_tables(evaluation: Evaluation) -> None:
     """Print the conclusion, a table of scorers a protocol, shares of the lift, and calibration."""
-    blocks: list[Block] = [conclusion(evaluation)]
+    blocks: list[Block] = [conclusion(evaluation), *paired_blocks(evaluation)]
     for name, protocol in evaluation.protocols.items():
         blocks.append(summary_table(name, protocol))
         if protocol.lift_shares:
@@ -78,6 +87,25 @@ def summary_table(name: str, protocol: ProtocolFigures) -> Table:
         name = scorer if one.n == found[META].n else f"{scorer} (of {one.n:,} slates)"
         rows.append([name, _stacked(one), cell])
     return Table(f"{name}: {metric_name(protocol)}", ["scorer", "mean", f"- {META}"], rows)
+
+
+def paired_blocks(evaluation: Evaluation) -> Iterator[Block]:
+    """Yield the comparison with a reference bundle, a line a metric; nothing without one."""
+    if not evaluation.paired:
+        return
+    yield paired_conclusion(evaluation)
+    for name, one in evaluation.paired.items():
+        rows: list[list[str | Cell]] = [
+            [
+                metric,
+                _stacked(one.own[metric]),
+                _stacked(one.reference[metric]),
+                Cell(_stacked(found.interval), MARKS[found.verdict]),
+            ]
+            for metric, found in one.differences.items()
+        ]
+        columns = ["", "this bundle", "reference", "difference"]
+        yield Table(f"{name}: reference is bundle {one.reference_id}", columns, rows)
 
 
 def interval_table(
@@ -120,7 +148,7 @@ def plain(scorers: Mapping[str, Mapping[str, Interval]]) -> JsonValue:
     }
 
 
-def compared(found: Differences) -> JsonValue:
+def compared(found: Mapping[str, Mapping[str, Difference]]) -> JsonValue:
     """Return paired differences by scorer and metric as JSON."""
     return {
         scorer: {

@@ -1,12 +1,12 @@
 """Question of a command: a bundle, a dataset, and the options by which it is judged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from models.dataset.reading import read_dataset
+from models.dataset.reading import Dataset, read_dataset
 from models.domain.errors import reason_for
 from models.domain.event import to_us
 from models.domain.sale import PictureScores
@@ -62,20 +62,8 @@ def read_question(
     dataset = read_dataset(data)
     dataset.require_trainable()
     print_left_out(dataset.faults.n_refused())
-    try:
-        config = RunConfig.model_validate(bundle.manifest.config)
-    except ValidationError as exc:
-        msg = (
-            f"bundle {bundle.id}: configured for other software, train it again: {reason_for(exc)}"
-        )
-        raise BundleError(msg) from exc
-    pictures: dict[str, PictureScores] = {}
-    if bundle.manifest.scene_model:
-        progress.stage("pictures", len(dataset.pictures))
-        labeller = SceneLabeller.open(directory)
-        pictures = score_pictures(dataset.images, labeller, cache=options.cache, tick=progress.tick)
-    if options.permute_pictures is not None:
-        pictures = permuted(pictures, options.permute_pictures)
+    config = _config(bundle)
+    pictures = _pictures(bundle, directory, dataset, options=options, progress=progress)
     moment, hours = aware(options.start), options.new_sales_hours
     return bundle, Question(
         dataset=dataset,
@@ -87,3 +75,59 @@ def read_question(
         seed=options.seed,
         new_within_us=None if hours is None else round(hours * HOUR_US),
     )
+
+
+def read_reference(
+    name: str, question: Question, *, options: QuestionOptions, progress: Progress
+) -> tuple[Bundle, Question]:
+    """Read a bundle that another is compared with, and the question as it answers it.
+
+    It sees pictures by its own scene model, and the order of a caller if it was trained so; its
+    orders are judged by the outcomes that the other one is judged by.
+
+    Args:
+        name: Its directory or id.
+        question: Question of the other one.
+        options: The options of the question.
+        progress: Receives the stages.
+
+    Raises:
+        BundleError: If the bundle cannot be read, or is one of other software.
+    """
+    directory = resolve_bundle(name, options.bundles)
+    bundle = read_bundle(directory)
+    seen = {"caller_orders": _config(bundle).caller_orders}
+    return bundle, replace(
+        question,
+        pictures=_pictures(bundle, directory, question.dataset, options=options, progress=progress),
+        learned_until_us=to_us(datetime.fromisoformat(bundle.manifest.until)),
+        config=question.config.model_copy(update=seen),
+    )
+
+
+def _config(bundle: Bundle) -> RunConfig:
+    try:
+        return RunConfig.model_validate(bundle.manifest.config)
+    except ValidationError as exc:
+        msg = (
+            f"bundle {bundle.id}: configured for other software, train it again: {reason_for(exc)}"
+        )
+        raise BundleError(msg) from exc
+
+
+def _pictures(
+    bundle: Bundle,
+    directory: Path,
+    dataset: Dataset,
+    *,
+    options: QuestionOptions,
+    progress: Progress,
+) -> dict[str, PictureScores]:
+    pictures: dict[str, PictureScores] = {}
+    if bundle.manifest.scene_model:
+        progress.stage("pictures", len(dataset.pictures))
+        labeller = SceneLabeller.open(directory)
+        pictures = score_pictures(dataset.images, labeller, cache=options.cache, tick=progress.tick)
+    if options.permute_pictures is not None:
+        pictures = permuted(pictures, options.permute_pictures)
+    return pictures

@@ -17,7 +17,7 @@ from models.pictures.topics import Topics
 from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, event_table, sale
 from tests.priced import SALES, impressions, price_scorer, question_on
 from tests.worlds import Silent
-from training.evaluation.comparison import Scorers
+from training.evaluation.comparison import Scorers, Verdict
 from training.evaluation.evaluate import Evaluation, evaluate
 from training.evaluation.protocol import Protocol, last_of_sessions
 from training.evaluation.truth import POSITIONS_FILE, TRUTH_FILE
@@ -377,3 +377,36 @@ def test_new_sales_are_ranked_among_themselves(tmp_path: Path) -> None:
 
 def test_nothing_is_judged_where_no_sale_is_new(tmp_path: Path) -> None:
     assert figures_of(BOUGHT, tmp_path, new_within=1) == {}
+
+
+@pytest.mark.parametrize(
+    ("cheap_first_reference", "verdict"), [(True, Verdict.BETTER), (False, Verdict.OPEN)]
+)
+def test_two_bundles_are_compared_slate_by_slate(
+    tmp_path: Path, *, cheap_first_reference: bool, verdict: Verdict
+) -> None:
+    """Eight customers are shown three sales and buy the dearest: first by price, last by cheapness.
+
+    All eight agree, which chance does in 2 of 2 ** 8 cases.
+    """
+    log = [
+        row
+        for customer in "abcdefgh"
+        for row in (
+            *impressions(0, "s2", "s3", "s1", session="v1", exposure=customer, customer=customer),
+            Row(kind="purchase", at=MINUTE, sale="s3", session="v1", customer=customer),
+        )
+    ]
+    question = question_on(log, tmp_path)
+    reference = replace(price_scorer(dear_first=not cheap_first_reference), bundle_id="b2")
+
+    found = evaluate(price_scorer(), question, progress=Silent(), reference=(reference, question))
+
+    paired = found.paired[Protocol.SHOWN]
+    gap = 2 / 3 if cheap_first_reference else 0.0
+    assert paired.reference_id == "b2"
+    assert (paired.own["mrr"].value, paired.own["mrr"].n) == (1.0, 8)
+    assert paired.reference["mrr"].value == pytest.approx(1.0 - gap)
+    assert paired.differences["mrr"].interval.value == pytest.approx(gap)
+    assert paired.differences["mrr"].verdict is verdict
+    assert paired.differences["mrr"].p == (2**-7 if cheap_first_reference else 1.0)

@@ -7,17 +7,21 @@ import pytest
 from models.domain.event import from_us
 from tests.logs import DAY, NOON, Row, sale
 from tests.priced import SALES, price_scorer, question_on
-from training.evaluation.known_sales import UnknownSalesError, count_known_sales
+from training.evaluation.known_sales import UnknownSalesError, count_known_sales, unknown_sales
 
 
 def test_unknown_and_later_sales_and_events_of_others_are_counted(tmp_path: Path) -> None:
     later = sale("s9", opens_at=from_us(NOON + DAY))
     log = [Row(sale="s1"), Row(sale="s9"), Row(sale="elsewhere"), Row(sale="gone", at=-3 * DAY)]
 
-    found = count_known_sales(
-        price_scorer(known=SALES[:2]), question_on(log, tmp_path, sales=(*SALES, later))
+    scorer, question = (
+        price_scorer(known=SALES[:2]),
+        question_on(log, tmp_path, sales=(*SALES, later)),
     )
 
+    found = count_known_sales(scorer, question)
+
+    assert unknown_sales(scorer, question) == ["s3", "s4"]
     assert found == {
         "known": 2,
         "unknown": 2,

@@ -1,5 +1,6 @@
 """The commands, as a user types them."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typer.testing import CliRunner, Result
 from models.domain.event import from_us
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
-from tests.bundles import DRAFT
+from tests.bundles import DRAFT, reversed_order
 from tests.datasets import EVENT, SALE, event, sale, write_dataset
 from tests.logs import DAY
 from tests.worlds import END_US
@@ -216,6 +217,32 @@ def test_figures_of_what_a_bundle_learned_from_are_said_to_flatter(
     assert "these figures flatter" in known.stderr
     assert f"learned from what was received before {day(0)}" in known.stderr
     assert "flatter" not in later.stderr
+
+
+def test_a_bundle_is_compared_with_its_reverse(
+    tiny_bundle: tuple[Path, Path], picture_cache: Path, tmp_path: Path
+) -> None:
+    """The reverse likes best what the other likes least."""
+    reverse = reversed_order(tiny_bundle[0], tmp_path, centre=-3.0)
+    options = ("--max-visits", 60, "--from", day(-2), "--against", reverse)
+
+    printed = evaluate(tiny_bundle, picture_cache, *options)
+    result = evaluate(tiny_bundle, picture_cache, *options, "--json")
+
+    found = json.loads(result.stdout)
+    paired = found["paired"]["open"]
+    gap = paired["differences"]["meta"]["expected_purchases_at_10"]
+    own, other = (paired["figures"][name] for name in ("meta", reverse.name))
+    assert paired["reference"] == reverse.name
+    assert gap["verdict"] == "better"
+    assert gap["value"] == pytest.approx(
+        own["expected_purchases_at_10"]["value"] - other["expected_purchases_at_10"]["value"]
+    )
+    assert own == found["figures"]["open"]["meta"]
+    assert f"This bundle ranks better than bundle {reverse.name}" in " ".join(
+        printed.stdout.split()
+    )
+    assert "sales_of_the_reference" in found
 
 
 def test_rows_that_could_not_be_judged_by_are_counted(
