@@ -60,6 +60,7 @@ def revoke_api_key(key_id: Annotated[str, typer.Argument(help="Its id.")]) -> No
             msg = f"no key {key_id!r} in {path}; `python -m app keys list` names them"
             raise KeyFileError(msg)
         write_keys(path, KeyFile(keys=kept))
+    typer.echo(f"{key_id} is revoked; {len(kept)} keys are left", err=True)
 
 
 def _key_path() -> Path:

@@ -57,12 +57,14 @@ def read_exposures(
         wanted = names if columns is None else [*columns, *known]
         found = (scan if where is None else scan.filter(where)).select(wanted).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as exc:
-        reason = str(exc).splitlines()[0]
         if not path.exists():
-            reason = (
-                "there is none. Events alone do not say which variants answered, and with what "
-                "propensities; `python -m training evaluate` judges a bundle by them"
+            msg = (
+                f"{path} is not there: `python -m app export-events` writes it. Events alone do "
+                "not say which variants answered, and with what propensities; `python -m training "
+                "evaluate` judges a bundle by them"
             )
+            raise ExposureError(msg) from exc
+        reason = str(exc).splitlines()[0]
         msg = f"{path} is no readable file of exposures; write it with export-events: {reason}"
         raise ExposureError(msg) from exc
     if "recommendation_id" not in found.columns:

@@ -46,6 +46,15 @@ def rendered(*values: str) -> Objects:
     return [one for one in yaml.safe_load_all(done.stdout) if one]
 
 
+@pytest.mark.parametrize("value", ["keys.secret", "store.secret", "nightly.secret"])
+def test_a_secret_without_a_name_is_refused(value: str) -> None:
+    command = [HELM, "template", "shop", CHART, "--set", f"{value}="]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode != 0
+    assert f"{value}: name the Secret" in done.stderr
+
+
 def of_kind(kind: str, *values: str) -> Objects:
     return [one for one in rendered(*values) if one["kind"] == kind]
 

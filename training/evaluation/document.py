@@ -22,7 +22,12 @@ from training.evaluation.conclusion import (
 from training.evaluation.evaluate import FLOOR, Evaluation, ProtocolFigures
 from training.evaluation.example_slates import Thumbnail, currency_of, gallery, talk_lines
 from training.evaluation.measure import REALISED_REVENUE, REVENUE
-from training.evaluation.output import difference_table, interval_table, paired_blocks
+from training.evaluation.output import (
+    CALIBRATION_INTERVALS,
+    difference_table,
+    interval_table,
+    paired_blocks,
+)
 from training.evaluation.protocol import ORACLES, Protocol
 from training.examples.outcomes import outcome_noun
 from training.report.block import (
@@ -50,7 +55,7 @@ _PLOT_MARKS: Final = {**RIVAL_MARKS, Verdict.OPEN: Mark("cannot tell", Tone.OPEN
 _N_COLUMNS: Final = 7  # of intervals, on a page of 1,180 pixels
 _WANTED: Final = (
     "Wanted: slope between 0.95 and 1.05, calibration error at most 10% of the base rate. "
-    "Intervals are over customers; a calibration error is never below 0, so noise raises it."
+    f"Intervals are over customers. {CALIBRATION_INTERVALS}"
 )
 _TITLES: Final[Mapping[str, str]] = {
     Protocol.SHOWN: "Lists that were shown",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -19,6 +20,11 @@ from training.evaluation.evaluate import Evaluation, ProtocolFigures
 from training.report.block import Block, Cell, Mark, Paragraph, Table
 from training.report.terminal import print_blocks
 from training.statistics.bootstrap import Interval
+
+CALIBRATION_INTERVALS: Final = (
+    "A calibration error is never below 0: noise raises it, in each resample once more. Its "
+    "interval may lie above it, and is no lower bound; slope and intercept have no such bias."
+)
 
 
 def as_json(evaluation: Evaluation) -> dict[str, JsonValue]:
@@ -68,7 +74,7 @@ def print_tables(evaluation: Evaluation) -> None:
             blocks.append(interval_table(caption, protocol.lift_shares))
     if evaluation.reliability:
         figures = {name: one.figures for name, one in evaluation.reliability.items()}
-        blocks.append(interval_table("calibration", figures))
+        blocks += [interval_table("calibration", figures), Paragraph(CALIBRATION_INTERVALS)]
     blocks.append(Paragraph("All metrics, differences and segments: --report, --json."))
     print_blocks(blocks)
 

@@ -79,7 +79,6 @@ def write_customers(folder: Path, customers: Customers) -> None:
             "customer_id": customer_names(np.arange(len(customers))),
             "market": _labels(MARKETS, customers.market),
             "device": _labels(DEVICES, customers.device),
-            "joined_at": _times(customers.joined_us),
         }
     )
     frame.write_parquet(folder / "customers.parquet")

@@ -7,6 +7,8 @@ import { intervals, lines, table } from "./charts.js";
 
 const day = (text) => (text ? new Date(text).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" }) : "open end");
 
+const minute = (text) => new Date(text).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+
 function tone({ low, high }) {
   if (low !== null && low > 0) return "good";
   return high !== null && high < 0 ? "bad" : "main";
@@ -26,7 +28,7 @@ function compared(results) {
     results.guardrails.length > 0 && table("Guardrails", ["Guardrail", "Variant", { text: "Change", number: true }, { text: "Limit", number: true }, "State"],
       results.guardrails.map((one) => h("tr", {}, h("td", {}, one.name), h("td", {}, one.variant), h("td.number", {}, percent(one.change.value)), h("td.number", {}, percent(one.limit)),
         h("td", {}, h(`span.chip${one.state === "held" ? ".good" : one.state === "breached" ? ".bad" : ".warn"}`, {}, one.state))))),
-    h("p.quiet", {}, `Events until ${day(results.until)}. Each ${results.unit} is analysed ${results.rules.window_hours} hours after the first answer, by the time of the latest event. Intervals hold at every look.`),
+    h("p.quiet", {}, `Events until ${minute(results.until)}. Each ${results.unit} is analysed ${results.rules.window_hours} hours after the first answer, by the time of the latest exported event, not by now. Intervals hold at every look.`),
   ];
 }
 
@@ -52,7 +54,7 @@ export function experiments(main) {
       const results = await call(`v1/experiments/${part(one.name)}/results`);
       replace(body, results.verdict ? interleaved(results) : compared(results));
     } catch (error) {
-      replace(body, h("p", {}, error.code === "no_results" ? `No results: ${error.message}.` : error.message));
+      replace(body, h("p", {}, error.message));
     }
     return node;
   }

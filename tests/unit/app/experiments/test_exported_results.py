@@ -88,7 +88,9 @@ async def test_a_directory_that_was_never_exported_to_is_an_error(
 ) -> None:
     nothing = ExportedResults(tmp_path, pool=pool)
 
-    with pytest.raises(ExposureError, match="no readable file of exposures"):
+    with pytest.raises(
+        ExposureError, match="is not there: `python -m app export-events` writes it"
+    ):
         await nothing.for_experiment(TRIAL, Unit.CUSTOMER)
     write_exposures(tmp_path, n=1)
     with pytest.raises(DatasetError, match="events"):

@@ -45,6 +45,7 @@ def test_a_revoked_key_is_forgotten_and_the_others_stay(path: Path) -> None:
 
     ring = KeyRing(path)
     assert (revoked[0], again[0]) == (0, 1)
+    assert f"{first.split('_')[1]} is revoked; 1 keys are left" in revoked[1]
     assert "no key" in again[1]
     assert ring.recognise(first) is None
     assert ring.recognise(second) is not None

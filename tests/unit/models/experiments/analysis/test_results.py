@@ -452,7 +452,7 @@ def test_exposures_without_a_column_say_which() -> None:
 
 def test_a_directory_without_exposures_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(
-        ExposureError, match=r"no readable file of exposures; write it with .*: there is none"
+        ExposureError, match=r"exposures.parquet is not there: `python -m app export-events` writes"
     ):
         read_exposures(tmp_path)
 
