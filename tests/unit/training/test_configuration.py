@@ -57,6 +57,14 @@ def test_options_go_before_the_file(tmp_path: Path) -> None:
     assert found == RunConfig(max_topics=3, half_lives_hours=(2.0, 4.0, 8.0, 16.0))
 
 
+def test_a_key_that_is_unknown_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("seed = 3\n")
+
+    with pytest.raises(ConfigurationError, match="seed: there is no such key"):
+        RunConfig.read(path)
+
+
 def test_a_wrong_option_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"configuration by options: .*have to ascend"):
         RunConfig.read(None, half_lives_hours=(6.0, 1.0, 48.0, 336.0))
