@@ -5,7 +5,6 @@ traceback.
 """
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 
 class UserError(Exception):
@@ -27,12 +26,15 @@ def reason_for(exc: Exception) -> str:
     # Without the input, which may be a file of any length.
     faults = exc.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(
-        ": ".join([*([".".join(map(str, one["loc"]))] if one["loc"] else []), _reason(one)])
+        ": ".join(
+            [
+                *([".".join(map(str, one["loc"]))] if one["loc"] else []),
+                _reason(one["type"], one["msg"]),
+            ]
+        )
         for one in faults
     )
 
 
-def _reason(fault: ErrorDetails) -> str:
-    if fault["type"] == "extra_forbidden":
-        return "there is no such key"
-    return plain_message(fault["msg"])
+def _reason(kind: str, message: str) -> str:
+    return "there is no such key" if kind == "extra_forbidden" else plain_message(message)
