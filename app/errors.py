@@ -140,13 +140,13 @@ class UnknownMarketError(ServiceError, code="unknown_market", status=422):
 
 
 class UnknownAttributeError(ServiceError, code="unknown_attribute", status=422):
-    """A filter on an attribute that no sale has."""
+    """A filter or rule on an attribute that no sale has; `known` are other names."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
         likest = get_close_matches(name, known, n=MAX_NAMED)
         super().__init__(
             f"no sale has an attribute {name!r}: "
-            + (f"there is {', '.join(map(repr, likest))}" if likest else "correct the filter")
+            + (f"there is {', '.join(map(repr, likest))}" if likest else "correct the name")
         )
 
 
@@ -199,7 +199,10 @@ class MergeRefusal(StrEnum):
 
     SAME_ID = "the guest is the customer: name another id"
     OTHER_CUSTOMER = "the guest belongs to another customer: give each a visitor id of their own"
-    HAS_GUESTS = "guests were merged into this one: merge the customer into it instead"
+    HAS_GUESTS = (
+        "guests were merged into this one, or are just being merged: merge the customer into it "
+        "instead, or repeat"
+    )
     TOO_MANY = "the customer has too many guests already: keep this one apart"
     CHANGED = "the customer was erased or merged meanwhile: merge again"
 

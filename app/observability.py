@@ -99,7 +99,7 @@ class ExplorationMetrics:
 
 
 class RuleMetrics:
-    """Rule metrics: answers whose rules were priced, and what each rule costs."""
+    """Rule metrics: answers whose rules were priced, what each costs, and what shares got."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         new = _Factory(registry)
@@ -112,11 +112,21 @@ class RuleMetrics:
             "to bring less, or more, by a rule.",
             labels="rule outcome",
         )
+        self.impressions = new.counter(
+            "share_impressions",
+            "Impressions in which a rule that guarantees a share held: of its sales, and others.",
+            labels="rule sales",
+        )
 
     def record(self, rule: str, lost: float) -> None:
         """Count an answer that a rule was priced in, and the outcomes that it loses."""
         self.priced.labels(rule).inc()
         self.outcomes.labels(rule, "lost" if lost >= 0 else "gained").inc(abs(lost))
+
+    def record_share(self, rule: str, *, n_own: int, n_all: int) -> None:
+        """Count the impressions of an answer, and those of a rule's own sales."""
+        self.impressions.labels(rule, "own").inc(n_own)
+        self.impressions.labels(rule, "other").inc(n_all - n_own)
 
 
 class DriftMetrics:

@@ -42,6 +42,7 @@ from app.recommend.degraded_log import Degradation
 from app.recommend.drift import Drift
 from app.recommend.explanation import Explainer
 from app.recommend.exposure_queue import ExposureQueue
+from app.recommend.impression_shares import ImpressionShares
 from app.recommend.pipeline import Origin, RecommendationPipeline
 from app.recommend.ranking import BY_POPULARITY, SlateRanker
 from app.recommend.request import RankingRequest, RecommendationRequest
@@ -287,6 +288,7 @@ def _pipeline(
             worker=promotions.active.name,
             rules=lambda: promotions.plan.current.plan.rules,
         ),
+        shares=ImpressionShares(metrics.rules),
         deadline_s=settings.deadline_ms / MS_PER_S,
         read_timeout_s=settings.read_timeout_ms / MS_PER_S,
         new_id=lambda: token_hex(16),

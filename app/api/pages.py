@@ -98,6 +98,13 @@ class RowBody(BaseModel):
         description="A row of fewer sales is empty, and these may stand in later rows.",
     )
 
+    @model_validator(mode="after")
+    def _can_be_filled(self) -> "RowBody":
+        if self.min_items > self.limit:
+            msg = f"a row of at most {self.limit} sales never has {self.min_items}: see `min_items`"
+            raise ValueError(msg)
+        return self
+
     def to_row(self) -> PageRow:
         """Return the row of the page."""
         return PageRow(

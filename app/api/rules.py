@@ -117,7 +117,7 @@ def _answer(stored: StoredPlan, resources: Resources) -> Response:
         items = [
             {
                 "rule": one.rule.model_dump(mode="json", exclude_unset=True),
-                "holds": one.holds,
+                "holds": one.holds and not budgets.is_stopped(one.rule),
                 "n_matching": one.n_matching,
                 "spent": None if one.rule.budget is None else budgets.spent(one.rule.name),
                 "is_stopped": budgets.is_stopped(one.rule),

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Final
 
 from app.bundles.bundle_repository import BundleRepository
@@ -12,6 +11,7 @@ from app.errors import (
     BundleRefusedError,
     PlanChangedError,
     PlanRefusedError,
+    UnknownAttributeError,
     UnknownBundleError,
     UnknownExperimentError,
 )
@@ -168,10 +168,9 @@ class PlanEditor:
             read = {one for one in rule.fields if one.is_attribute and one.scope is FieldScope.SALE}
             unknown = sorted(one.name for one in read if one.name not in known)
             if unknown:
-                near = get_close_matches(unknown[0], [*FIELDS, *sorted(known)], n=3, cutoff=0)
                 where = f"rule {rule.name}"
-                msg = f"no sale has an attribute {unknown[0]!r}; there are {', '.join(near)}"
-                raise PlanRefusedError(where, msg)
+                refusal = UnknownAttributeError(unknown[0], [*FIELDS, *sorted(known)])
+                raise PlanRefusedError(where, str(refusal))
 
     def _require_bundles(self, before: Plan, plan: Plan, *, now: datetime, active: str) -> None:
         """Check that this machine has the bundles of a change whole, with the orders it names.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Final
 
+from app.observability import RuleMetrics
 from app.recommend.ranking import Ranking
 from models.rules.rule import Share, SlateRule, SlateRules
 from models.slate.slate_policy import SlatePolicy
@@ -48,8 +49,9 @@ class Delivered:
 class ImpressionShares:
     """Sets what an impression of each campaign may cost, and counts what was delivered."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: RuleMetrics) -> None:
         """Begin without an answer."""
+        self._metrics = metrics
         self._delivered: dict[str, Delivered] = {}
         self._current: tuple[SlateRules, tuple[float, ...], SlateRules] | None = None
 
@@ -70,10 +72,11 @@ class ImpressionShares:
             if name not in self._delivered and len(self._delivered) >= MAX_CAMPAIGNS:
                 continue
             delivered = self._delivered.setdefault(name, Delivered())
-            delivered.n_all += len(ranking.slate)
+            delivered.n_all += len(ranking.counted)
             delivered.n_own += n_own
+            self._metrics.record_share(name, n_own=n_own, n_all=len(ranking.counted))
             delivered.sum_probabilities += sum(
-                one.purchase_probability or 0.0 for one in ranking.slate
+                one.purchase_probability or 0.0 for one in ranking.counted
             )
 
     def _worth(self, rule: SlateRule) -> float:

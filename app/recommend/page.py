@@ -8,7 +8,7 @@ from models.experiments.exposure_record import RowRecord
 from models.query.query import Query
 from models.scoring.scorer import Scorer, Scores
 from models.slate.exploration import seed_from
-from models.slate.page import PageRow, PageSlate
+from models.slate.page import PageRow, PageSlate, candidates_of
 from models.slate.slate import make_page
 from models.slate.slate_policy import SlatePolicy
 
@@ -40,6 +40,23 @@ def exploration_cost(
         return None
     n_places = max(len(first.picks), len(first.unexplored))
     return first.cost(scores.probabilities, scorer.p_examined(n_places, device))
+
+
+def first_row(
+    asked: RankingRequest, query: Query, scores: Scores, *, scorer: Scorer
+) -> tuple[Query, Scores]:
+    """Return the candidates of the first row, with their scores in its order."""
+    row = asked.request.rows[0]
+    indices = np.flatnonzero(candidates_of(row, query)[1])
+    part = Scores(
+        _order(row, scores, scorer)[indices],
+        scores.probabilities[indices],
+        scores.features[indices],
+        scores.prices[indices],
+        scores.margins[indices],
+        scores.sizes[indices],
+    )
+    return query.select(query.rows[indices]), part
 
 
 def row_records(asked: RankingRequest, query: Query, *, page: PageSlate) -> tuple[RowRecord, ...]:

@@ -49,7 +49,7 @@ from models.domain.event import DISLIKE
 from models.domain.profile import Profile
 from models.experiments.exposure_record import ExposureRecord
 from models.experiments.plan.plan import Interleaving
-from models.rules.field import FieldScope, attribute_names
+from models.rules.field import FIELDS, FieldScope, attribute_names
 from models.rules.rule import disliked_rule, request_filter
 from models.slate.slate_policy import PlackettLuce
 
@@ -113,11 +113,11 @@ class RecommendationPipeline:
         shadow: Ranks again with a model whose slates are not shown.
         counts: Counts answers by variant.
         budgets: Stops rules that have cost what they may.
+        shares: Keeps the shares of impressions that rules guarantee.
         read_timeout_s: After this a customer is anonymous.
         deadline_s: Time to route a visit.
         new_id: Makes recommendation ids.
         turn: Held by the one answer that is computed.
-        shares: Keeps the shares of impressions that rules guarantee.
     """
 
     customers: CustomerStore
@@ -130,11 +130,11 @@ class RecommendationPipeline:
     shadow: Shadow
     counts: AnswerCounts
     budgets: RuleBudgets
+    shares: ImpressionShares
     read_timeout_s: float
     deadline_s: float
     new_id: Callable[[], str]
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    shares: ImpressionShares = field(default_factory=ImpressionShares)
 
     async def recommend(self, request: RecommendationRequest, *, ends_s: float) -> Recommendation:
         """Answer a request, and hand its record to the log.
@@ -360,4 +360,4 @@ def _require_known_attributes(request: RecommendationRequest, served: CatalogueV
     for text in filters:
         for one in () if text is None else request_filter(text).fields:
             if one.is_attribute and one.scope is FieldScope.SALE and one.name not in known:
-                raise UnknownAttributeError(one.name, sorted(known))
+                raise UnknownAttributeError(one.name, [*FIELDS, *sorted(known)])

@@ -30,7 +30,7 @@ from app.recommend.degradation_level import (
 from app.recommend.drift import Drift
 from app.recommend.fallback_order import fallback_order, listed_candidates
 from app.recommend.latency_estimate import MAX_DOUBLINGS, LatencyEstimate
-from app.recommend.page import empty_rows, exploration_cost, ranked_page, row_records
+from app.recommend.page import empty_rows, exploration_cost, first_row, ranked_page, row_records
 from app.recommend.request import RankingRequest, Rival
 from models.experiments.exposure_record import InterleavedRecord, RowRecord, ShownItem
 from models.query.candidates import candidate_query
@@ -74,7 +74,8 @@ class Ranking:
         unmet: Names of the rules that no sale could meet which may be shown.
         rule_prices: What each rule costs; empty where they are not priced.
         rows: Rows of a page; empty for a list.
-        shares: Of a list with a model, see `models.slate.exploration.Slate`.
+        shares: Of a list with a model, or of the first row of such a page; see
+            `models.slate.exploration.Slate`.
     """
 
     slate: tuple[ShownItem, ...]
@@ -92,6 +93,11 @@ class Ranking:
     def degraded(self) -> DegradationLevel | None:
         """What the ranking had to do without; None for a full answer."""
         return self.cause.level if self.cause else None
+
+    @property
+    def counted(self) -> tuple[ShownItem, ...]:
+        """The sales of which rules guarantee a share: of a list, or of the first row of a page."""
+        return self.slate[: self.rows[0].n_items] if self.rows else self.slate
 
     @property
     def sale_ids(self) -> tuple[str, ...]:
@@ -170,16 +176,20 @@ class SlateRanker:
         cost = ranking.exploration_cost
         if cost is not None:
             self.metrics.exploration.record(cost)
-        # A page has no prices: they are of the slates of lists.
-        is_list = not asked.request.rows
-        if not (is_list and len(policy.rules) and is_priced(seed_from(asked.recommendation_id))):
+        if not (len(policy.rules) and is_priced(seed_from(asked.recommendation_id))):
             return ranking
+        limit = asked.request.limit
+        if asked.request.rows:  # pins and guarantees are of the first row: it is priced as a list
+            if not ranking.rows[0].n_items:
+                return ranking
+            query, scores = first_row(asked, query, scores, scorer=scorer)
+            limit = asked.request.rows[0].limit
         prices = rule_prices(
             query,
             scores,
             rules=policy.rules,
             diversity=policy.diversity,
-            p_examined=scorer.p_examined(asked.request.limit, asked.request.device),
+            p_examined=scorer.p_examined(limit, asked.request.device),
         )
         for price in prices:
             self.metrics.rules.record(price.rule, price.outcomes)
@@ -312,6 +322,7 @@ def _page_with_model(
         exploration_cost(page, scores, scorer=scorer, device=asked.request.device),
         unmet=page.slate.unmet,
         rows=row_records(asked, query, page=page),
+        shares=page.rows[0].slate.shares,
     )
 
 

@@ -9,17 +9,17 @@
 --       (FIELD in count.py), empty for an event that is not counted; member (24 bytes), empty for
 --       an impression; stamp of an impression, otherwise empty; JSON
 -- Returns a code per event, see OUTCOMES in event_outcome.py; of a guest who was merged into a customer,
--- the customer's id, and takes nothing.
+-- the customer's id and up to when the guest's own events are erased in µs, and takes nothing.
 local ACCEPTED, DUPLICATE, FUTURE, TOO_OLD, ERASED, NO_PURCHASE = 0, 1, 2, 3, 4, 5
 local FIRST_EVENT, PER_EVENT, KEY_BYTES, DIGEST_BYTES = 13, 6, 8, 16
 local PURCHASE_CELL = string.char(PURCHASE, 0, 0)
 local window, shown, profile, recent, events, counters, erased, merges = unpack(KEYS)
+local erased_us = erased_until(erased, window)
 local into = redis.call('HGET', merges, 'into')
 if into then
   redis.call('EXPIRE', merges, ARGV[5])
-  return into
+  return {into, erased_us}
 end
-local erased_us = erased_until(erased, window)
 local time = redis.call('TIME')
 local received = time[1] * 1000000 + time[2]
 local received_text = string.format('%.0f', received)

@@ -31,7 +31,7 @@ from app.stores.keys import (
 )
 from app.stores.merge import Merges
 from models.domain.customer import MEMBER_BYTES, WINDOW_EVENTS, Window
-from models.domain.event import Event
+from models.domain.event import Event, to_us
 from models.domain.profile import HEAD_BYTES, Profile
 from models.domain.recent_impressions import SHOWN_SALES
 from models.domain.units import MS_PER_S, SECOND_US
@@ -250,11 +250,10 @@ class CustomerStore:
             if isinstance(reply, StoreUnavailableError):
                 away = EventOutcome(EventStatus.UNAVAILABLE, reply.code, str(reply))
                 outcomes.update(dict.fromkeys(group, away))
-            elif isinstance(reply, bytes):
-                outcomes.update(dict.fromkeys(group, reply.decode()))
             else:
-                codes = cast("list[int]", reply)
-                outcomes.update(zip(group, (OUTCOMES[code] for code in codes), strict=True))
+                outcomes.update(
+                    zip(group, _outcomes(reply, [events[i] for i in group]), strict=True)
+                )
         return [outcomes[position] for position in range(len(events))]
 
     async def describe(self, customer_id: str) -> KnownCustomer:
@@ -369,6 +368,17 @@ class CustomerStore:
 
 def _scored(scores: NDArray[np.int64], members: Sequence[bytes]) -> Iterator[Argument]:
     return chain.from_iterable(zip(scores.tolist(), members, strict=True))
+
+
+def _outcomes(reply: object, events: Sequence[Event]) -> list[EventOutcome | str]:
+    """Read the reply of ``append_events.lua``."""
+    first, *others = cast("list[int | bytes]", reply)
+    if isinstance(first, bytes):
+        # What a guest had erased before the merge does not come back as the customer's.
+        erased_us, into = int(others[0]), first.decode()
+        erased = EventOutcome(EventStatus.ERASED)
+        return [erased if to_us(event.at) <= erased_us else into for event in events]
+    return [OUTCOMES[code] for code in cast("list[int]", [first, *others])]
 
 
 def _read_keys(customer_id: str) -> list[str]:

@@ -4,17 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from models.dataset.events import EventTable, Labels
+from models.domain.customer import stamps
 
 
 def with_guests(events: EventTable) -> EventTable:
     """Return the events as customers have them: those of guests a second time, as theirs.
 
     A customer received the events of a guest when the guest was merged, or later. Codes of
-    customers stay as they are; customers without events of their own follow. Of an event that
-    guest and customer have under one id, the customer's own counts. What counts for sales is
-    asked of the events without these: each happened once.
+    customers stay as they are; customers without events of their own follow. An event that guest
+    and customer both have counts once, as the customer's own; two that differ, under one id from
+    before the merge, count both, as in windows. What counts for sales is asked of the events
+    without these: each happened once.
     """
     if not len(events.merges):
         return events
@@ -35,9 +38,10 @@ def with_guests(events: EventTable) -> EventTable:
     received_us = np.concatenate(
         [events.received_us, np.maximum(events.received_us[copied], merged_us[codes[copied]])]
     )
-    pairs = np.stack([owners.astype(np.uint64), events.event_keys[rows]])
-    # The first of each pair: a customer's own event, before a guest's.
-    first = np.sort(np.unique(pairs, axis=1, return_index=True)[1])
+    members = np.stack([events.event_keys, events.sale_keys, stamps(events.at_us, events.kinds)])
+    owned = np.concatenate([owners.astype(np.uint64)[None], members[:, rows]])
+    # The first of equal ones: a customer's own event, before a guest's.
+    first = np.sort(np.unique(owned, axis=1, return_index=True)[1])
     order = np.lexsort(
         (events.event_keys[rows[first]], events.at_us[rows[first]], received_us[first])
     )
@@ -48,3 +52,12 @@ def with_guests(events: EventTable) -> EventTable:
         received_us=received_us[kept],
         attributes=events.attributes.aligned(ids),
     )
+
+
+def customers_of(events: EventTable) -> NDArray[np.int64]:
+    """Return a number of each event's customer, shape ``(n_events,)``: guests have theirs."""
+    ids = events.customers.values
+    if not len(events.merges):
+        return events.customers.codes
+    merged = ids.replace(events.merges.guest_ids, events.merges.customer_ids)
+    return merged.rank("dense").to_numpy().astype(np.int64)[events.customers.codes]

@@ -13,6 +13,7 @@ from models.dataset.customers import CustomerTable, read_customers
 from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.events import EventTable, read_events
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
+from models.dataset.guest_events import customers_of
 from models.dataset.merges import MergeTable, erased_together, read_merges
 from models.dataset.parts import parts_in
 from models.dataset.pictures import distinct
@@ -117,8 +118,6 @@ def read_dataset(
     faults = _stop(faults + found, strict=strict)
     events, found = _events(directory, sales, erasures=erasures, as_received=as_received)
     faults = _stop(faults + found, strict=strict)
-    merges, found = merges_in(directory, erasures)
-    faults = _stop(faults + found, strict=strict)
     tell("customers", 2, _N_STEPS)
     customers, found = _customers(directory, erasures)
     faults = _stop(faults + found, strict=strict)
@@ -128,7 +127,6 @@ def read_dataset(
         raise DatasetError(faults)
     faults += late_rates(sales.sales, events, rates=rates)
     converted, events = in_one_currency(sales.sales, events, rates=rates)
-    events = replace(events, merges=merges)
     if customers is not None:
         events = replace(events, attributes=customers.aligned(events.customers.values))
     faults = _stop(faults + _mixed(converted), strict=strict)
@@ -306,8 +304,9 @@ def _events(
         faults += _empty(table, FaultCode.NO_EVENTS)
     elif sales and n_unknown:
         faults += _unknown_sales(table, events, sales, n_unknown=n_unknown)
-    faults += _lone_refunds(table, events)
-    return events, faults
+    merges, of_merges = merges_in(directory, erasures)
+    events = replace(events, merges=merges)
+    return events, faults + _lone_refunds(table, events) + of_merges
 
 
 def _unknown_sales(
@@ -345,7 +344,7 @@ def if_most_unknown(n_unknown: int, n_events: int, *, example: str) -> str:
 
 
 def _lone_refunds(table: Table, events: EventTable) -> FaultReport:
-    alone = Refunds.from_events(events).without_purchase
+    alone = Refunds.from_events(events, customers_of(events)).without_purchase
     if not len(alone):
         return FaultReport.none()
     n_refunds = int(np.sum(events.kinds == REFUND))

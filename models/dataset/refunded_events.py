@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.event_counts import RETENTION_HOURS
 from models.dataset.events import EventTable
+from models.dataset.guest_events import customers_of
 from models.domain.customer import MOST_PIECES, WINDOW_EVENTS, stamps, with_quantities
 from models.domain.event import DISLIKE, IMPRESSION, PURCHASE, REFUND
 from models.domain.refund_matching import SalePurchases, refunds_in_order
@@ -38,8 +39,14 @@ class Refunds:
     without_purchase: NDArray[np.intp]
 
     @classmethod
-    def from_events(cls, events: EventTable) -> Self:
-        """Match refunds with purchases; see `models.domain.refund_matching`."""
+    def from_events(cls, events: EventTable, customers: NDArray[np.int64] | None = None) -> Self:
+        """Match refunds with purchases; see `models.domain.refund_matching`.
+
+        Args:
+            events: The events.
+            customers: A number of the customer of each, shape ``(n_events,)``; as recorded if None.
+        """
+        codes = events.customers.codes if customers is None else customers
         left = events.quantities.astype(np.int64)
         undone_us = np.full(len(events), NEVER)
         is_purchase = events.kinds == PURCHASE
@@ -48,13 +55,13 @@ class Refunds:
         if not len(refunds):
             return cls(left, undone_us, refunds)
         rows = np.concatenate(
-            [_with_refunds(events, np.flatnonzero(is_purchase), refunds), refunds]
+            [_with_refunds(events, codes, np.flatnonzero(is_purchase), refunds), refunds]
         )
         kinds, at_us = events.kinds[rows], events.at_us[rows]
         firsts = with_quantities(events.event_keys[rows], kinds, quantities=events.quantities[rows])
         # In the order of windows: by time, then by member.
         rows = rows[np.lexsort((stamps(at_us, kinds), events.sale_keys[rows], firsts, at_us))]
-        of = zip(events.customers.codes[rows].tolist(), events.sale_keys[rows], strict=True)
+        of = zip(codes[rows].tolist(), events.sale_keys[rows], strict=True)
         groups, types, bought = list(of), events.kinds[rows].tolist(), left[rows]
         without: list[int] = []
         for place, changed in refunds_in_order(groups, types, quantities=bought.tolist()):
@@ -75,11 +82,11 @@ def net_of_refunds(events: EventTable) -> EventTable:
     """Return what remains of events after all refunds, for outcomes and revenue.
 
     Fully refunded purchases are left out, and so are the refunds. Of a partly refunded purchase,
-    quantity and revenue are those of the pieces left.
+    quantity and revenue are those of the pieces left. What a guest bought, the customer may refund.
     """
     if not np.any(events.kinds == REFUND):
         return events
-    refunds = Refunds.from_events(events)
+    refunds = Refunds.from_events(events, customers_of(events))
     is_purchase = events.kinds == PURCHASE
     kept = (events.kinds != REFUND) & ~(is_purchase & (refunds.left == 0))
     bought = np.maximum(events.quantities, 1)
@@ -183,9 +190,12 @@ def _hours_left(events: EventTable, rows: list[int], quantities: NDArray[np.int6
 
 
 def _with_refunds(
-    events: EventTable, purchases: NDArray[np.intp], refunds: NDArray[np.intp]
+    events: EventTable,
+    customers: NDArray[np.int64],
+    purchases: NDArray[np.intp],
+    refunds: NDArray[np.intp],
 ) -> NDArray[np.intp]:
     """Return the purchases of a sale that the customer has a refund of, and perhaps a few more."""
     # Of equal customer and sale equal; others collide rarely, and change nothing.
-    pairs = events.customers.codes.astype(np.uint64) * _ODD ^ events.sale_keys
+    pairs = customers.astype(np.uint64) * _ODD ^ events.sale_keys
     return purchases[np.isin(pairs[purchases], pairs[refunds])]

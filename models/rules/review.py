@@ -1,14 +1,20 @@
 """Review of rules against a catalogue: how many sales each is about, and what looks wrong."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from models.domain.event import from_us
 from models.query.query import Query
 from models.rules.constraints import Constraints, holding
 from models.rules.field import FIELDS, FieldScope, Subject
-from models.rules.rule import AtMost, Exclude, Only, SlateRule
+from models.rules.rule import AtLeast, AtMost, Boost, Exclude, Only, Pin, Share, SlateRule
+
+_USUAL_LIMIT: Final = 10
+"""Sales of a list, unless its caller asks for another number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +49,12 @@ def review(
     emptied = {name: _without_filter(held[name], one) for name, one in markets.items()}
     anywhere = holding(given, query)
     without = _without_filter(anywhere, query)
+    visits = [(query, anywhere), *((markets[name], its) for name, its in held.items())]
     found: list[RuleReview] = []
     for rule in given:
         n_matching = n
         if rule.condition is not None:
-            matching = np.broadcast_to(rule.condition.matches(Subject(query)), n)
-            n_matching = int(matching.sum())
+            n_matching = int(_matching(rule, query).sum())
         about_customer = any(one.scope is FieldScope.BOTH for one in rule.fields)
         warnings: list[str] = []
         if n and not n_matching and not about_customer:
@@ -67,9 +73,76 @@ def review(
                 for name, blamed in emptied.items()
                 if rule in blamed
             ]
-        holds = rule in anywhere or any(rule in one for one in held.values())
-        found.append(RuleReview(rule, holds, n_matching, tuple(warnings)))
+        if rule.ends_at is not None and rule.ends_at <= from_us(query.context.now_us):
+            warnings.append(f"it ended at {rule.ends_at.isoformat()}")
+        of_rule = [(one, its) for one, its in visits if rule in its]
+        if of_rule and n_matching and not about_customer:
+            warnings += [*_too_few(rule, of_rule), *_beside_earlier(rule, *of_rule[0])]
+        found.append(RuleReview(rule, bool(of_rule), n_matching, tuple(warnings)))
     return tuple(found)
+
+
+def _matching(rule: SlateRule, query: Query) -> NDArray[np.bool_]:
+    n = len(query.rows)
+    if rule.condition is None:
+        return np.ones(n, dtype=np.bool_)
+    return np.broadcast_to(rule.condition.matches(Subject(query)), n)
+
+
+def _too_few(
+    rule: SlateRule, visits: Sequence[tuple[Query, tuple[SlateRule, ...]]]
+) -> Iterator[str]:
+    """Yield what other rules leave of a rule's sales, where it needs more, in its best visit."""
+    match rule.action:
+        case AtLeast(n=n):
+            needed = float(n)
+        case Share(of=share):
+            needed = share * _USUAL_LIMIT
+        case Pin() | Boost():
+            needed = 1.0
+        case _:
+            return
+    n_most = max(_n_showable(rule, *visit) for visit in visits)
+    if n_most < needed:
+        of_list = f" in a list of {_USUAL_LIMIT}" if isinstance(rule.action, Share) else ""
+        yield (
+            f"it asks for {needed:g} of its sales{of_list}, and {n_most} may be shown by all rules"
+        )
+
+
+def _n_showable(rule: SlateRule, query: Query, held: tuple[SlateRule, ...]) -> int:
+    """Return how many of a rule's sales one list may show, by what excludes and bounds."""
+    constraints = Constraints.from_rules([one for one in held if not one.dry_run], query)
+    free = constraints.without_excluded & _matching(rule, query)
+    bounds = [int(free.sum())]
+    for cap in constraints.caps:
+        groups = cap.groups[free]
+        _, sizes = np.unique(groups[groups >= 0], return_counts=True)
+        bounds.append(int(np.sum(groups < 0) + np.minimum(sizes, cap.at_most).sum()))
+    return min(bounds)
+
+
+def _beside_earlier(rule: SlateRule, query: Query, held: tuple[SlateRule, ...]) -> Iterator[str]:
+    """Yield what rules before it leave of the place, or of the impressions, that it asks for."""
+    earlier = [one for one in held[: held.index(rule)] if not one.dry_run]
+    match rule.action:
+        case Pin(rank=rank):
+            others = [one.name for one in earlier if one.action == Pin(rank=rank)]
+            if others:
+                yield f"rank {rank} is pinned by {others[0]}: its sale stands at the next free one"
+        case Share(of=share):
+            own = _matching(rule, query)
+            others = [
+                (one.name, one.action.of)
+                for one in earlier
+                if isinstance(one.action, Share) and not (_matching(one, query) & own).any()
+            ]
+            total = share + sum(part for _, part in others)
+            if total > 1:
+                names = ", ".join(name for name, _ in others)
+                yield f"with {names} it asks for {total:g} of all impressions"
+        case _:
+            return
 
 
 def _markets(rule: SlateRule) -> list[str]:

@@ -95,8 +95,9 @@ class AtMost(BaseModel):
         default=None,
         min_length=1,
         max_length=MAX_CHARS,
-        description="A text of sales, or an attribute, as `destination` or `attribute['brand']`: "
-        "the bound is of each of its values. Sales without one are not bounded.",
+        description="A text of sales, or an attribute that is one, as `destination` or "
+        "`attribute['brand']`: the bound is of each of its values. Sales without one are not "
+        "bounded.",
     )
 
 
@@ -145,7 +146,7 @@ class SlateRule(BaseModel):
         "customer; unset: always.",
     )
     where: Expression | None = Field(
-        default=None, description="Condition on the sales; unset: all of them."
+        default=None, description="Condition on the sales; unset: all of them, of `at_most` alone."
     )
     action: Action
     starts_at: Time | None = None
@@ -268,6 +269,10 @@ class SlateRules(RootModel[tuple[SlateRule, ...]]):
         if repeated:
             msg = f"rules must have distinct names, got {', '.join(repeated)} more than once"
             raise ValueError(msg)
+        for rule in self.root:
+            if isinstance(rule.action, Share) and rule.action.worth:
+                msg = f"leave `worth` of rule {rule.name} out: the service sets it in each answer"
+                raise ValueError(msg)
         return self
 
     def __len__(self) -> int:

@@ -118,7 +118,7 @@ class PageSlate:
         is_free = np.ones(len(query.rows), dtype=np.bool_)
         filled: list[FilledRow] = []
         for place, row in enumerate(rows):
-            because_of, matching = _candidates(row, query)
+            because_of, matching = candidates_of(row, query)
             indices = np.flatnonzero(matching & is_free)
             slate = select(place, indices)
             # Of the certain slate: whether a row is shown may depend on no draw.
@@ -130,14 +130,24 @@ class PageSlate:
                 indices[slate.unexplored],
                 rules=slate.rules,
                 unmet=slate.unmet,
+                shares=slate.shares,
             )
             is_free[slate.picks] = False
             filled.append(FilledRow(slate, because_of))
         return cls(tuple(filled))
 
 
-def _candidates(row: PageRow, query: Query) -> tuple[int | None, NDArray[np.bool_]]:
-    """Return the sale that a row's sales are like, and which candidates it is about, ``(n,)``."""
+def candidates_of(row: PageRow, query: Query) -> tuple[int | None, NDArray[np.bool_]]:
+    """Return which candidates a row is about, before those of rows above are left out.
+
+    Args:
+        row: The row.
+        query: The query of the page.
+
+    Returns:
+        Catalogue row of the sale that they are like, None for other kinds and if there is none;
+        and a mask of the candidates, shape ``(n,)``.
+    """
     because_of, matching = _of_kind(row, query)
     if row.filter is not None:
         condition = request_filter(row.filter).condition

@@ -53,12 +53,14 @@ class RuledOrder:
     ) -> Slate:
         """Return the slate of some ranks, with the names of the rules that placed or moved each.
 
-        A rule is unmet if a pin has no sale, or a floor too few, that may be shown.
+        A rule is unmet if a pin has no sale, or `at_least` too few, that may be shown; a share is
+        of all answers.
         """
+        free = self.constraints.without_excluded
         short = [
             one.rule
             for one in self.constraints.floors
-            if sum(map(one.matching.item, ranks)) < one.at_least
+            if one.worth is None and sum(map(one.matching.item, ranks)) < one.at_least
         ]
         return Slate(
             self.ranking[ranks] if ranks else np.empty(0, dtype=np.intp),
@@ -66,10 +68,11 @@ class RuledOrder:
             self.ranking[unexplored] if unexplored else np.empty(0, dtype=np.intp),
             rules=tuple(self._names(ranks)),
             unmet=(*self.pinned.unmet, *short),
+            # A list in which none of its sales may stand, as of another category, owes it none.
             shares=tuple(
                 (one.rule, sum(map(one.matching.item, ranks)))
                 for one in self.constraints.floors
-                if one.worth is not None
+                if one.worth is not None and bool((one.matching & free).any())
             ),
         )
 

@@ -115,6 +115,19 @@ class TestFilters:
 
         assert (answer.status_code, answer.json()["code"]) == (422, code)
 
+    @pytest.mark.parametrize(
+        ("name", "hint"), [("categry", "there is 'category'"), ("nonesuch", "correct the name")]
+    )
+    async def test_a_mistaken_name_is_refused_with_those_like_it(
+        self, client: httpx.AsyncClient, name: str, hint: str
+    ) -> None:
+        params = {"filter": f'{name} == "x"'}
+        filtered = await client.get("/v1/recommendations", params=params)
+        ruled = await put(client, {**NO_ROME, "where": params["filter"]})
+
+        assert filtered.json()["detail"] == f"no sale has an attribute {name!r}: {hint}"
+        assert filtered.json()["detail"] in ruled.json()["detail"]
+
     @pytest.mark.parametrize("name", ["request", "disliked"])
     async def test_no_rule_of_the_plan_has_a_name_of_the_service(
         self, client: httpx.AsyncClient, name: str

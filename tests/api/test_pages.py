@@ -99,6 +99,7 @@ async def test_rules_of_the_plan_hold_in_every_row(client: httpx.AsyncClient) ->
         ([{"name": "a", "filter": "price <"}], "is no expression"),
         ([{"name": "a", "filter": "stars > 3"}], "no sale has an attribute 'stars'"),
         ([{"name": "a", "hours": 0}], "greater than 0"),
+        ([{"name": "a", "limit": 5, "min_items": 6}], "a row of at most 5 sales never has 6"),
     ],
 )
 async def test_rows_that_cannot_be_made_are_refused(
@@ -108,6 +109,14 @@ async def test_rows_that_cannot_be_made_are_refused(
 
     assert answer.status_code == 422
     assert reason in answer.text
+
+
+async def test_a_wrong_row_is_one_fault(client: httpx.AsyncClient) -> None:
+    answer = await client.post(URL, json={"rows": [{"name": "a b"}]})
+    without = await client.post(URL, json={"rows": []})
+
+    assert [one["location"] for one in answer.json()["errors"]] == ["body.rows.0.name"]
+    assert [one["location"] for one in without.json()["errors"]] == ["body.rows"]
 
 
 class TestABrokenModel:

@@ -9,6 +9,7 @@ import pytest
 
 from app.catalogue.model import Model
 from app.cli.replay import Replayer, replay_all
+from app.resources import Worker
 from app.stores.store import Stores
 from models.experiments.exposure import read_exposures
 from tests.api.test_interleaving import exported, interleave, shelf
@@ -119,6 +120,11 @@ async def test_the_list_says_what_each_rule_is_about_and_what_looks_wrong(
     [
         ({**NO_ROME, "where": "price <"}, 422, "is no expression"),
         ({**NO_ROME, "where": None}, 422, "needs `where`"),
+        (
+            {**NO_ROME, "action": {"kind": "share", "of": 0.1, "worth": 1}},
+            422,
+            "leave `worth` of rule no-rome out",
+        ),
         ({**NO_ROME, "when": "price < 3"}, 422, "put it into `where`"),
         ({**NO_ROME, "where": "stars > 3"}, 409, "no sale has an attribute 'stars'"),
         ({**NO_ROME, "action": {"kind": "hide"}}, 422, "action"),
@@ -284,7 +290,7 @@ async def test_a_rule_that_spent_its_budget_stops_and_says_so(
     [rule] = (await client.get("/v1/rules")).json()["items"]
     # Its own answers may have been priced before it learned of the other worker's.
     assert rule["spent"] >= 5.0
-    assert rule["is_stopped"]
+    assert (rule["is_stopped"], rule["holds"]) == (True, False)
 
 
 async def test_a_campaign_gets_its_share_of_impressions(client: httpx.AsyncClient) -> None:
@@ -297,3 +303,110 @@ async def test_a_campaign_gets_its_share_of_impressions(client: httpx.AsyncClien
     assert abs(own / 60 - 0.6) < 0.1
     refused = await put(client, {**share, "dry_run": True})
     assert refused.status_code == 422
+
+
+SKI = 'category == "ski"'
+PIN = {"name": "b", "where": 'sale_id == "nice"', "action": {"kind": "pin", "rank": 1}}
+
+
+def share_of(share: float, where: str, name: str = "b") -> dict[str, object]:
+    return {"name": name, "where": where, "action": {"kind": "share", "of": share}}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "warning"),
+    [
+        (
+            {"name": "a", "where": SKI, "action": {"kind": "exclude"}},
+            {"name": "b", "where": SKI, "action": {"kind": "at_least", "n": 1}},
+            "it asks for 1 of its sales, and 0 may be shown by all rules",
+        ),
+        (
+            {"name": "a", "where": SKI, "action": {"kind": "only"}},
+            PIN,
+            "it asks for 1 of its sales, and 0 may be shown by all rules",
+        ),
+        (
+            {"name": "a", "action": {"kind": "at_most", "n": 1, "per": "category"}},
+            {"name": "b", "where": SKI, "action": {"kind": "at_least", "n": 2}},
+            "it asks for 2 of its sales, and 1 may be shown by all rules",
+        ),
+        (
+            NO_ROME,
+            share_of(0.3, SKI),
+            "it asks for 3 of its sales in a list of 10, and 2 may be shown by all rules",
+        ),
+        (
+            {**PIN, "name": "a", "where": SKI},
+            PIN,
+            "rank 1 is pinned by a: its sale stands at the next free one",
+        ),
+        (
+            share_of(0.1, 'sale_id == "nice"', "a"),
+            share_of(0.95, 'sale_id != "nice"'),
+            "with a it asks for 1.05 of all impressions",
+        ),
+        (
+            NO_ROME,
+            {**PIN, "ends_at": "2020-01-01T00:00:00Z"},
+            "it ended at 2020-01-01T00:00:00+00:00",
+        ),
+    ],
+)
+async def test_rules_that_cannot_do_what_they_ask_for_are_named(
+    client: httpx.AsyncClient, first: dict[str, object], second: dict[str, object], warning: str
+) -> None:
+    """Five sales are open, two of them ski."""
+    listed = await put(client, first, second)
+
+    a, b = listed.json()["items"]
+    assert not a["warnings"]
+    assert warning in b["warnings"]
+
+
+async def test_the_first_row_of_a_page_has_its_part_in_a_share(client: httpx.AsyncClient) -> None:
+    share = {"name": "ski", "where": 'category == "ski"', "action": {"kind": "share", "of": 0.6}}
+    await put(client, share)
+
+    rows = [{"name": "first", "limit": 1}, {"name": "second", "limit": 1}]
+    answers = [
+        (await client.post("/v1/pages", json={"market": "fr", "rows": rows})).json()
+        for _ in range(60)
+    ]
+
+    own = sum(one["rows"][0]["items"][0]["sale_id"] in {"alps", "tignes"} for one in answers)
+    assert abs(own / 60 - 0.6) < 0.1
+    metrics = (await client.get("/metrics")).text
+    assert f'vitrine_share_impressions_total{{rule="ski",sales="own"}} {float(own)}' in metrics
+    assert f'vitrine_share_impressions_total{{rule="ski",sales="other"}} {60.0 - own}' in metrics
+
+
+async def test_lists_in_which_none_of_its_sales_may_stand_owe_a_share_nothing(
+    client: httpx.AsyncClient,
+) -> None:
+    share = {"name": "ski", "where": 'category == "ski"', "action": {"kind": "share", "of": 0.3}}
+    await put(client, share)
+    for _ in range(30):
+        await slate(client, market="fr", limit=1, filter='category == "beach"')
+
+    answers = [await slate(client, market="fr", limit=1) for _ in range(30)]
+
+    own = sum(one["items"][0]["sale_id"] in {"alps", "tignes"} for one in answers)
+    assert abs(own / 30 - 0.3) < 0.1
+
+
+async def test_pages_are_priced_in_their_first_row(
+    client: httpx.AsyncClient, worker: Worker
+) -> None:
+    """One in twenty; a rule that moves nothing of the first row costs nothing there."""
+    alps = {"name": "alps", "where": 'sale_id == "alps"', "action": {"kind": "pin", "rank": 1}}
+    await put(client, alps, NO_ROME)
+    rows = [{"name": "ski", "filter": SKI, "limit": 1}, {"name": "rest"}]
+
+    for _ in range(200):
+        await client.post("/v1/pages", json={"market": "fr", "rows": rows})
+
+    read = worker.metrics.registry.get_sample_value
+    assert (read("vitrine_priced_answers_total", {"rule": "alps"}) or 0.0) > 0
+    lost = {"rule": "no-rome", "outcome": "lost"}
+    assert read("vitrine_rule_outcomes_total", lost) == 0.0

@@ -212,6 +212,19 @@ class MergeStoreContract:
             stream = CustomerKeys.for_customer(one).erasures
             assert await connection.execute("XLEN", stream, doing="counting") == 1
 
+    async def test_a_merge_does_not_undo_an_erasure_of_the_guest(
+        self, customers: CustomerStore, merges: MergeStore, now_us: int
+    ) -> None:
+        erased = event("e1", at_us=now_us, customer_id="v1")
+        erasure = await customers.erase("v1")
+        later = event("e2", at_us=erasure.erased_us + 1, customer_id="v1")
+        await merges.merge("v1", "c1")
+
+        outcomes = await customers.append([erased, later])
+
+        assert outcomes == [ERASED, ACCEPTED]
+        assert (await customers.read("c1")).window.pack() == window_of([later]).pack()
+
     async def test_an_erasure_of_before_a_merge_that_is_applied_again_leaves_the_merge(
         self, customers: CustomerStore, merges: MergeStore, now_us: int
     ) -> None:

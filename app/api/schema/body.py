@@ -56,8 +56,7 @@ def read(
     try:
         found = model.model_validate_json(content, strict=True)
     except ValidationError as exc:
-        errors = exc.errors(include_url=False, include_context=False, include_input=False)
-        return [Fault(error["loc"], plain_message(error["msg"])) for error in errors[:most]]
+        return _faults(exc)[:most]
     # Last, and of valid bodies alone: it parses the text once more, in Python.
     key = repeated_key(content)
     if key is None:
@@ -66,6 +65,14 @@ def read(
         with suppress(ValueError):
             return model.model_validate_json(with_marks(content), strict=True)
     return [Fault((), f"an object has the key {key!r} twice")]
+
+
+def _faults(exc: ValidationError) -> list[Fault]:
+    """Return the faults without lists that are too short only as their wrong items do not count."""
+    errors = exc.errors(include_url=False, include_context=False, include_input=False)
+    parents = {one["loc"][:n] for one in errors for n in range(len(one["loc"]))}
+    own = [one for one in errors if one["type"] != "too_short" or one["loc"] not in parents]
+    return [Fault(error["loc"], plain_message(error["msg"])) for error in own]
 
 
 def _half_a_character(content: bytes) -> Fault | None:

@@ -78,5 +78,6 @@ CURSOR_FIELD: Final[Any] = Field(
 )
 NEXT_FIELD: Final[Any] = Field(
     description="With `cursor`: that of the next page; null without, where nothing is left to "
-    f"show, and once {MAX_SEEN:,} sales were shown."
+    f"show, and once {MAX_SEEN:,} sales were shown. Where filters of rows, rules or dislikes hide "
+    "what is left, it is not null yet: the last page is then an empty one."
 )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from app.observability import Metrics
 from app.recommend.impression_shares import Delivered, ImpressionShares
 from app.recommend.ranking import Ranking
 from models.experiments.exposure_record import ShownItem
@@ -36,7 +37,7 @@ def run(given: SlatePolicy, answers: Sequence[list[float]]) -> tuple[float, floa
     """Return the campaign's share of impressions, and the expected outcomes an answer."""
     described = [("beach" if number % 6 else "ski", None) for number in range(N_SALES)]
     query = question(sales(*described))
-    shares, n_own, outcomes = ImpressionShares(), 0, 0.0
+    shares, n_own, outcomes = ImpressionShares(Metrics().rules), 0, 0.0
     for seed, probabilities in enumerate(answers):
         applied = shares.applied(given)
         slate = make_slate(query, scores(probabilities), policy=applied, limit=LIMIT, seed=seed)
@@ -117,12 +118,13 @@ def test_the_last_sales_give_way_to_those_of_the_campaign_that_lose_less_than_th
     """Of 0.5, 0.4, 0.3 | 0.25, 0.1: the second of the campaign would lose 0.3."""
     described = [("beach", None), ("beach", None), ("beach", None), ("ski", None), ("ski", None)]
     query, found = question(sales(*described)), scores([0.5, 0.4, 0.3, 0.25, 0.1])
+    given = policy({"kind": "share", "of": 0.5})
 
     picks = {
         worth: make_slate(
             query,
             found,
-            policy=policy({"kind": "share", "of": 0.5, "worth": worth}),
+            policy=given.model_copy(update={"rules": given.rules.worth([worth])}),
             limit=3,
             seed=1,
         ).picks.tolist()
@@ -133,7 +135,7 @@ def test_the_last_sales_give_way_to_those_of_the_campaign_that_lose_less_than_th
 
 
 def test_what_is_recorded_of_a_share_is_what_it_was_worth_then() -> None:
-    shares = ImpressionShares()
+    shares = ImpressionShares(Metrics().rules)
     given = policy({"kind": "share", "of": 0.5})
     item = ShownItem("s1", 1, 1.0, 0.1)
     shares.record(Ranking((item,) * 4, "", None, shares=(("campaign", 0),)))

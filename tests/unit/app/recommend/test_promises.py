@@ -25,6 +25,7 @@ from app.promotion.answer_counter import AnswerCounter
 from app.recommend.answer_counts import AnswerCounts
 from app.recommend.degraded_log import Degradation
 from app.recommend.exposure_queue import ExposureQueue
+from app.recommend.impression_shares import ImpressionShares
 from app.recommend.pipeline import Origin, RecommendationPipeline
 from app.recommend.ranking import SlateRanker
 from app.recommend.request import RecommendationRequest
@@ -109,6 +110,7 @@ class Promises(RuleBasedStateMachine):
             budgets=RuleBudgets(
                 self.stores.spending, worker="w1", rules=lambda: plan.current.plan.rules
             ),
+            shares=ImpressionShares(metrics.rules),
             read_timeout_s=10.0,
             deadline_s=10.0,
             new_id=lambda: "r",

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from models.dataset import FaultCode, read_dataset
+from models.dataset.guest_events import with_guests
+from models.dataset.refunded_events import net_of_refunds
 from models.domain.event import from_us
 from tests.datasets import event, write_csv, write_dataset
 
@@ -76,3 +78,34 @@ def test_erasing_any_id_erases_all_that_were_one_customer_by_then(
 
     assert sorted(dataset.events.event_ids) == ["c2", "v3"]
     assert dataset.events.merges.guest_ids.to_list() == ["v3"]
+
+
+@pytest.mark.parametrize(("buyer", "refunder"), [("v1", "c1"), ("c1", "v1"), ("v1", "v2")])
+def test_one_id_of_a_customer_may_refund_what_another_bought(
+    tmp_path: Path, buyer: str, refunder: str
+) -> None:
+    bought = event(event_id="e1", customer_id=buyer, type="purchase")
+    refunded = event(event_id="e2", customer_id=refunder, type="refund", at="2025-03-02T12:00:00Z")
+    write_dataset(tmp_path, events=[bought, refunded])
+    write_csv(tmp_path / "merges.csv", [merge("v1", "c1"), merge("v2", "c1")])
+
+    dataset = read_dataset(tmp_path)
+
+    assert FaultCode.REFUND_WITHOUT_PURCHASE not in dataset.faults.counts()
+    assert not len(net_of_refunds(dataset.events))
+
+
+def test_two_events_of_one_id_of_before_a_merge_both_count_and_equal_ones_once(
+    tmp_path: Path,
+) -> None:
+    """Windows are sets of whole events: browsers that number theirs from 1 lose none at a merge."""
+    moments = {"v1": "2025-03-01T10:00:00Z", "c1": "2025-03-01T11:00:00Z"}
+    differing = [event(event_id="1", customer_id=one, at=at) for one, at in moments.items()]
+    equal = [event(event_id="2", customer_id=one, at=AT) for one in moments]
+    write_dataset(tmp_path, events=[*differing, *equal])
+    write_csv(tmp_path / "merges.csv", [merge("v1", "c1")])
+
+    events = with_guests(read_dataset(tmp_path).events)
+
+    ids = events.customers.values.gather(events.customers.codes).to_list()
+    assert ids.count("c1") == 3
