@@ -67,17 +67,16 @@ class ImpressionShares:
         return policy.model_copy(update={"rules": current[2]})
 
     def record(self, ranking: Ranking) -> None:
-        """Count an answer for the campaigns that held in it."""
+        """Count an answer, of a page its first row, for the campaigns that held in it."""
+        items = ranking.slate[: ranking.rows[0].n_items] if ranking.rows else ranking.slate
         for name, n_own in ranking.shares:
             if name not in self._delivered and len(self._delivered) >= MAX_CAMPAIGNS:
                 continue
             delivered = self._delivered.setdefault(name, Delivered())
-            delivered.n_all += len(ranking.counted)
+            delivered.n_all += len(items)
             delivered.n_own += n_own
-            self._metrics.record_share(name, n_own=n_own, n_all=len(ranking.counted))
-            delivered.sum_probabilities += sum(
-                one.purchase_probability or 0.0 for one in ranking.counted
-            )
+            self._metrics.record_share(name, n_own=n_own, n_all=len(items))
+            delivered.sum_probabilities += sum(one.purchase_probability or 0.0 for one in items)
 
     def _worth(self, rule: SlateRule) -> float:
         delivered = self._delivered.get(rule.name)

@@ -42,10 +42,15 @@ def exploration_cost(
     return first.cost(scores.probabilities, scorer.p_examined(n_places, device))
 
 
-def first_row(
-    asked: RankingRequest, query: Query, scores: Scores, *, scorer: Scorer
-) -> tuple[Query, Scores]:
-    """Return the candidates of the first row, with their scores in its order."""
+def priced_list(
+    asked: RankingRequest, query: Query, *, scores: Scores, scorer: Scorer
+) -> tuple[Query, Scores, int]:
+    """Return what rules are priced in, with its length: a list, or the first row of a page.
+
+    Pins and guarantees are of the first row.
+    """
+    if not asked.request.rows:
+        return query, scores, asked.request.limit
     row = asked.request.rows[0]
     indices = np.flatnonzero(candidates_of(row, query)[1])
     part = Scores(
@@ -56,7 +61,7 @@ def first_row(
         scores.margins[indices],
         scores.sizes[indices],
     )
-    return query.select(query.rows[indices]), part
+    return query.select(query.rows[indices]), part, row.limit
 
 
 def row_records(asked: RankingRequest, query: Query, *, page: PageSlate) -> tuple[RowRecord, ...]:

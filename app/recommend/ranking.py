@@ -30,7 +30,7 @@ from app.recommend.degradation_level import (
 from app.recommend.drift import Drift
 from app.recommend.fallback_order import fallback_order, listed_candidates
 from app.recommend.latency_estimate import MAX_DOUBLINGS, LatencyEstimate
-from app.recommend.page import empty_rows, exploration_cost, first_row, ranked_page, row_records
+from app.recommend.page import empty_rows, exploration_cost, priced_list, ranked_page, row_records
 from app.recommend.request import RankingRequest, Rival
 from models.experiments.exposure_record import InterleavedRecord, RowRecord, ShownItem
 from models.query.candidates import candidate_query
@@ -93,11 +93,6 @@ class Ranking:
     def degraded(self) -> DegradationLevel | None:
         """What the ranking had to do without; None for a full answer."""
         return self.cause.level if self.cause else None
-
-    @property
-    def counted(self) -> tuple[ShownItem, ...]:
-        """The sales of which rules guarantee a share: of a list, or of the first row of a page."""
-        return self.slate[: self.rows[0].n_items] if self.rows else self.slate
 
     @property
     def sale_ids(self) -> tuple[str, ...]:
@@ -178,12 +173,9 @@ class SlateRanker:
             self.metrics.exploration.record(cost)
         if not (len(policy.rules) and is_priced(seed_from(asked.recommendation_id))):
             return ranking
-        limit = asked.request.limit
-        if asked.request.rows:  # pins and guarantees are of the first row: it is priced as a list
-            if not ranking.rows[0].n_items:
-                return ranking
-            query, scores = first_row(asked, query, scores, scorer=scorer)
-            limit = asked.request.rows[0].limit
+        query, scores, limit = priced_list(asked, query, scores=scores, scorer=scorer)
+        if not len(query.rows):
+            return ranking
         prices = rule_prices(
             query,
             scores,

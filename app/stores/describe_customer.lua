@@ -9,7 +9,7 @@
 local window, shown, profile, recent, listed, merges = unpack(KEYS)
 local time = redis.call('TIME')
 local expires_ms = -1
-for _, key in ipairs({window, shown, profile, listed}) do
+for _, key in ipairs({window, shown, profile, listed, merges}) do
   expires_ms = math.max(expires_ms, redis.call('PEXPIRETIME', key))
 end
 local events, n_events = joined(redis.call('ZRANGE', window, 0, -1), {24})

@@ -54,9 +54,9 @@ class Refunds:
         refunds = np.flatnonzero(events.kinds == REFUND)
         if not len(refunds):
             return cls(left, undone_us, refunds)
-        rows = np.concatenate(
-            [_with_refunds(events, codes, np.flatnonzero(is_purchase), refunds), refunds]
-        )
+        purchases = np.flatnonzero(is_purchase)
+        refunded = _with_refunds(events, codes, purchases=purchases, refunds=refunds)
+        rows = np.concatenate([refunded, refunds])
         kinds, at_us = events.kinds[rows], events.at_us[rows]
         firsts = with_quantities(events.event_keys[rows], kinds, quantities=events.quantities[rows])
         # In the order of windows: by time, then by member.
@@ -192,6 +192,7 @@ def _hours_left(events: EventTable, rows: list[int], quantities: NDArray[np.int6
 def _with_refunds(
     events: EventTable,
     customers: NDArray[np.int64],
+    *,
     purchases: NDArray[np.intp],
     refunds: NDArray[np.intp],
 ) -> NDArray[np.intp]:

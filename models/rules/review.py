@@ -52,9 +52,8 @@ def review(
     visits = [(query, anywhere), *((markets[name], its) for name, its in held.items())]
     found: list[RuleReview] = []
     for rule in given:
-        n_matching = n
-        if rule.condition is not None:
-            n_matching = int(_matching(rule, query).sum())
+        # Of the market where it is about most: a `where` may name one.
+        n_matching = max(int(_matching(rule, one).sum()) for one, _ in visits)
         about_customer = any(one.scope is FieldScope.BOTH for one in rule.fields)
         warnings: list[str] = []
         if n and not n_matching and not about_customer:
@@ -77,7 +76,8 @@ def review(
             warnings.append(f"it ended at {rule.ends_at.isoformat()}")
         of_rule = [(one, its) for one, its in visits if rule in its]
         if of_rule and n_matching and not about_customer:
-            warnings += [*_too_few(rule, of_rule), *_beside_earlier(rule, *of_rule[0])]
+            first, its = of_rule[0]
+            warnings += [*_too_few(rule, of_rule), *_beside_earlier(rule, first, held=its)]
         found.append(RuleReview(rule, bool(of_rule), n_matching, tuple(warnings)))
     return tuple(found)
 
@@ -102,7 +102,7 @@ def _too_few(
             needed = 1.0
         case _:
             return
-    n_most = max(_n_showable(rule, *visit) for visit in visits)
+    n_most = max(_n_showable(rule, query, held=held) for query, held in visits)
     if n_most < needed:
         of_list = f" in a list of {_USUAL_LIMIT}" if isinstance(rule.action, Share) else ""
         yield (
@@ -110,7 +110,7 @@ def _too_few(
         )
 
 
-def _n_showable(rule: SlateRule, query: Query, held: tuple[SlateRule, ...]) -> int:
+def _n_showable(rule: SlateRule, query: Query, *, held: tuple[SlateRule, ...]) -> int:
     """Return how many of a rule's sales one list may show, by what excludes and bounds."""
     constraints = Constraints.from_rules([one for one in held if not one.dry_run], query)
     free = constraints.without_excluded & _matching(rule, query)
@@ -122,7 +122,7 @@ def _n_showable(rule: SlateRule, query: Query, held: tuple[SlateRule, ...]) -> i
     return min(bounds)
 
 
-def _beside_earlier(rule: SlateRule, query: Query, held: tuple[SlateRule, ...]) -> Iterator[str]:
+def _beside_earlier(rule: SlateRule, query: Query, *, held: tuple[SlateRule, ...]) -> Iterator[str]:
     """Yield what rules before it leave of the place, or of the impressions, that it asks for."""
     earlier = [one for one in held[: held.index(rule)] if not one.dry_run]
     match rule.action:

@@ -305,6 +305,15 @@ async def test_a_campaign_gets_its_share_of_impressions(client: httpx.AsyncClien
     assert refused.status_code == 422
 
 
+async def test_a_rule_about_a_market_is_counted_there(client: httpx.AsyncClient) -> None:
+    rule = {"name": "no-fr", "where": 'market == "fr"', "action": {"kind": "exclude"}}
+
+    [one] = (await put(client, rule)).json()["items"]
+
+    assert one["n_matching"] == 5
+    assert one["warnings"] == ["with it none of the 5 open sales of market 'fr' may be shown"]
+
+
 SKI = 'category == "ski"'
 PIN = {"name": "b", "where": 'sale_id == "nice"', "action": {"kind": "pin", "rank": 1}}
 

@@ -277,6 +277,16 @@ class MergeStoreContract:
         assert len((await customers.read("v1")).window) == 1
         assert await merges.merge("c1", "v1") == first
 
+    async def test_a_merge_of_two_unknown_ids_expires_too(
+        self, customers: CustomerStore, merges: MergeStore, now_us: int
+    ) -> None:
+        await merges.merge("v1", "c1")
+
+        expires_us = (await customers.describe("c1")).expires_us
+
+        assert expires_us is not None
+        assert expires_us > now_us
+
     async def test_a_customer_has_no_more_guests_than_are_allowed(
         self, customers: CustomerStore, merges: MergeStore
     ) -> None:

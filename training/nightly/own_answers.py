@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from models.domain.event import to_us
 from models.experiments.exposure import COST, FILE, read_exposures
 from models.experiments.exposure_record import FILE_COLUMNS, read_exploration, read_records
+from models.rules.rule import NO_RULES, AtLeast, AtMost, Pin, Share, SlateRules
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import META, Scorer
 from models.slate.exploration import drawn_propensities, is_drawn, seed_from
-from models.slate.slate import best
-from models.slate.slate_policy import PlackettLuce
+from models.slate.slate import make_slate
+from models.slate.slate_policy import PlackettLuce, SlatePolicy
 from training.examples.slates import label_of, texts_of
 from training.nightly.comparison import BundleComparison, JudgedBundle
 from training.nightly.own_log import OwnLog, added_value, shared_value
@@ -26,6 +27,7 @@ from training.nightly.refit import as_of
 
 _COLUMNS: Final = [name for name in FILE_COLUMNS if name != COST]
 _MAX_SHARE: Final = 0.5  # see `drawn_propensities`
+_BOUNDS: Final = (Pin, AtMost, AtLeast, Share)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +40,7 @@ class RecordedSlate:
         propensities: As recorded, shape ``(n_shown,)``.
         share: Share of answers that are drawn.
         is_drawn: Whether this one is.
+        rules: Those of the plan that held for it.
     """
 
     bundle_id: str
@@ -45,14 +48,15 @@ class RecordedSlate:
     propensities: NDArray[np.float64]
     share: float
     is_drawn: bool
+    rules: SlateRules = NO_RULES
 
 
 def recorded_slates(answers: pl.DataFrame, bundle_ids: Collection[str]) -> dict[str, RecordedSlate]:
     """Return slates by id, of the full answers that a bundle made in its own order.
 
     Left out are those with propensities of another kind: more than half drawn but not all, or
-    places for new sales. Filtered answers and pages of rows are no lists of all sales, and rules
-    of the plan place sales that no bundle ordered.
+    places for new sales; and drawn ones under rules that bound places, whose draws of each place
+    are not among all sales. Filtered answers and pages of rows are no lists of all sales.
 
     Args:
         answers: Recorded answers.
@@ -67,7 +71,6 @@ def recorded_slates(answers: pl.DataFrame, bundle_ids: Collection[str]) -> dict[
         pl.col("candidates").is_null(),
         pl.col("interleaving").is_null(),
         pl.col("filter").is_null(),
-        pl.col("rules").is_null(),
         pl.col("rows").list.len() == 0,
         pl.col("diversity") == 0,
         pl.col("order_by") == META,
@@ -77,13 +80,17 @@ def recorded_slates(answers: pl.DataFrame, bundle_ids: Collection[str]) -> dict[
         share, name = _share(record.exploration), record.recommendation_id
         if share is None:
             continue
+        drawn, rules = share > 0 and is_drawn(seed_from(name), share), record.policy.rules
+        if drawn and any(isinstance(rule.action, _BOUNDS) for rule in rules.root):
+            continue
         ranked = sorted(record.slate, key=attrgetter("rank"))
         found[name] = RecordedSlate(
             record.bundle_id,
             tuple(shown.sale_id for shown in ranked),
             np.array([shown.propensity for shown in ranked]),
             share,
-            share > 0 and is_drawn(seed_from(name), share),
+            drawn,
+            rules,
         )
     return found
 
@@ -175,7 +182,7 @@ def _lists_of_both(
         served = read_bundle(forms[name])
         until_us = to_us(datetime.fromisoformat(served.manifest.until))
         first, second = (
-            first_sales(judged, chosen[own], n_places=[len(recorded[i].sale_ids) for i in own])
+            first_sales(judged, chosen[own], recorded=[recorded[i] for i in own])
             for judged in (
                 champion.with_scorer(Scorer.load(served)),
                 as_of(candidate, comparison, moment_us=until_us),
@@ -186,15 +193,18 @@ def _lists_of_both(
 
 
 def first_sales(
-    judged: JudgedBundle, chosen: NDArray[np.intp], *, n_places: list[int]
+    judged: JudgedBundle, chosen: NDArray[np.intp], *, recorded: Sequence[RecordedSlate]
 ) -> list[tuple[str, ...]]:
-    """Return the sales that a bundle would show in place of some slates, by rank."""
+    """Return the sales that a bundle would show in place of some slates, under their rules."""
     evaluator, found = judged.evaluator, list[tuple[str, ...]]()
     queries = evaluator.past.queries(judged.slates.select(chosen))
-    for query, n in zip(queries, n_places, strict=True):
+    for query, slate in zip(queries, recorded, strict=True):
         rows = evaluator.candidates(query)
         asked = replace(query, rows=rows, positions=None, caller_list=None)
-        first: list[int] = rows[best(evaluator.scorer.score(asked).order, n)].tolist()
+        policy = SlatePolicy().model_copy(update={"rules": slate.rules})
+        limit, scores = len(slate.sale_ids), evaluator.scorer.score(asked)
+        picks = make_slate(asked, scores, policy=policy, limit=limit, seed=0).picks
+        first: list[int] = rows[picks].tolist()
         found.append(tuple(query.catalogue.sales[row].sale_id for row in first))
     return found
 

@@ -13,6 +13,7 @@ from models.domain.event import from_us
 from models.domain.units import HOUR_US, SECOND_US
 from models.experiments.exposure import ExposureError
 from models.experiments.exposure_record import FILE_COLUMNS
+from models.rules.rule import NO_RULES, SlateRules
 from models.scoring.bundle import write_bundle
 from models.slate.exploration import is_drawn, seed_from
 from models.slate.slate_policy import NewSaleSlots, PlackettLuce
@@ -20,7 +21,12 @@ from tests.logs import NOON
 from tests.trials import INTERLEAVED, RECORDED
 from training.configuration import RunConfig
 from training.nightly.comparison import BundleComparison, JudgedBundle
-from training.nightly.own_answers import first_sales, read_own_log, recorded_slates
+from training.nightly.own_answers import (
+    RecordedSlate,
+    first_sales,
+    read_own_log,
+    recorded_slates,
+)
 from training.nightly.own_log import OwnLog, value_of
 from training.nightly.refit import refitted
 
@@ -28,6 +34,9 @@ N_CUSTOMERS = 40
 N_PLACES = 10
 DRAWN = PlackettLuce(temperature=0.3, share=0.02)
 MOSTLY = PlackettLuce(temperature=0.3, share=0.7)
+ALL_DRAWN = PlackettLuce(temperature=0.3, share=1).model_dump_json()
+BALI_LESS = '[{"name": "less", "where": "sale_id == \'bali\'", "action": {"kind": "exclude"}}]'
+PINNED = '[{"name": "pin", "where": "price < 3", "action": {"kind": "pin", "rank": 1}}]'
 
 
 def answer(name: str, sales: list[str], **columns: object) -> dict[str, object]:
@@ -54,7 +63,8 @@ def test_only_full_answers_of_the_bundle_in_its_own_order_are_read() -> None:
         answer("own candidates", ["s1"], candidates=["s1"]),
         answer("of two policies", ["s1", "s2"], interleaving=INTERLEAVED),
         answer("filtered", ["s1"], filter="price < 3"),
-        answer("by a rule of the plan", ["s1"], rules='[{"name": "r"}]'),
+        answer("by a rule of the plan", ["s1"], rules=BALI_LESS),
+        answer("a drawn pin", ["s1"], rules=PINNED, exploration=ALL_DRAWN),
         answer("page", ["s1"], rows=[{"row": None, "n_items": 1, "because_of": None}]),
         answer("diverse", ["s1"], diversity=0.1),
         answer("by price", ["s1"], order_by="meta-revenue"),
@@ -66,7 +76,8 @@ def test_only_full_answers_of_the_bundle_in_its_own_order_are_read() -> None:
 
     found = recorded_slates(pl.DataFrame(rows, schema=FILE_COLUMNS), ["b"])
 
-    assert list(found) == ["kept", "drawn in part"]
+    assert list(found) == ["kept", "drawn in part", "by a rule of the plan"]
+    assert [rule.name for rule in found["by a rule of the plan"].rules.root] == ["less"]
     assert found["kept"].sale_ids == ("s1", "s2")
     assert not found["kept"].is_drawn
     assert found["drawn in part"].is_drawn == is_drawn(seed_from("drawn in part"), 0.02)
@@ -87,12 +98,13 @@ def write(data: Path, world: Path, events: list[dict[str, object]], *, now: date
     return data
 
 
-def lists_of(judged: JudgedBundle) -> dict[str, tuple[str, ...]]:
+def lists_of(judged: JudgedBundle, rules: SlateRules = NO_RULES) -> dict[str, tuple[str, ...]]:
     """Return a bundle's first sales by the name of each answer."""
     exposures = judged.evaluator.past.events.exposures
     names = exposures.values.gather(judged.slates.exposures.clip(0)).to_list()
     chosen = [number for number, name in enumerate(names) if name.startswith("answer-")]
-    firsts = first_sales(judged, np.array(chosen), n_places=[N_PLACES] * len(chosen))
+    shown = RecordedSlate("", ("",) * N_PLACES, np.ones(N_PLACES), 0.0, is_drawn=False, rules=rules)
+    firsts = first_sales(judged, np.array(chosen), recorded=[shown] * len(chosen))
     return {names[number]: first for number, first in zip(chosen, firsts, strict=True)}
 
 
@@ -121,10 +133,10 @@ class Answered:
         slates = recorded_slates(self.answers, [self.served.name])
         return {name: one.sale_ids for name, one in slates.items()}
 
-    def shown_by(self, bundle: Path) -> dict[str, tuple[str, ...]]:
+    def shown_by(self, bundle: Path, rules: SlateRules = NO_RULES) -> dict[str, tuple[str, ...]]:
         """Return the lists that a bundle shows as it is, by answer."""
         judged = JudgedBundle.load(bundle, comparison(self.data, self.now_us, self.data.parent))
-        return lists_of(judged)
+        return lists_of(judged, rules)
 
     def read(self) -> OwnLog:
         compared = comparison(self.data, self.now_us, self.data.parent)
@@ -188,6 +200,23 @@ def test_a_candidate_that_is_the_champion_has_its_value(answered: Answered) -> N
     value = value_of(log, seed=0).at_least
     assert value is not None
     assert (value.low, value.value, value.high) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.slow
+def test_both_lists_are_made_under_the_rules_of_the_answer(answered: Answered) -> None:
+    """What a rule excluded is in no list, and the sales below it follow."""
+    first = next(iter(answered.recorded.values()))[0]
+    text = f'[{{"name": "no", "where": "sale_id == \'{first}\'", "action": {{"kind": "exclude"}}}}]'
+
+    under = answered.shown_by(answered.served, SlateRules.from_record(text))
+    log = answered.own_log(rules=pl.lit(text))
+
+    for name, sales in answered.recorded.items():
+        left = [sale for sale in sales if sale != first]
+        assert [*under[name]][: len(left)] == left
+        assert first not in under[name]
+    assert len(log.champion) >= 30
+    assert log.shared.tolist() == log.champion.tolist()
 
 
 @pytest.mark.slow
