@@ -90,8 +90,8 @@ def summary_table(name: str, protocol: ProtocolFigures) -> Table:
         text = "" if gap is None else _stacked(gap.interval)
         cell = text if gap is None else Cell(text, RIVAL_MARKS[gap.verdict])
         # Beside others that were judged on all slates.
-        name = scorer if one.n == found[META].n else f"{scorer} (of {one.n:,} slates)"
-        rows.append([name, _stacked(one), cell])
+        label = scorer if one.n == found[META].n else f"{scorer} (of {one.n:,} slates)"
+        rows.append([label, _stacked(one), cell])
     return Table(f"{name}: {metric_name(protocol)}", ["scorer", "mean", f"- {META}"], rows)
 
 

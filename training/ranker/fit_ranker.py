@@ -59,10 +59,14 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
         TooFewPurchasesError: If either side of the split has too few purchases.
     """
     bought = training.slates.bought
-    early, late = training.split(bought)
     fit, ranker, log_odds = _fitted(training)
     stopped, slates = fit.ranker, training.slates
-    customers = np.repeat(slates.customers, np.diff(slates.starts))[-len(late.labels) :]
+    # Repeated slates are learned from, and are none that anybody was shown.
+    n_early = int(slates.starts[training.n_early])
+    shown_early, shown_late = np.split(training.is_shown, [n_early])
+    early, late = training.split(bought)
+    early, late, log_odds = early.select(shown_early), late.select(shown_late), log_odds[shown_late]
+    customers = np.repeat(slates.customers, np.diff(slates.starts))[n_early:][shown_late]
     p_examined = stopped.p_examined(late.matrix)
     scores = p_examined * stopped.calibration.apply(log_odds)
     # The calibration was fitted on the later slates: each half is judged by the other's.

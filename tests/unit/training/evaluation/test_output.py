@@ -16,8 +16,10 @@ def test_a_rival_that_is_better_is_a_warning() -> None:
         [slate(n, {name: {MRR: mean} for name, mean in means.items()}) for n in range(40)], seed=0
     )
 
-    rows = summary_table("shown", figures).rows
+    table = summary_table("shown", figures)
+    rows = table.rows
 
+    assert table.caption.startswith("shown: ")
     marks = {row[0]: row[2].mark for row in rows if isinstance(row[2], Cell)}
     assert marks["taste"] == Mark("better", Tone.BAD)
     assert marks["popularity"] == Mark("worse", Tone.GOOD)

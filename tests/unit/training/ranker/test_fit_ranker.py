@@ -185,7 +185,11 @@ def test_purchases_of_repeated_lists_count_once(rng: np.random.Generator) -> Non
     )
 
     assert training.slates.bought.sum() >= 300
-    assert training.fit_early().ranker.n_trees == 1
+    fitted = fit_ranker(training)
+    assert fitted.stopped.n_trees == 1
+    counts = [fitted.metrics[f"n_{part}_outcomes"] for part in ("fitting", "holdout")]
+    assert sum(counts) == 299
+    assert fitted.metrics["n_fitting"] + fitted.metrics["n_holdout"] == 2_000
 
 
 @pytest.mark.parametrize("through_clicks", [True, False])
