@@ -63,6 +63,7 @@ class ExportSummary:
     merges: int
     erased_events: int  # removed from the files, because their customers were erased
     erased_exposures: int
+    erased_merges: int
     repeated_events: int  # of all runs: equal to an earlier one, and left out
     conflicting_events: int  # of all runs: contradict an earlier one with their id, and left out
     conflicting: tuple[str, ...]  # the first of these, by customer and event id
@@ -274,6 +275,7 @@ async def _export(
         merges=taken[MERGES.name].n_rows,
         erased_events=erased[EVENTS.name],
         erased_exposures=erased[EXPOSURES.name],
+        erased_merges=erased[MERGES.name],
         repeated_events=repeats.same,
         conflicting_events=repeats.conflicting,
         conflicting=repeats.examples,
