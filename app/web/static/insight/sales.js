@@ -2,7 +2,7 @@
 
 import { call, query } from "../api.js";
 import { h, replace } from "../dom.js";
-import { closing, detail, discount, groupName, money, openMarkets, openSales, percent, picture, salesOf, titleOf } from "../sales.js";
+import { closing, detail, discount, forgetDetail, groupName, money, openMarkets, openSales, percent, picture, salesOf, titleOf } from "../sales.js";
 import { COLOURS, legend, table } from "./charts.js";
 
 const N_SHOWN = 20;
@@ -68,6 +68,8 @@ export function sales(main, context) {
     const groups = [...weights].sort((a, b) => b[1] - a[1]).slice(0, N_GROUPS).map(([name]) => name);
     const named = others.filter((order) => order.items.length && !order.name.startsWith("meta-"));
     const shown = meta.items.slice(0, N_SHOWN);
+    // Prices and times may have changed since they were read.
+    for (const item of shown) forgetDetail(item.sale_id);
     const known = await salesOf(shown.map((item) => item.sale_id));
     const topics = await Promise.all(shown.map((item) => detail(item.sale_id).then((one) => one.picture?.topics?.[0]?.topic ?? "", () => "")));
     const most = Math.max(0.01, ...shown.map((item) => explanations[item.sale_id]).filter(Boolean).map(totalOf));
