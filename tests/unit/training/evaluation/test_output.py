@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+from models.catalogue.snapshot import Snapshot
+from models.pictures.topics import Topics
 from tests.judged import slate
-from training.evaluation.evaluate import figures_of
+from training.evaluation.comparison import pair
+from training.evaluation.evaluate import Evaluation, figures_of
 from training.evaluation.measure import MRR
-from training.evaluation.output import summary_table
-from training.report.block import Cell, Mark, Tone
+from training.evaluation.output import paired_blocks, summary_table
+from training.report.block import Cell, Conclusion, Mark, Table, Tone
 
 
 def test_a_rival_that_is_better_is_a_warning() -> None:
@@ -49,3 +52,22 @@ def test_no_difference_has_no_sign() -> None:
     rows = summary_table("shown", figures).rows
 
     assert [row[2].text for row in rows if isinstance(row[2], Cell)] == ["0\n[0, 0.1]"]
+
+
+def test_two_bundles_are_read_across() -> None:
+    """One table of four columns; all customers agree, so that the interval is a point."""
+    own = [slate(n, {"meta": {MRR: 0.5}}) for n in range(9)]
+    other = [slate(n, {"meta": {MRR: 0.25}}) for n in range(9)]
+    paired = pair(own, other, reference_id="b2", seed=0)
+    catalogue = Snapshot.from_sales({}, {}).catalogue(Topics.none())
+    evaluation = Evaluation(
+        {"shown": figures_of(own, seed=0)}, catalogue, {}, paired={"shown": paired}
+    )
+
+    said, table = paired_blocks(evaluation)
+
+    assert isinstance(said, Conclusion)
+    assert "This bundle ranks better than bundle b2." in said.text
+    assert "0.5 against 0.25, difference +0.25 [+0.25, +0.25], on 9 slates" in said.text
+    assert isinstance(table, Table)
+    assert table.rows == [["mrr", "0.5", "0.25", "0.25"]]
