@@ -274,13 +274,13 @@ class Settings(BaseSettings):
         description="File with the plan of experiments until one is put into the store, see "
         "docs/experiments.md. Unset: all customers get the order of the meta-model.",
     )
-    # Chosen: with the usual temperature it costs 0.26% of expected purchases (docs/evaluation.md).
     hide_disliked_days: int = Field(
         default=HIDE_DISLIKED_DAYS,
         ge=0,
         le=400,
         description="Days for which a sale is not shown to a customer who disliked it; 0 shows it.",
     )
+    # Chosen: with the usual temperature it costs 0.26% of expected purchases (docs/evaluation.md).
     explored_share: float = Field(
         default=0.02,
         ge=0,

@@ -8,8 +8,9 @@ from math import sqrt
 from typing import Final
 
 from app.observability import RuleMetrics
+from app.recommend.changed_rules import ChangedRules
 from app.recommend.ranking import Ranking
-from models.rules.rule import Share, SlateRule, SlateRules
+from models.rules.rule import Share, SlateRule
 from models.slate.slate_policy import SlatePolicy
 
 # Of the worth of an impression. Chosen: answers of one worth share their rules and conditions.
@@ -53,18 +54,14 @@ class ImpressionShares:
         """Begin without an answer."""
         self._metrics = metrics
         self._delivered: dict[str, Delivered] = {}
-        self._current: tuple[SlateRules, tuple[float, ...], SlateRules] | None = None
+        self._changed = ChangedRules()
 
     def applied(self, policy: SlatePolicy) -> SlatePolicy:
         """Return a policy whose campaigns may cost what their shares need now."""
         worths = tuple(map(self._worth, policy.rules.root))
         if not any(worths):
             return policy
-        current = self._current
-        if current is None or current[0] is not policy.rules or current[1] != worths:
-            current = policy.rules, worths, policy.rules.worth(worths)
-            self._current = current
-        return policy.model_copy(update={"rules": current[2]})
+        return self._changed.applied(policy, worths, change=lambda rules: rules.worth(worths))
 
     def record(self, ranking: Ranking) -> None:
         """Count an answer, of a page its first row, for the campaigns that held in it."""

@@ -6,6 +6,7 @@ from secrets import token_hex
 from typing import Final
 
 from app.observability import get_logger
+from app.recommend.changed_rules import ChangedRules
 from app.stores.rule_spending import RuleSpending
 from models.rules.rule import SlateRule, SlateRules
 from models.slate.rule_price import PRICED_SHARE, RulePrice
@@ -33,7 +34,7 @@ class RuleBudgets:
         self._prices: defaultdict[str, float] = defaultdict(float)
         self._unsent: tuple[str, Mapping[str, float]] | None = None
         self._spent: Mapping[str, float] = {}
-        self._current: tuple[SlateRules, frozenset[str], SlateRules] | None = None
+        self._changed = ChangedRules()
 
     def spent(self, name: str) -> float:
         """Return the expected outcomes that a rule has cost so far, by the last look."""
@@ -48,11 +49,7 @@ class RuleBudgets:
         stopped = frozenset(rule.name for rule in policy.rules.root if self.is_stopped(rule))
         if not stopped:
             return policy
-        current = self._current
-        if current is None or current[0] is not policy.rules or current[1] != stopped:
-            current = policy.rules, stopped, policy.rules.without(stopped)
-            self._current = current
-        return policy.model_copy(update={"rules": current[2]})
+        return self._changed.applied(policy, stopped, change=lambda rules: rules.without(stopped))
 
     def record(self, prices: Iterable[RulePrice]) -> None:
         """Count the prices of an answer, which stands for all that are not priced."""

@@ -7,9 +7,11 @@
 -- ARGV  1 window events, 2 sales shown, 3 expiry in s since the epoch, 4 packed profile, empty
 --       for none, 5 when it begins in µs, 6 recent TTL s, 7 number of events, 8 number of
 --       sales shown, 9 where attributes begin, if totals and purchases of a stored profile
---       stay, else 0, 10 number of guests whose events the profile counts; then their ids; then at µs and member of each event; then stamp and sale key of each
---       impression; then at µs and event key of each event that may be sent again
--- Returns the number of events that were left out. A guest who was merged into a customer is left alone.
+--       stay, else 0, 10 number of guests whose events the profile counts; then their ids; then at µs
+--       and member of each event; then stamp and sale key of each impression; then at µs and event key
+--       of each event that may be sent again
+-- Returns the number of events that were left out. A guest who was merged into a customer is left
+-- alone.
 local FIRST_GUEST = 11
 local window, shown, profile, recent, erased, merges = unpack(KEYS)
 if redis.call('HEXISTS', merges, 'into') == 1 then return 0 end

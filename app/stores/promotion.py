@@ -1,6 +1,6 @@
 """Store of promotions: state of the latest one, lease of the deciding worker, and counts.
 
-Scripts: ``change_promotion``, ``lease_promotion``, ``count_promotion``.
+Scripts: ``change_promotion``, ``lease_promotion``, ``count_batch``.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from models.promotion.promotion import Promotion
 
 CHANGE_PROMOTION: Final = Script.named("change_promotion")
 LEASE_PROMOTION: Final = Script.named("lease_promotion")
-COUNT_PROMOTION: Final = Script.named("count_promotion")
+COUNT_BATCH: Final = Script.named("count_batch")
 
 # Chosen, not measured.
 KEPT_PROMOTIONS: Final = 100
 RENEWALS: Final = 4  # of a lease in its lifetime: one that is lost or late does no harm
 
-# Begins the fields of `count_promotion.lua` with a worker's last batch; no name of a count does.
+# Begins the fields of `count_batch.lua` with a worker's last batch; no name of a count does.
 LAST_BATCH: Final = b"@"
 _COUNTING: Final = "counting for the promotion"
 
@@ -164,7 +164,7 @@ class PromotionStore:
         """Add a batch to the counters; the same batch again adds nothing."""
         flat = [part for pair in batch.counts.items() for part in pair]
         await self._connection.run(
-            COUNT_PROMOTION,
+            COUNT_BATCH,
             [promotion_counts(batch.number)],
             batch.worker,
             batch.batch_id,

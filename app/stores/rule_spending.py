@@ -6,7 +6,7 @@ from typing import Final, cast
 from app.stores.connection import Connection
 from app.stores.keys import COUNTS_TTL_S, RULE_SPENDING
 from app.stores.numbers import whole_number
-from app.stores.promotion import COUNT_PROMOTION, LAST_BATCH
+from app.stores.promotion import COUNT_BATCH, LAST_BATCH
 
 # Of an outcome: counters of the store are whole numbers.
 _MICRO: Final = 1_000_000
@@ -23,7 +23,7 @@ class RuleSpending:
         """Add what rules cost in answers of a worker; the same batch again adds nothing."""
         pairs = [part for name, n in outcomes.items() for part in (name, round(n * _MICRO))]
         await self._connection.run(
-            COUNT_PROMOTION, [RULE_SPENDING], worker, batch_id, COUNTS_TTL_S, *pairs, doing=_DOING
+            COUNT_BATCH, [RULE_SPENDING], worker, batch_id, COUNTS_TTL_S, *pairs, doing=_DOING
         )
 
     async def read(self) -> dict[str, float]:

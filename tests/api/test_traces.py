@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from app.observability import Metrics
 from app.resources import Worker
 from app.settings import Settings
 from app.tracing import MAX_WAITING, TracedRequest, Tracer
+from tests.served import served
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"
@@ -68,14 +68,8 @@ class Collector:
 
     @contextmanager
     def running(self) -> Generator["Collector"]:
-        thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        thread.start()
-        try:
+        with served(self._server):
             yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
-            thread.join()
 
 
 def counted(outcomes: Counter) -> dict[str, float]:

@@ -158,33 +158,28 @@ def redis_url(tmp_path: Path) -> Generator[str]:
 @pytest.mark.prove
 @pytest.mark.redis
 @pytest.mark.slow
-async def test_no_answer_is_older_than_the_last_acknowledged_event(
-    tmp_path: Path, redis_url: str, tiny_bundle: tuple[Path, Path], proof: Proof
+@pytest.mark.parametrize(
+    ("name", "n_pairs", "merges"),
+    [("read_your_writes", N_PAIRS, False), ("merge_then_answer", N_MERGES, True)],
+)
+async def test_no_answer_is_older_than_the_last_acknowledged_event_or_merge(
+    tmp_path: Path,
+    redis_url: str,
+    tiny_bundle: tuple[Path, Path],
+    proof: Proof,
+    *,
+    name: str,
+    n_pairs: int,
+    merges: bool,
 ) -> None:
     bundle, _ = tiny_bundle
     options = ["--bundle", str(bundle), "--workers", "2", "--redis-url", redis_url]
     with serving(tmp_path, *options) as service:
         service.wait_until("/health/ready", status=200)
-        made = await pairs(service.url, redis_url, proof.scale(N_PAIRS))
+        made = await pairs(service.url, redis_url, proof.scale(n_pairs), merges=merges)
 
     assert made.stale == 0
-    proof.record("read_your_writes", {"pairs": made.n, "stale": made.stale, "workers": 2})
-
-
-@pytest.mark.prove
-@pytest.mark.redis
-@pytest.mark.slow
-async def test_no_answer_is_older_than_the_last_acknowledged_merge(
-    tmp_path: Path, redis_url: str, tiny_bundle: tuple[Path, Path], proof: Proof
-) -> None:
-    bundle, _ = tiny_bundle
-    options = ["--bundle", str(bundle), "--workers", "2", "--redis-url", redis_url]
-    with serving(tmp_path, *options) as service:
-        service.wait_until("/health/ready", status=200)
-        made = await pairs(service.url, redis_url, proof.scale(N_MERGES), merges=True)
-
-    assert made.stale == 0
-    proof.record("merge_then_answer", {"pairs": made.n, "stale": made.stale, "workers": 2})
+    proof.record(name, {"pairs": made.n, "stale": made.stale, "workers": 2})
 
 
 @pytest.mark.redis

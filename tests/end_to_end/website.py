@@ -11,6 +11,7 @@ from typing import Final, Literal
 import httpx
 
 from tests.proofs import ROOT
+from tests.served import served
 
 CLIENT: Final = ROOT / "app/web/static/vitrine.js"
 PAGE: Final = """<!doctype html><meta charset="utf-8"><title>Shop</title>
@@ -90,15 +91,8 @@ class Website:
     @contextmanager
     def running(self) -> Generator["Website"]:
         """Serve while the block runs."""
-        thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        thread.start()
-        try:
+        with self._api, served(self._server):
             yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
-            self._api.close()
-            thread.join()
 
 
 def _send(request: BaseHTTPRequestHandler, status: int, content: bytes, media_type: str) -> None:

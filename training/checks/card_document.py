@@ -28,17 +28,19 @@ from training.report.block import (
     Table,
     Tone,
 )
+from training.statistics.bootstrap import Interval, Z
+from training.statistics.difference import Difference, Verdict
 
-_ALPHA: Final = 0.05  # the level of the 95% intervals
-_Z: Final = 1.959963984540054  # 97.5% quantile of the normal distribution
 _TINY: Final = 1e-12  # below any deviation of a reciprocal rank
 _MRR: Final = "mrr"
 
 # Verdicts on others, the worst first, in the colours of what they say of the bundle.
-_BETTER: Final = Mark("better", Tone.BAD)
-_OPEN: Final = Mark("open", Tone.OPEN)
-_WORSE: Final = Mark("worse", Tone.GOOD)
-_ORDER: Final = (_BETTER, _OPEN, _WORSE)
+_MARKS: Final = {
+    Verdict.BETTER: Mark("better", Tone.BAD),
+    Verdict.OPEN: Mark("open", Tone.OPEN),
+    Verdict.WORSE: Mark("worse", Tone.GOOD),
+}
+_ORDER: Final = tuple(_MARKS)
 
 _MEASURED: Final = (
     "The lists are later than those that the measured ranker was fitted on; recommenders and "
@@ -131,7 +133,7 @@ def _gaps(card: ModelCard) -> dict[str, Figure]:
     return {name: row[_MRR] for name, row in card.differences.items() if _MRR in row}
 
 
-def _verdicts(card: ModelCard) -> dict[str, Mark]:
+def _verdicts(card: ModelCard) -> dict[str, Verdict]:
     """Return whether each rival is better or worse than the meta-model, by the rules of `evaluate`.
 
     A p-value is that of a normal distribution with the interval's width, adjusted by Holm's method.
@@ -140,14 +142,12 @@ def _verdicts(card: ModelCard) -> dict[str, Mark]:
     if not gaps:
         return {}
     found = np.array([[one.value, one.high - one.low] for one in gaps.values()])
-    deviations = np.maximum(found[:, 1] / (2 * _Z), _TINY)
+    deviations = np.maximum(found[:, 1] / (2 * Z), _TINY)
     p_values = 2 * ndtr(-np.abs(found[:, 0]) / deviations)
     # By chance alone all customers agree so often.
     adjusted = holm(np.maximum(p_values, 2.0 ** (1 - card.held_out.n_customers)))
     return {
-        name: _OPEN
-        if p >= _ALPHA or one.low <= 0 <= one.high
-        else (_BETTER if one.value > 0 else _WORSE)
+        name: Difference(Interval(one.value, one.low, one.high, one.n), p).verdict
         for (name, one), p in zip(gaps.items(), adjusted.tolist(), strict=True)
     }
 
@@ -166,9 +166,9 @@ def _verdict(card: ModelCard) -> Conclusion:
         f"the mean reciprocal rank is {own:.3g}, that of the best part or baseline, {name}, "
         f"{own + gap.value:.3g}: difference {-gap.value:+.3g} [{-gap.high:+.3g}, {-gap.low:+.3g}]"
     )
-    if verdicts[name] is _WORSE:
+    if verdicts[name] is Verdict.WORSE:
         return Conclusion(Mark("above its parts", Tone.GOOD), f"{text}.")
-    if verdicts[name] is _BETTER:
+    if verdicts[name] is Verdict.BETTER:
         return Conclusion(Mark("below", Tone.BAD), f"{text}.")
     text += f", one of {len(verdicts)} comparisons."
     return Conclusion(Mark("cannot tell", Tone.OPEN), text)
@@ -187,23 +187,19 @@ def n_outcomes(card: ModelCard) -> int:
 
 def _plot(card: ModelCard) -> BarPlot:
     figures = {name: row[_MRR] for name, row in card.figures.items() if _MRR in row}
+    marks = {name: _MARKS[verdict] for name, verdict in _verdicts(card).items()}
+    marks[META] = Mark("this bundle", Tone.REFERENCE)
     bars = [
         Bar(
             f"{name} (baseline)" if name in BASELINES else name,
             one.value,
             one.low,
             one.high,
-            _mark(name, card),
+            marks.get(name, _MARKS[Verdict.OPEN]),
         )
         for name, one in sorted(figures.items(), key=lambda item: -item[1].value)
     ]
     return BarPlot(f"Mean reciprocal rank with 95% intervals; the word compares with {META}", bars)
-
-
-def _mark(name: str, card: ModelCard) -> Mark:
-    if name == META:
-        return Mark("this bundle", Tone.REFERENCE)
-    return _verdicts(card).get(name, _OPEN)
 
 
 def _calibration_plot(card: ModelCard) -> LinePlot:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -14,44 +13,13 @@ from training.evaluation.measure import EXPECTED
 from training.evaluation.protocol import KNOWABLE, SlateMetrics
 from training.evaluation.segment import segment_masks
 from training.statistics.bootstrap import Interval, resample
-
-ALPHA: Final = 0.05  # the level of the 95% intervals
+from training.statistics.difference import Difference
 
 # Adjusted for 27 scorers, the least p-value of 1,000 resamples is 0.054: none would be a verdict.
 _N_RESAMPLES: Final = 2_000
 
 Scorers = dict[str, dict[str, Interval]]
 """Intervals by scorer and metric."""
-
-
-class Verdict(StrEnum):
-    """Result of a paired comparison."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    OPEN = "open"
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A scorer against a reference, slate by slate.
-
-    Attributes:
-        interval: Mean of its metric minus the reference's, with its 95% interval.
-        p: Two-sided, adjusted by Holm's method over the scorers compared on this metric; NaN of
-            slates of one customer.
-    """
-
-    interval: Interval
-    p: float
-
-    @property
-    def verdict(self) -> Verdict:
-        """Better or worse if the interval excludes 0 and the adjusted p is below 5%, else open."""
-        # "Not below" holds for NaN too, the p-value of nothing and of one customer.
-        if not self.p < ALPHA or self.interval.low <= 0 <= self.interval.high:
-            return Verdict.OPEN
-        return Verdict.BETTER if self.interval.value > 0 else Verdict.WORSE
 
 
 Differences = dict[str, dict[str, Difference]]

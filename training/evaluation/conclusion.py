@@ -6,12 +6,12 @@ from typing import Final
 
 from models.ranker.objective import Policy, TrainingObjective
 from models.scoring.scorer import META
-from training.evaluation.comparison import ALPHA, Difference, Verdict
 from training.evaluation.evaluate import Evaluation, ProtocolFigures
 from training.evaluation.measure import DISCOUNTED_REVENUE, EXPECTED, MRR, PURCHASES, REVENUE
 from training.evaluation.own_scores import OWN_SCORES
 from training.evaluation.protocol import ORACLES, Protocol
 from training.report.block import Conclusion, Mark, Tone
+from training.statistics.difference import ALPHA, Difference, Verdict
 
 METRIC_NAMES: Final[Mapping[str, str]] = {
     PURCHASES: "expected purchases among the first ten sales of a visit",

@@ -8,7 +8,6 @@ from models.domain.event import from_us
 from models.domain.units import DAY_US
 from models.scoring.scorer import META
 from training.baselines.baselines import BASELINES
-from training.evaluation.comparison import Verdict
 from training.evaluation.conclusion import (
     MARKS,
     RIVAL_MARKS,
@@ -44,6 +43,7 @@ from training.report.block import (
     Tone,
 )
 from training.statistics.bootstrap import Interval
+from training.statistics.difference import Verdict
 
 _MULTIPLICITY: Final = (
     "Differences are paired slate by slate. 'better' and 'worse' stand only where the 95% "

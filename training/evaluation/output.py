@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from models.scoring.scorer import META
-from training.evaluation.comparison import Difference, Differences, Verdict
+from training.evaluation.comparison import Differences
 from training.evaluation.conclusion import (
     MARKS,
     RIVAL_MARKS,
@@ -20,6 +20,7 @@ from training.evaluation.evaluate import Evaluation, ProtocolFigures
 from training.report.block import Block, Cell, Mark, Paragraph, Table
 from training.report.terminal import print_blocks
 from training.statistics.bootstrap import Interval
+from training.statistics.difference import Difference, Verdict
 
 CALIBRATION_INTERVALS: Final = (
     "A calibration error is never below 0: noise raises it, in each resample once more. Its "

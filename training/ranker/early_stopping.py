@@ -131,6 +131,12 @@ class RankerTraining:
         """The entries of all slates that are no repeated ones, labelled by the objective."""
         return self.rows(self.slates.bought).select(self.is_shown)
 
+    @cached_property
+    def shown_later(self) -> TrainingRows:
+        """Those of the later slates, which nothing that is judged by them may be fitted on."""
+        _, late = self.split(self.slates.bought)
+        return late.select(self.is_shown[-len(late.labels) :])
+
     def select(self, chosen: NDArray[np.bool_]) -> "RankerTraining":
         """Return the training on some of the slates.
 

@@ -61,12 +61,8 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
     bought = training.slates.bought
     fit, ranker, log_odds = _fitted(training)
     stopped, slates = fit.ranker, training.slates
-    # Repeated slates are learned from, and are none that anybody was shown.
-    n_early = int(slates.starts[training.n_early])
-    shown_early, shown_late = np.split(training.is_shown, [n_early])
-    early, late = training.split(bought)
-    early, late, log_odds = early.select(shown_early), late.select(shown_late), log_odds[shown_late]
-    customers = np.repeat(slates.customers, np.diff(slates.starts))[n_early:][shown_late]
+    late, shown = training.shown_later, training.is_shown
+    customers = np.repeat(slates.customers, np.diff(slates.starts))[shown][-len(late.labels) :]
     p_examined = stopped.p_examined(late.matrix)
     scores = p_examined * stopped.calibration.apply(log_odds)
     # The calibration was fitted on the later slates: each half is judged by the other's.
@@ -82,8 +78,8 @@ def fit_ranker(training: RankerTraining) -> FittedRanker:
     metrics = {
         "n_trees": float(stopped.n_trees),
         "calibration_slope": ranker.calibration.slope,
-        "n_fitting": float(len(early.labels)),
-        "n_fitting_outcomes": float(early.labels.sum()),
+        "n_fitting": float(shown.sum() - len(labels)),
+        "n_fitting_outcomes": float(training.n_distinct(bought)[0]),
         "n_holdout": float(len(labels)),
         "n_holdout_outcomes": float(labels.sum()),
         "holdout_auc": auc(scores, labels, weights=weights),
@@ -138,7 +134,7 @@ def _fitted(
 ) -> tuple[EarlyFit, MetaModel, NDArray[np.float64]]:
     """Return the fit of the earlier slates and the ranker of all slates, both calibrated.
 
-    And the log-odds of the later entries by the former, uncalibrated, shape ``(n_later,)``.
+    And the former's log-odds of `RankerTraining.shown_later`, uncalibrated, shape ``(n_later,)``.
 
     The calibration slope needs slates outside the fit: see `_cross_fitted`. Its intercept is fitted
     on all slates, then on the later ones, as far as these are many: the next days are more like
@@ -149,14 +145,12 @@ def _fitted(
         if n_purchases < MIN_PURCHASES:
             raise TooFewPurchasesError(_too_few(training, when, n_purchases))
     _require_choice(training.slates)
-    stopped, (_, late) = training.fit_early(), training.split(bought)
+    # Repeated slates, with masked history, are none that the service is asked about.
+    stopped, shown, late = training.fit_early(), training.shown, training.shown_later
     # Log-odds of as many rows take seconds: each ranker makes them once.
     later = stopped.ranker.log_odds(late.matrix)
-    # Repeated slates, with masked history, are none that the service is asked about.
-    shown, is_shown = training.shown, training.is_shown[-len(late.labels) :]
-    late = late.select(is_shown)
     line = fit_calibration(
-        later[is_shown],
+        later,
         stopped.ranker.p_examined(late.matrix),
         labels=late.labels,
         weights=late.weights,

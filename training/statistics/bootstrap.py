@@ -11,7 +11,8 @@ from scipy.special import ndtr, stdtrit
 N_RESAMPLES: Final = 1_000  # usual for percentile intervals
 _QUANTILES: Final = (0.025, 0.975)
 _AT_ONCE: Final = 100  # resamples per matrix product: bounds the memory; chosen
-_Z: Final = 1.959963984540054  # 97.5% quantile of the normal distribution
+Z: Final = 1.959963984540054
+"""97.5% quantile of the normal distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +177,11 @@ def wilson_interval(successes: int, trials: int) -> Interval:
     """
     if not trials:
         return Interval(float("nan"), float("nan"), float("nan"), 0)
-    share, grown = successes / trials, 1 + _Z**2 / trials
-    centre = (share + _Z**2 / (2 * trials)) / grown
-    spread = share * (1 - share) / trials + _Z**2 / (4 * trials**2)
+    share, grown = successes / trials, 1 + Z**2 / trials
+    centre = (share + Z**2 / (2 * trials)) / grown
+    spread = share * (1 - share) / trials + Z**2 / (4 * trials**2)
     # Clipped against rounding: the interval itself never leaves [0, 1].
-    half = _Z * math.sqrt(spread) / grown
+    half = Z * math.sqrt(spread) / grown
     return Interval(share, max(0.0, centre - half), min(1.0, centre + half), trials)
 
 

@@ -1,7 +1,7 @@
 """Ablation: the meta-model fitted again without each recommender, evaluated on later slates."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -120,6 +120,12 @@ class Halves:
             late_matrix=examples.matrix[entries],
         )
 
+    def training(self, schema: FeatureSchema, config: RunConfig, *, seed: int) -> RankerTraining:
+        """Return the training on what is learned from; ``seed`` is that of the trees."""
+        return RankerTraining(
+            self.early, self.early_matrix, schema, config, seed, repeated=self.early_repeated
+        )
+
 
 def begin_of_last(examples: TrainingExamples) -> int:
     """Return the moment of the first of the last fifth of the slates, which judge and teach none.
@@ -181,10 +187,9 @@ def ablate(
     # None first: all recommenders, which the others are compared with.
     for name in (None, *(recommender.name for recommender in schema.recommenders)):
         early = without(schema, halves.early_matrix, left_out=name)
-        training = RankerTraining(
-            halves.early, early, schema, config, seed, repeated=halves.early_repeated
+        ranker = fit_meta_model(
+            replace(halves, early_matrix=early).training(schema, config, seed=seed)
         )
-        ranker = fit_meta_model(training)
         late = without(schema, halves.late_matrix, left_out=name)
         figures[f"without {name}" if name else ALL] = judged_lists(
             ranker, halves.late, matrix=late, position=schema.names.index(POSITION), seed=seed

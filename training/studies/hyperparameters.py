@@ -23,7 +23,6 @@ from models.arrays.atomic_file import write_file
 from models.domain.errors import UserError
 from models.features.schema import FeatureSchema
 from training.configuration import RunConfig, TreeConfig
-from training.ranker.early_stopping import RankerTraining
 from training.ranker.fit_ranker import fit_meta_model
 from training.statistics.metrics import log_loss
 from training.studies.ablation import Halves
@@ -166,16 +165,7 @@ def _config(trial: optuna.Trial | FrozenTrial, start: RunConfig) -> RunConfig:
 
 def later_loss(config: RunConfig, halves: Halves, *, schema: FeatureSchema, seed: int) -> float:
     """Fit a configuration on the earlier slates; return its log loss on the later ones."""
-    ranker = fit_meta_model(
-        RankerTraining(
-            halves.early,
-            halves.early_matrix,
-            schema,
-            config=config,
-            seed=seed,
-            repeated=halves.early_repeated,
-        )
-    )
+    ranker = fit_meta_model(halves.training(schema, config, seed=seed))
     late = halves.late
     bought = late.bought.astype(np.float64)
     return log_loss(ranker.probabilities(halves.late_matrix), bought, weights=late.weights)

@@ -102,14 +102,7 @@ def learning_curve(
     Raises:
         TooFewPurchasesError: If all customers have too few purchases.
     """
-    every = RankerTraining(
-        halves.early,
-        halves.early_matrix,
-        schema,
-        config=config,
-        seed=seed,
-        repeated=halves.early_repeated,
-    )
+    every = halves.training(schema, config, seed=seed)
     figures: dict[str, list[Mapping[str, float]]] = {}
     sizes, too_few = list[SampleSize](), list[float]()
     for share in (*SHARES, 1.0):

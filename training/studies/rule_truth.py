@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.query.query import Query
 from models.rules.rule import AtLeast, AtMost, Boost, Exclude, Pin, SlateRule, SlateRules
-from models.scoring.scorer import Scorer, Scores
+from models.scoring.scorer import Scorer
 from models.slate.rule_price import rule_prices
 from models.slate.slate import make_slate
 from models.slate.slate_policy import SlatePolicy
@@ -135,17 +135,13 @@ def prices_of(
     }
 
     def worth(policy: SlatePolicy) -> float:
-        picks = _picks(query, scores, policy=policy)
+        picks = make_slate(query, scores, policy=policy, limit=K, seed=0).picks
         return float(examined[: len(picks)] @ gains[picks])
 
     as_it_is = worth(_PLAIN)
     return np.array(
         [(said.get(rule.name, 0.0), as_it_is - worth(_live(rule))) for rule in rules.root]
     )
-
-
-def _picks(query: Query, scores: Scores, *, policy: SlatePolicy) -> NDArray[np.intp]:
-    return make_slate(query, scores, policy=policy, limit=K, seed=0).picks
 
 
 def _live(rule: SlateRule) -> SlatePolicy:

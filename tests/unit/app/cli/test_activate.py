@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
@@ -16,6 +15,7 @@ from app.cli.activate import ActivationError, activate
 from models.scoring.bundle import write_bundle
 from tests.bundles import DRAFT
 from tests.contract.servers import free_port
+from tests.served import served
 
 
 @dataclass
@@ -45,11 +45,10 @@ def server(status: int, body: bytes) -> Generator[Stub]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's
             del format, args
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as listening:
-        stub.url = f"http://127.0.0.1:{listening.server_port}"
-        Thread(target=listening.serve_forever, daemon=True).start()
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    stub.url = f"http://127.0.0.1:{server.server_port}"
+    with served(server):
         yield stub
-        listening.shutdown()
 
 
 def test_the_newest_bundle_is_asked_for_with_the_key_of_a_file(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ import pytest
 
 from models.experiments.analysis.multiple_tests import holm
 from tests.judged import slate
-from training.evaluation.comparison import Board, Verdict
+from training.evaluation.comparison import Board
 from training.evaluation.measure import PURCHASES
 from training.statistics.bootstrap import resample
+from training.statistics.difference import Verdict
 
 N = 400
 

@@ -9,11 +9,11 @@ from models.catalogue.snapshot import Snapshot
 from models.pictures.topics import Topics
 from models.ranker.objective import TrainingObjective
 from tests.judged import slate
-from training.evaluation.comparison import Difference
 from training.evaluation.conclusion import conclusion, metric_name, metric_of
 from training.evaluation.evaluate import Evaluation, figures_of
 from training.evaluation.measure import DISCOUNTED_REVENUE, MRR, PURCHASES
 from training.statistics.bootstrap import Interval
+from training.statistics.difference import Difference
 
 CATALOGUE = Snapshot.from_sales({}, {}).catalogue(Topics.none())
 N_CUSTOMERS = 40

@@ -17,11 +17,12 @@ from models.pictures.topics import Topics
 from tests.logs import DAY, HOUR, MINUTE, NOON, SECOND, Row, event_table, sale
 from tests.priced import SALES, impressions, price_scorer, question_on
 from tests.worlds import Silent
-from training.evaluation.comparison import Scorers, Verdict
+from training.evaluation.comparison import Scorers
 from training.evaluation.evaluate import Evaluation, evaluate
 from training.evaluation.protocol import Protocol, last_of_sessions
 from training.evaluation.truth import POSITIONS_FILE, TRUTH_FILE
 from training.examples.slates import shown_slates
+from training.statistics.difference import Verdict
 
 Figures = dict[str, Scorers]
 

@@ -23,9 +23,9 @@ from tests.unit.training.ranker.test_fit_ranker import slates_of
 from tests.worlds import END_US
 from training.__main__ import app
 from training.configuration import RunConfig, TreeConfig
-from training.evaluation.comparison import Verdict
 from training.examples.point_in_time import PointInTime
 from training.pipeline.train import TrainingExamples
+from training.statistics.difference import Verdict
 from training.studies.ablation import (
     ALL,
     LOG_LIKELIHOOD,

@@ -15,9 +15,9 @@ from tests.unit.training.studies.test_ablation import CONFIG, SCHEMA, shop_where
 from tests.worlds import END_US
 from training.__main__ import app
 from training.configuration import RunConfig
-from training.evaluation.comparison import Difference
 from training.examples.customer_sample import in_sample
 from training.statistics.bootstrap import Interval
+from training.statistics.difference import Difference
 from training.studies.ablation import ALL, MRR, Halves, ablate
 from training.studies.learning_curve import LearningCurve, SampleSize, learning_curve
 
