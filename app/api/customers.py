@@ -1,6 +1,5 @@
 """Customer routes: stored window and profile, merges, and erasure."""
 
-import asyncio
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Annotated, Final
@@ -17,7 +16,7 @@ from app.api.middleware.encoded_slashes import PathIdentifier
 from app.api.schema.body import body_of, described, example
 from app.api.schema.problem import problems
 from app.catalogue.catalogue_version import CatalogueVersion
-from app.errors import StoreUnavailableError
+from app.stores.deadline import answered_within
 from app.stores.merge import Merges
 from models.domain.event import KINDS, EventType, Identifier, from_us
 from models.domain.profile import Profile
@@ -276,12 +275,8 @@ async def merge_customer(
     resources: ResourcesDep,
 ) -> MergeAnswer:
     """Merge a visitor into a customer: from now on both ids are one customer. Safe to repeat."""
-    try:
-        async with asyncio.timeout(resources.write_timeout_s):
-            merge = await resources.merges.merge(body.guest_id, customer_id)
-    except TimeoutError as exc:
-        doing = "merging customers"
-        raise StoreUnavailableError(doing, "no answer in time; repeat it") from exc
+    async with answered_within(resources.write_timeout_s, "merging customers", then="repeat it"):
+        merge = await resources.merges.merge(body.guest_id, customer_id)
     changed(request, merged_at=from_us(merge.merged_us).isoformat())
     return MergeAnswer(
         customer_id=merge.customer_id,

@@ -1,6 +1,5 @@
 """`POST /v1/events`: events of customers, in batches."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ from app.api.direct_route import DirectRoute
 from app.api.schema.body import body_of, described, example
 from app.api.schema.problem import problems
 from app.bounded_log import BoundedLog
-from app.errors import MAX_NAMED, StoreUnavailableError
+from app.errors import MAX_NAMED
+from app.stores.deadline import answered_within
 from app.stores.event_outcome import EventOutcome, EventStatus
 from models.domain.errors import plain_message
 from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, Event, Identifier
@@ -223,12 +223,10 @@ async def post_events(
     """
     events = [entry for entry in batch.entries if isinstance(entry, Event)]
     started = monotonic()
-    try:
-        async with asyncio.timeout(resources.write_timeout_s):
-            outcomes = await resources.customers.append(events)
-    except TimeoutError as exc:
-        doing = "appending events"
-        raise StoreUnavailableError(doing, "no answer in time; repeat the batch") from exc
+    async with answered_within(
+        resources.write_timeout_s, "appending events", then="repeat the batch"
+    ):
+        outcomes = await resources.customers.append(events)
     request.state.stages = {"write": (started, monotonic() - started)}
     served, metrics = resources.live.served, resources.metrics
     unknown = [

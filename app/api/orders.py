@@ -12,11 +12,11 @@ from app.api.parameters import DIGITS, EACH_ONCE
 from app.api.schema.body import example
 from app.api.schema.problem import problems
 from app.api.schema.recommendation import EXPLANATION_EXAMPLE, Contribution, SaleExplanation
-from app.errors import StoreUnavailableError
 from app.recommend.explanation import MAX_EXPLAINED
 from app.recommend.orders import orders_of
 from app.recommend.request import RankingRequest, RecommendationRequest
 from app.stores.customer_state import CustomerState
+from app.stores.deadline import answered_within
 from models.domain.customer import Window
 from models.domain.event import Identifier, Market
 from models.domain.profile import Profile
@@ -96,13 +96,9 @@ async def get_orders(
     await live.catch_up()
     state = CustomerState(pipeline.clock.now_us(), Window.empty(), Profile.empty())
     if query.customer_id is not None:
-        try:
-            state = await pipeline.customers.read(
-                query.customer_id, within_s=resources.write_timeout_s
-            )
-        except TimeoutError as exc:
-            doing = "reading a customer"
-            raise StoreUnavailableError(doing, "no answer in time; ask again") from exc
+        within_s = resources.write_timeout_s
+        async with answered_within(within_s, "reading a customer", then="ask again"):
+            state = await pipeline.customers.read(query.customer_id, within_s=within_s)
     request = RecommendationRequest(
         customer_id=query.customer_id, market=query.market, device=query.device, limit=query.limit
     )

@@ -5,10 +5,9 @@ Every batch becomes a part below ``parts/``, written atomically, with the positi
 killed at any moment therefore leaves either no part, or a part from which the next run continues.
 ``events.parquet``, ``exposures.parquet``, ``erasures.parquet`` and ``merges.parquet`` join the
 parts, each entry once: events that repeat or contradict an earlier one are counted, and stay in the
-parts. Erasures are
-read last, and applied to the parts of events and answers of this and all earlier runs. Files that
-the directory held before its first export become the first part; its sales are updated from the
-store.
+parts. Erasures are read last, and applied to the parts of events, answers and merges of this and
+all earlier runs. Files that the directory held before its first export become the first part; its
+sales are updated from the store.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,11 @@
 """Wait with a deadline, which holds even if the awaited work ignores its cancellation."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
 from typing import TypeVar
+
+from app.errors import StoreUnavailableError
 
 T = TypeVar("T")
 
@@ -31,3 +34,22 @@ async def within(seconds: float | None, work: Coroutine[None, None, T]) -> T:
     if not done:
         raise TimeoutError
     return task.result()
+
+
+@asynccontextmanager
+async def answered_within(seconds: float, doing: str, *, then: str) -> AsyncGenerator[None]:
+    """Wait for a store whose answer a caller needs, but no longer than it may take.
+
+    Args:
+        seconds: Longest wait for all of the block.
+        doing: What is done, in words.
+        then: What the caller can do about it.
+
+    Raises:
+        StoreUnavailableError: If it takes longer.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as exc:
+        raise StoreUnavailableError(doing, f"no answer in time; {then}") from exc
