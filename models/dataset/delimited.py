@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 import polars as pl
 
 from models.dataset.checks import ROW
+from models.dataset.encoding import Encoding, escaped, readings
 from models.dataset.faults import Fault, FaultCode
 
 if TYPE_CHECKING:
@@ -45,16 +46,18 @@ class CsvFile:
     Attributes:
         path: The file.
         separator: The character between columns.
-        encoding: Its encoding, ASCII or one that extends it.
+        encoding: Its encoding.
         faults: The rows that could not be read, filled as frames of `read` are taken.
         undecodable: Byte offset of the first undecodable byte, by line number.
+        is_advised: Whether a fault has said what to do about undecodable bytes.
     """
 
     path: Path
     separator: str = ","
-    encoding: str = "utf-8"
+    encoding: Encoding = "utf-8"
     faults: list[Fault] = field(default_factory=list[Fault])
     undecodable: dict[int, int] = field(default_factory=dict[int, int])
+    is_advised: bool = False
 
     def read(self) -> tuple[tuple[str, ...], Iterator[pl.DataFrame]]:
         """Read the file, rows as their frames are taken.
@@ -106,7 +109,8 @@ class CsvFile:
         if self.undecodable:
             first = min(self.undecodable.values())
             name = self.encoding.upper()
-            msg = f"is not {name} at byte {first}, in the header: save the file as UTF-8"
+            shown = readings(" ".join(names).encode(self.encoding, errors="surrogateescape"))
+            msg = f"is not {name} at byte {first}, in the header: {shown}"
             raise UnreadableHeaderError(msg)
         if any("\0" in name for name in names):
             msg = "has NULs in its header, as UTF-16 has: save the file as UTF-8"
@@ -126,34 +130,34 @@ class CsvFile:
             raise UnreadableHeaderError(msg)
         return tuple(names)
 
+    def _advice(self, fields: list[str]) -> str:
+        """Return what to do, once a file: the same holds for all of its rows."""
+        if self.is_advised:
+            return ""
+        self.is_advised = True
+        return f": {readings(' '.join(fields).encode(self.encoding, errors='surrogateescape'))}"
+
     def _rows(self, reader: "_Reader", n_columns: int) -> Iterator[tuple[int | str, ...]]:
         for row, (lines, fields, error) in enumerate(_records(reader), start=1):
             code, problem = FaultCode.MALFORMED_ROW, error
             if error:
                 problem = f"not CSV: {error}"
             elif self.undecodable and (bad := self.undecodable.keys() & set(lines)):
-                first = self.undecodable[min(bad)]
-                code, problem = (
-                    FaultCode.NOT_UTF8,
-                    f"not {self.encoding.upper()} at byte {first} of the file",
-                )
+                code = FaultCode.NOT_UTF8
+                problem = f"not {self.encoding.upper()} at byte {self.undecodable[min(bad)]}"
+                problem += f" of the file{self._advice(fields)}"
             elif len(fields) != n_columns:
                 problem = f"{len(fields)} fields under {n_columns} columns"
             if not problem:
                 yield (row, *fields)
                 continue
             where = f"line {lines[0]}" if len(lines) == 1 else f"lines {lines[0]} to {lines[-1]}"
-            # Bytes that are not UTF-8 are shown escaped: a lone surrogate is no valid JSON.
-            shown = [
-                field.encode(errors="surrogateescape").decode(errors="backslashreplace")
-                for field in fields
-            ]
             fault = Fault(
                 file=self.path.name,
                 row=row,
                 code=code,
                 reason=f"{where}: {problem}",
-                record=json.dumps(shown, ensure_ascii=False) if fields else None,
+                record=json.dumps([*map(escaped, fields)], ensure_ascii=False) if fields else None,
             )
             self.faults.append(fault)
 

@@ -212,6 +212,11 @@ class FaultReport:
         """Return the first ``n`` faults."""
         return list(FaultReport(self.table.head(n)))
 
+    def by_kind(self) -> "list[FaultReport]":
+        """Divide them by file, column and code, in the order of their first faults."""
+        parts = self.table.partition_by("code", "file", "column", maintain_order=True)
+        return [FaultReport(part) for part in parts]
+
     def remarks(self) -> list[Fault]:
         """Return the notes on whole files, which commands print before they continue."""
         whole = self.having(Effect.GAP, Effect.NOTE).table.filter(pl.col("row").is_null())
@@ -243,14 +248,19 @@ class DatasetError(UserError):
 
     # Chosen: a message that fits on a screen.
     SHOWN: Final = 20
+    _OF_A_KIND: Final = 3
 
     def __init__(self, faults: FaultReport) -> None:
-        """List the faults, up to `SHOWN`."""
+        """List up to three faults of each kind, and `SHOWN` in all."""
         # What makes the dataset unusable first, as only some are shown.
         lesser = faults.having(Effect.ROW, Effect.GAP)
-        stopping = faults.having(Effect.FILE) + lesser
-        lines = [str(fault) for fault in stopping.first(self.SHOWN)]
-        if len(stopping) > self.SHOWN:
-            lines.append(f"and {len(stopping) - self.SHOWN} more")
+        lines: list[str] = []
+        for kind in (faults.having(Effect.FILE) + lesser).by_kind():
+            shown = kind.first(self._OF_A_KIND)
+            lines += map(str, shown)
+            if n_more := len(kind) - len(shown):
+                lines.append(f"{shown[0].file}: {n_more:,} more [{shown[0].code}]")
+        if len(lines) > self.SHOWN:
+            lines = [*lines[: self.SHOWN], "and more"]
         super().__init__("\n".join(["the dataset cannot be used:", *lines]))
         self.faults = faults

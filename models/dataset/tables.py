@@ -13,6 +13,7 @@ from polars import selectors
 from models.arrays.parquet import read_parquet, scan_parquet
 from models.dataset.checks import ROW, given
 from models.dataset.delimited import CsvFile, UnreadableHeaderError
+from models.dataset.encoding import Encoding
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
 from models.dataset.parts import SUFFIXES, Part, UnreadableFolderError, is_csv, parts_in
 
@@ -190,7 +191,7 @@ def _of_parquet(part: Part, frame: pl.DataFrame, *, first: int) -> Table:
     return Table(part.name, columns, frame, FaultReport.none(), typed=True)
 
 
-def read_csv(part: Part, *, separator: str = ",", encoding: str = "utf-8") -> Table:
+def read_csv(part: Part, *, separator: str = ",", encoding: Encoding = "utf-8") -> Table:
     """Read one CSV file whole; see `stream_csv`."""
     tables = list(stream_csv(part, separator=separator, encoding=encoding))
     frame = pl.concat(table.frame for table in tables)
@@ -199,13 +200,13 @@ def read_csv(part: Part, *, separator: str = ",", encoding: str = "utf-8") -> Ta
     )
 
 
-def stream_csv(part: Part, *, separator: str, encoding: str) -> Iterator[Table]:
+def stream_csv(part: Part, *, separator: str, encoding: Encoding) -> Iterator[Table]:
     """Read one CSV file in parts, with a fault for every row that could not be read.
 
     Args:
         part: The file.
         separator: The character between columns.
-        encoding: Its encoding, ASCII or one that extends it.
+        encoding: Its encoding.
 
     Yields:
         Tables of 100,000 rows at most, at least one.

@@ -1,5 +1,6 @@
 """Dataset validation: ``python -m training validate``, faults and profile of a dataset."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import fill
@@ -12,7 +13,7 @@ from pydantic import JsonValue
 from models.dataset import Dataset, DatasetError, Effect, FaultCode, FaultReport, read_dataset
 from models.dataset.quarantine import DEFAULT_NAME, write_quarantine
 from models.domain.event import MAX_AHEAD_US, from_us, to_us
-from training.checks.advice import advice_for
+from training.checks.advice import Advice, advice_for
 from training.checks.profile import Profile, profile_of
 from training.checks.remarks import remarks_on
 from training.configuration import RunConfig
@@ -23,10 +24,11 @@ from training.report.terminal import WIDTH, print_blocks
 
 _COSTS: Final = {
     Effect.FILE: "the dataset cannot be used",
-    Effect.ROW: "rows left out",
+    Effect.ROW: "left out",
     Effect.GAP: "something missing, the rest is kept",
     Effect.NOTE: "nothing lost",
 }
+_PLURALS: Final = {"row": "rows", "table or column": "tables or columns"}
 _COSTS_OF_CODES: Final = {
     FaultCode.UNKNOWN_SALE: "kept, no model learns from them",
     FaultCode.MOST_SALES_UNKNOWN: "kept, no model learns from them",
@@ -79,7 +81,8 @@ def validate(
             typer.echo(f"{data}: cannot be used{stopped}")
         else:
             _print_verdict(data, dataset)
-            _print_profile(profile_of(dataset))
+            profile = profile_of(dataset)
+            _print_profile(profile, next_steps=_next_steps(dataset, profile))
     if dataset is None:
         raise typer.Exit(1)
 
@@ -108,6 +111,11 @@ def _refusal(dataset: Dataset) -> str:
     return if_no_outcome(dataset.events, objective_for(RunConfig(), dataset.events))
 
 
+def _next_steps(dataset: Dataset, profile: Profile) -> list[Advice]:
+    """Return what to send next; of a dataset that `train` refuses, its reason says what to do."""
+    return [] if _refusal(dataset) else advice_for(profile)
+
+
 def _n_later_than_now(dataset: Dataset) -> int:
     return int(np.sum(dataset.events.received_us > to_us(datetime.now(UTC)) + MAX_AHEAD_US))
 
@@ -131,7 +139,7 @@ def _as_json(
         "customers": _n_customers(dataset),
         "images": None if dataset is None else len(dataset.pictures),
         "fingerprint": None if dataset is None else dataset.fingerprint,
-        "profile": None if dataset is None else _profile_as_json(profile_of(dataset)),
+        "profile": None if dataset is None else _profile_as_json(dataset, profile_of(dataset)),
         "counts": {code.value: n for code, n in faults.counts().items()},
         "refused_rows": {**faults.n_refused()},
         "quarantine": None if quarantine is None else str(quarantine),
@@ -150,7 +158,7 @@ def _as_json(
     }
 
 
-def _profile_as_json(profile: Profile) -> dict[str, JsonValue]:
+def _profile_as_json(dataset: Dataset, profile: Profile) -> dict[str, JsonValue]:
     return {
         "customers": profile.n_customers,
         "events": {**profile.events},
@@ -172,12 +180,12 @@ def _profile_as_json(profile: Profile) -> dict[str, JsonValue]:
         },
         "send_next": [
             {"what": advice.what, "why": advice.why, "worth": advice.worth}
-            for advice in advice_for(profile)
+            for advice in _next_steps(dataset, profile)
         ],
     }
 
 
-def _print_profile(profile: Profile) -> None:
+def _print_profile(profile: Profile, *, next_steps: Sequence[Advice]) -> None:
     events = ", ".join(f"{n:,} {name}" for name, n in profile.events.items() if n)
     facts: list[Block] = [
         Paragraph(f"customers with events: {profile.n_customers:,}"),
@@ -202,7 +210,7 @@ def _print_profile(profile: Profile) -> None:
             ),
         ]
     )
-    for number, advice in enumerate(advice_for(profile), start=1):
+    for number, advice in enumerate(next_steps, start=1):
         if number == 1:
             typer.echo("What to send next, by what it was worth where it was measured:")
         typer.echo(fill(f"{number}. {advice.what}", WIDTH, subsequent_indent="   "))
@@ -219,14 +227,24 @@ def _n_customers(dataset: Dataset | None) -> int | None:
 
 def _print_faults(faults: FaultReport, *, quarantine: Path | None, shown: int) -> None:
     for code, n in faults.counts().items():
-        typer.echo(f"{code} ({n:,}, {_COSTS_OF_CODES.get(code, _COSTS[code.effect])})")
-        for fault in faults.with_codes(code).first(shown):
+        found = faults.with_codes(code)
+        cost = _COSTS_OF_CODES.get(code, _COSTS[code.effect])
+        typer.echo(f"{code} ({_extent(found)}, {cost})")
+        for fault in found.first(shown):
             typer.echo(f"  {fault}")
         if n > shown:
             typer.echo(f"  and {n - shown:,} more")
     for file, n in faults.n_refused().items():
         kept = "" if quarantine is None else f", kept in {quarantine}"
         typer.echo(f"{file}: {n:,} rows left out{kept}")
+
+
+def _extent(faults: FaultReport) -> str:
+    """Return of how many rows faults are; those of a whole table or column say it themselves."""
+    n_whole = faults.table["row"].null_count()
+    n_rows = faults.table.select("file", "row").drop_nulls().n_unique()
+    counted = [(n_rows, "row"), (n_whole, "table or column")]
+    return ", ".join(f"{n:,} {noun if n == 1 else _PLURALS[noun]}" for n, noun in counted if n)
 
 
 def _contents(dataset: Dataset) -> str:

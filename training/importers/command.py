@@ -94,10 +94,9 @@ def _print_table(imported: Imported, out: Path) -> None:
     refused = imported.faults.having(Effect.ROW)
     counts = refused.counts()
     _print_counts("rows that could not be used", {code.value: n for code, n in counts.items()})
-    keys = ["code", "file", "column"]
-    for one in refused.table.partition_by(keys, maintain_order=True):
-        text = FaultReport(one).first(1)[0]
-        typer.echo(f"  {text}" if one.height == 1 else f"  {text}, and {one.height - 1:,} more")
+    for one in refused.by_kind():
+        text = one.first(1)[0]
+        typer.echo(f"  {text}" if len(one) == 1 else f"  {text}, and {len(one) - 1:,} more")
 
 
 def _print_counts(title: str, figures: AnyMapping[str, int]) -> None:

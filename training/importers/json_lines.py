@@ -12,6 +12,7 @@ import polars as pl
 
 from models.arrays.document import RepeatedKeyError, each_key_once, read_json
 from models.dataset.checks import ROW
+from models.dataset.encoding import escaped
 from models.dataset.faults import Fault, FaultCode
 
 JSON_LINES: Final = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz")
@@ -19,6 +20,7 @@ JSON_LINES: Final = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".
 _ROWS_AT_ONCE: Final = 100_000
 # Chosen: what an error quotes of a line that may be of any length.
 _SHOWN_CHARS: Final = 200
+_NOT_TEXT: Final = "the line has bytes or `\\u` escapes that are not UTF-8: save the file as UTF-8"
 
 
 @dataclass(slots=True)
@@ -47,29 +49,41 @@ class JsonLines:
             zlib.error: If a gzip file is damaged.
         """
         opened = gzip.open if self.path.suffix.lower() == ".gz" else open
-        with cast("TextIO", opened(self.path, "rt", encoding="utf-8", errors="replace")) as lines:
+        with cast(
+            "TextIO", opened(self.path, "rt", encoding="utf-8", errors="surrogateescape")
+        ) as lines:
             yield from _text_frames(self._rows(lines), ROW, dtype=pl.Int64())
 
     def _rows(self, lines: Iterable[str]) -> Iterator[tuple[int, dict[str, str | None]]]:
         for row, line in enumerate((line for line in lines if line.strip()), start=1):
-            problem = "the line is not a JSON object"
+            code, problem = FaultCode.MALFORMED_ROW, "the line is not a JSON object"
             try:
                 content = read_json(line)
+                _require_text(line, content)
                 if isinstance(content, dict):
                     yield row, flattened(cast("dict[str, object]", content))
                     continue
             except RepeatedKeyError as exc:
                 problem = str(exc)
+            except UnicodeEncodeError:
+                code, problem = FaultCode.NOT_UTF8, _NOT_TEXT
             except ValueError as exc:
                 problem = f"the line is not JSON: {exc}"
             fault = Fault(
                 file=self.path.name,
                 row=row,
-                code=FaultCode.MALFORMED_ROW,
+                code=code,
                 reason=problem,
-                record=json.dumps([line.strip()[:_SHOWN_CHARS]], ensure_ascii=False),
+                record=json.dumps([escaped(line.strip()[:_SHOWN_CHARS])], ensure_ascii=False),
             )
             self.faults.append(fault)
+
+
+def _require_text(line: str, content: object) -> None:
+    if not line.isascii():
+        line.encode()
+    if "\\u" in line:  # half of a surrogate pair is valid JSON, and no text
+        json.dumps(content, ensure_ascii=False).encode()
 
 
 def numbered_texts(

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from models.arrays.document import read_yaml
+from models.dataset.encoding import Encoding
 from models.dataset.schema import EVENTS, MAX_ATTRIBUTES, SALES
 from models.domain.errors import UserError
 from models.domain.event import WITHOUT_SALE, EventType
@@ -243,17 +244,7 @@ class Csv(_Part):
 
     separator: str = Field(default=",", min_length=1, max_length=1)
     decimal: Literal[".", ","] = "."
-    encoding: Literal[
-        "utf-8",
-        "cp1250",
-        "cp1251",
-        "cp1252",
-        "cp1253",
-        "cp1254",
-        "cp1257",
-        "iso-8859-1",
-        "iso-8859-15",
-    ] = "utf-8"
+    encoding: Encoding = "utf-8"
 
 
 class Mapping(_Part):

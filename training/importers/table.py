@@ -6,10 +6,12 @@ from pathlib import Path
 
 import polars as pl
 
+from models.dataset.checks import ROW
+from models.dataset.events import repeated_rows
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
 from models.dataset.parts import SUFFIXES
 from models.dataset.reading import Progress
-from models.dataset.schema import CUSTOMERS, RATES, Column
+from models.dataset.schema import CUSTOMERS, EVENTS, RATES, Column
 from training.importers.amounts import SHARED_SIGNS
 from training.importers.event_rows import read_events
 from training.importers.imported import Imported
@@ -91,7 +93,8 @@ def import_table(
     rates = tables.read(files.rates, mapping.rates, columns=RATES)
     if rates is not None:
         rates.write_parquet(out / "rates.parquet")
-    _note_currencies(sales, imported, has_rates=files.rates is not None)
+    _note_currencies(sales, imported, rates=rates)
+    _note_repetitions(sales, customers, events, imported=imported)
     sales.write_parquet(out / "sales.parquet")
     events.write_parquet(out / "events.parquet")
     tell("done", 3, 3)
@@ -157,20 +160,60 @@ def _require_sales(sales: pl.DataFrame, files: Files, imported: Imported) -> Non
     raise DatasetError(FaultReport.from_faults([nothing]) + FaultReport(faults))
 
 
-def _note_currencies(sales: pl.DataFrame, imported: Imported, *, has_rates: bool) -> None:
+def _note_currencies(
+    sales: pl.DataFrame, imported: Imported, *, rates: pl.DataFrame | None
+) -> None:
     """Note currencies that lack rates, and where those of events are others than of sales."""
     named = set(imported.event_currencies)
-    of_sales = {*sales["currency"].drop_nulls()} if "currency" in sales.columns else set[str]()
-    if len(of_sales) > 1 and not has_rates:
+    amounts = [pl.col(name).is_not_null() for name in ("price", "margin") if name in sales.columns]
+    of_sales = _currencies(sales.filter(pl.any_horizontal(amounts)) if amounts else None)
+    with_rates = _currencies(rates)
+    without = {name: n for name, n in of_sales.items() if name not in with_rates}
+    if len(without) > 1:
+        listed = ", ".join(f"{name} ({n:,})" for name, n in without.items())
         imported.remarks.append(
-            f"sales are in {', '.join(sorted(of_sales))}: give rates of exchange (`rates` of the"
-            " mapping and --rates), without which `train` refuses several currencies"
+            f"sales are in {listed} without rates of exchange: give them for all but one currency"
+            " (`rates` of the mapping and --rates), without which `train` refuses several"
         )
     # Of a sign of several currencies alone nothing can be said where sales name none.
-    if len(named) > 1 or named - (of_sales or {*SHARED_SIGNS}):
+    if len(named) > 1 or named - ({*of_sales} or {*SHARED_SIGNS}):
         imported.remarks.append(
             f"amounts of events are in {', '.join(sorted(named))}: each is taken to be in the"
             f" currency of its sale ({', '.join(sorted(of_sales)) or 'not known'})"
+        )
+
+
+def _currencies(table: pl.DataFrame | None) -> dict[str, int]:
+    """Return the number of rows of each currency, in capitals, by name."""
+    if table is None or "currency" not in table.columns:
+        return {}
+    counted = table["currency"].drop_nulls().str.to_uppercase().value_counts(name="n")
+    return dict(counted.sort("currency").iter_rows())
+
+
+def _note_repetitions(
+    sales: pl.DataFrame,
+    customers: pl.DataFrame | None,
+    events: pl.DataFrame,
+    *,
+    imported: Imported,
+) -> None:
+    """Note rows whose id an earlier row has; `validate` and `train` leave them out."""
+    for table, column in ((sales, "sale_id"), (customers, "customer_id")):
+        n = 0 if table is None else table.height - table[column].n_unique()
+        if n:
+            imported.remarks.append(
+                f"{n:,} rows have the `{column}` of an earlier row, which counts: `validate` and"
+                " `train` leave them out"
+            )
+    contract = {column.name: pl.lit(None) for column in EVENTS if column.name not in events.columns}
+    repeated = repeated_rows(events.with_row_index(ROW).with_columns(**contract))
+    if n_repeated := repeated.height:
+        n_same = int(repeated["same"].sum())
+        imported.remarks.append(
+            f"{n_repeated:,} events have the `event_id` of an earlier one of their customer, and"
+            f" `validate` and `train` leave them out: {n_same:,} repeat it,"
+            f" {n_repeated - n_same:,} contradict it, such as {repeated['event_id'][0]!r}"
         )
 
 

@@ -30,14 +30,31 @@ def test_a_row_that_is_not_utf8_is_lost_alone_and_its_byte_named(tmp_path: Path)
     (fault,) = dataset.faults
     byte = content.index(b"\xe9,")
     assert (fault.row, fault.code) == (3, FaultCode.NOT_UTF8)
-    assert fault.reason == f"line 4: not UTF-8 at byte {byte} of the file"
+    assert fault.reason.startswith(f"line 4: not UTF-8 at byte {byte} of the file: save")
+    assert "'René' by cp1250, cp1252" in fault.reason
     assert json.loads(fault.record or "")[1] == r"Ren\xe9"
     assert sorted(dataset.events.event_ids) == ["e1", "e4", "é2"]
 
 
 def test_a_header_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"events.csv: is not UTF-8 at byte 5, in the header"):
+    with pytest.raises(
+        DatasetError, match=r"events.csv: is not UTF-8 at byte 5, in the header: .*été"
+    ):
         read(tmp_path, b"type,\xe9t\xe9\n")
+
+
+def test_of_many_rows_that_cannot_be_read_three_are_listed_and_the_others_counted(
+    tmp_path: Path,
+) -> None:
+    write_dataset(tmp_path)
+    (tmp_path / "sales.csv").write_bytes(b"sale_id,opens_at\n" + b"s\xe9,2025-01-01\n" * 40)
+
+    with pytest.raises(DatasetError) as raised:
+        read_dataset(tmp_path, strict=True)
+
+    lines = str(raised.value).splitlines()
+    assert [line.split(":")[0] for line in lines[1:4]] == [f"sales.csv, row {n}" for n in (1, 2, 3)]
+    assert lines[4] == "sales.csv: 37 more [not_utf8]"
 
 
 TEXT = (HEADER + row(b"e1")).decode()

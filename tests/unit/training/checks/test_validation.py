@@ -124,6 +124,20 @@ def test_what_is_odd_about_whole_files_is_said(tmp_path: Path) -> None:
     assert "received_at of 30 of 30 events (100%) is that of an import" in result.stdout
 
 
+def test_headings_count_rows_and_leave_other_numbers_to_what_is_said_of_a_table(
+    tmp_path: Path,
+) -> None:
+    """Two refunds are one finding; a row without two of its values is one row."""
+    refunds = [event(event_id=f"r{n}", sale_id=f"s{n}", type="refund") for n in (1, 2)]
+    events = [event(type="purchase", sale_id="s3"), *refunds, event(customer_id="", at="")]
+    sales = [sale(sale_id=f"s{n}") for n in (1, 2, 3)]
+    printed = run(write_dataset(tmp_path, sales=sales, events=events)).stdout
+
+    assert "missing_value (1 row, left out)" in printed
+    assert "refund_without_purchase (1 table or column, nothing lost)" in printed
+    assert "2 of 2 refunds have no purchase" in printed
+
+
 def test_a_dataset_that_train_refuses_is_not_called_usable(tmp_path: Path) -> None:
     in_two = [sale(currency="EUR", price="9"), sale(sale_id="s2", currency="JPY", price="900")]
     views = write_dataset(tmp_path / "views")
@@ -141,6 +155,9 @@ def test_a_dataset_that_train_refuses_is_not_called_usable(tmp_path: Path) -> No
         printed = result.stdout
         assert result.exit_code == 0
         headline = printed[printed.index(f"{folder}: ") :].splitlines()[0]
+        # What to send next would follow the reason as if the rest were fine.
+        assert "What to send next" not in printed
+        assert json.loads(run(folder, "--json").stdout)["profile"]["send_next"] == []
         assert headline.startswith(f"{folder}: cannot be trained on: ")
         assert reason in headline
         assert reason in json.loads(run(folder, "--json").stdout)["train_refuses"]
@@ -158,7 +175,7 @@ def test_most_events_of_unknown_sales_are_a_matter_of_their_ids(tmp_path: Path) 
     half = run(write_dataset(tmp_path / "half", events=events[:2])).stdout
 
     assert "2 of 3 events (67%) name no sale of the dataset, such as 'S-1'" in most
-    assert "unknown_sale (2, kept, no model learns from them)" in most
+    assert "unknown_sale (2 rows, kept, no model learns from them)" in most
     assert "most_sales_unknown" not in half
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from models.dataset import DatasetError, FaultCode
+from models.dataset import DatasetError, FaultCode, read_dataset
 from training.importers import json_lines
 from training.importers.imported import Imported
 from training.importers.mapping import Csv, MappingError, read_mapping
@@ -28,9 +28,9 @@ TWO_FILES = TWO_SECTIONS.replace("where: {kind: seen}, ", "").replace("where: {k
 VIEWS = "time_format: s\nevents: {types: {view: {}}, columns: {customer_id: c, sale_id: s, at: t}}"
 
 
-def write(path: Path, content: str) -> Path:
+def write(path: Path, content: str, encoding: str = "utf-8") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content, encoding="utf-8")
+    path.write_text(content, encoding=encoding)
     return path
 
 
@@ -330,11 +330,84 @@ def test_a_sale_has_the_currency_of_its_price(tmp_path: Path) -> None:
     assert sales_of(tmp_path, "price", "currency") == [(1200.0, "EUR"), (80.0, "CHF"), (80.0, None)]
     assert imported.remarks[1:] == [
         "currency is not mapped: it is that of each price, CHF 1, EUR 1",
-        "sales are in CHF, EUR: give rates of exchange (`rates` of the mapping and --rates),"
-        " without which `train` refuses several currencies",
+        "sales are in CHF (1), EUR (1) without rates of exchange: give them for all but one"
+        " currency (`rates` of the mapping and --rates), without which `train` refuses several",
         "amounts of events are in EUR, GBP: each is taken to be in the currency of its sale"
         " (CHF, EUR)",
     ]
+
+
+REPEATED = """
+time_format: s
+events: {types: {view: {}}, columns: {event_id: nr, customer_id: c, sale_id: s, at: t}}
+sales: {columns: {sale_id: id}}
+customers: {columns: {customer_id: id, age: age}}
+"""
+
+
+def test_repeated_ids_are_counted_as_validation_counts_them(tmp_path: Path) -> None:
+    """Of customer a, e1 comes three times, once at another time; b may have an e1 of their own."""
+    rows = ["a,e1,60", "a,e1,60", "a,e1,61", "b,e1,60", "b,e2,60"]
+    events = write(tmp_path / "e.csv", "c,nr,t,s\n" + "".join(f"{row},s1\n" for row in rows))
+    sales = write(tmp_path / "s.csv", "id\ns1\ns2\ns1\n")
+    customers = write(tmp_path / "c.csv", "id,age\na,30\nb,40\na,30\na,50\n")
+    out = tmp_path / "out"
+    imported = imported_by(REPEATED, out, events, sales=sales, customers=customers)
+
+    assert imported.remarks[-3:] == [
+        "1 rows have the `sale_id` of an earlier row, which counts: `validate` and `train` leave"
+        " them out",
+        "2 rows have the `customer_id` of an earlier row, which counts: `validate` and `train`"
+        " leave them out",
+        "2 events have the `event_id` of an earlier one of their customer, and `validate` and"
+        " `train` leave them out: 1 repeat it, 1 contradict it, such as 'e1'",
+    ]
+    counts = read_dataset(out).faults.counts()
+    assert (counts[FaultCode.DUPLICATE_EVENT], counts[FaultCode.CONFLICTING_EVENT]) == (1, 1)
+    assert (counts[FaultCode.DUPLICATE_SALE], counts[FaultCode.DUPLICATE_CUSTOMER]) == (1, 2)
+
+
+IN_CODE_PAGES = """
+time_format: s
+events: {types: {view: {}}, columns: {customer_id: c, sale_id: s, at: t}}
+sales: {columns: {sale_id: id, title: title}}
+customers: {columns: {customer_id: id, town: town}}
+rates: {columns: {currency: id, rate: rate, at: from}}
+"""
+
+
+@pytest.mark.parametrize("name", ["events", "sales", "customers", "rates"])
+def test_a_table_that_is_not_utf8_says_once_how_its_words_read(tmp_path: Path, name: str) -> None:
+    files = {
+        "events": "c,s,t\na,s1,60\n{word},s1,61\n{word},s1,62\n",
+        "sales": "id,title\ns1,Ski\ns2,{word}\ns3,{word}\n",
+        "customers": "id,town\na,Wien\nb,{word}\nc,{word}\n",
+        "rates": "id,rate,from\nCZK,0.04,60\n{word},1,60\n{word},1,61\n",
+    }
+    paths: dict[str, Path] = {}
+    for each, text in files.items():
+        content = text.format(word="Košice" if each == name else "Brno")
+        paths[each] = write(tmp_path / f"{each}.csv", content, "cp1250")
+    events = paths.pop("events")
+    imported = imported_by(IN_CODE_PAGES, tmp_path / "out", events, **paths)
+
+    found = [one for one in imported.faults if one.code is FaultCode.NOT_UTF8]
+    assert [(one.file, one.row) for one in found] == [(f"{name}.csv", 2), (f"{name}.csv", 3)]
+    assert "`csv: {encoding: …}`" in found[0].reason
+    assert "'Košice' by cp1250" in found[0].reason
+    assert found[1].reason.endswith("of the file")
+
+
+@pytest.mark.parametrize("line", [b'{"c": "Ko\x9aice", "s": "s1", "t": 61}', b'{"c": "\\ud83d"}'])
+def test_a_line_of_json_that_is_no_text_is_refused(tmp_path: Path, line: bytes) -> None:
+    """A byte of a code page, and half of an emoji."""
+    path = tmp_path / "e.jsonl"
+    path.write_bytes(b'{"c": "a", "s": "s1", "t": 60}\n' + line)
+    imported = imported_by(VIEWS, tmp_path / "out", path)
+
+    [fault] = imported.faults
+    assert (fault.row, fault.code) == (2, FaultCode.NOT_UTF8)
+    assert imported.n_events == {"view": 1}
 
 
 def test_prices_of_another_currency_than_the_mapping_says_are_refused(tmp_path: Path) -> None:

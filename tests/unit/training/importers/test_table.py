@@ -575,7 +575,22 @@ def test_several_currencies_without_rates_are_remarked(tmp_path: Path) -> None:
     )
 
     [remark] = imported.remarks
-    assert remark.startswith("sales are in CZK, EUR: give rates of exchange")
+    assert remark.startswith("sales are in CZK (1), EUR (1) without rates of exchange: give them")
+
+
+def test_a_currency_without_rates_beside_one_with_rates_is_remarked(tmp_path: Path) -> None:
+    """Crowns have rates; of euros and pounds one may be the shop's, the other needs rates."""
+    in_pounds = "s3;2025-07-01T00:00Z;York;7;GBP\n"
+    imported = imported_by(
+        str(write(tmp_path / "map.yaml", TWO_CURRENCIES)),
+        tmp_path / "out",
+        write(tmp_path / "till.csv", TILL, "cp1250"),
+        sales=write(tmp_path / "gigs.csv", gigs("9,5") + in_pounds, "cp1250"),
+        rates=write(tmp_path / "rates.csv", RATES, "cp1250"),
+    )
+
+    [remark] = imported.remarks
+    assert remark.startswith("sales are in EUR (1), GBP (1) without rates of exchange")
 
 
 @pytest.mark.parametrize("price", ["561,16 Kč", "CZK 561,16", "561,16 czk"])
