@@ -60,9 +60,17 @@ def again(directory: Path, *, seed: int) -> World:
     return redraw_world(directory, _SMALL, period=period, n_customers=N_CUSTOMERS, seed=seed)
 
 
-def train_bundle(data: Path, root: Path, *, cache: Path, seed: int = 0, threads: int = 1) -> Path:
+def train_bundle(
+    data: Path,
+    root: Path,
+    *,
+    cache: Path,
+    seed: int = 0,
+    threads: int = 1,
+    scratch: Path | None = None,
+) -> Path:
     """Train on a whole dataset and return the bundle's directory."""
-    options = TrainingOptions(config=RunConfig(), seed=seed, threads=threads)
+    options = TrainingOptions(config=RunConfig(), seed=seed, threads=threads, scratch=scratch)
     source = DataOptions(directory=data, cache=cache, strict=True)
     return train(prepare(source, options, progress=Silent()), options, root=root, progress=Silent())
 

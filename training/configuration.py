@@ -191,8 +191,10 @@ class TrainingOptions:
         config: Hyper-parameters.
         seed: Seed of every random choice.
         threads: Threads that decode pictures and fit trees; the bundle is the same for any number.
+        scratch: Folder of large arrays while they are used; None: they are in memory.
     """
 
     config: RunConfig
     seed: int = 0
     threads: int = 1
+    scratch: Path | None = None

@@ -26,6 +26,8 @@ from models.domain.errors import UserError
 
 BUNDLES: Final = Path("models/bundles")
 CACHE: Final = Path("var")
+SCRATCH: Final = "scratch"
+"""Folder of the cache for large arrays while they are used."""
 
 Data = Annotated[Path, typer.Option(help="Dataset.", exists=True, file_okay=False)]
 Threads = Annotated[

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import starmap
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays.mapped_array import mapped_array
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import HALF_LIVES_HOURS, HalfLives
 from models.catalogue.snapshot import Snapshot
@@ -149,6 +151,7 @@ def assemble_slates(
     caller_orders: bool = False,
     masked: Masked = lambda _, query: query,
     tick: Tick = lambda: None,
+    folder: Path | None = None,
 ) -> NDArray[np.float32]:
     """Assemble the features of all entries of slates.
 
@@ -159,11 +162,13 @@ def assemble_slates(
         caller_orders: See `PointInTime.queries`.
         masked: Masks a slate's query; see `training.examples.cold_start_mask`.
         tick: Called once a slate.
+        folder: Where a file holds them; None: they are in memory.
 
     Returns:
         Shape ``(n_entries, n_features)``.
     """
-    matrix = np.empty((len(slates.rows), len(schema.names)), dtype=np.float32)
+    shape = len(slates.rows), len(schema.names)
+    matrix = mapped_array(shape, np.float32, folder=folder)
     fits = schema if isinstance(schema, RefittedSchema) else RefittedSchema((0,), (schema,))
     queries = past.queries(slates, caller_orders=caller_orders)
     queries = starmap(masked, enumerate(queries))

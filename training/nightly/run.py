@@ -29,7 +29,7 @@ from models.scoring.bundle import (
 )
 from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig, TrainingOptions
-from training.console import Progress
+from training.console import SCRATCH, Progress
 from training.examples.outcomes import objective_for, outcome_noun
 from training.nightly.champion import CANDIDATES, Champion
 from training.nightly.comparison import (
@@ -348,7 +348,12 @@ def _candidate(
     root = night.state / CANDIDATES
 
     def work() -> dict[str, JsonValue]:
-        options = TrainingOptions(config=night.config, seed=night.seed, threads=night.threads)
+        options = TrainingOptions(
+            config=night.config,
+            seed=night.seed,
+            threads=night.threads,
+            scratch=night.cache / SCRATCH,
+        )
         source = DataOptions(
             directory=night.data,
             cache=night.cache,

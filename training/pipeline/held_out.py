@@ -7,6 +7,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays.mapped_array import rows_of
 from models.features.feature import Scope
 from models.features.schema import FeatureSchema
 from models.recommenders.segment_popularity import segment_for
@@ -66,9 +67,9 @@ class HeldOutSlates:
 
     def select(self, chosen: NDArray[np.bool_]) -> Self:
         """Return the slates of a mask."""
-        entries = np.repeat(chosen, np.diff(self.slates.starts))
+        entries = np.flatnonzero(np.repeat(chosen, np.diff(self.slates.starts)))
         slates = self.slates.select(np.flatnonzero(chosen))
-        return replace(self, slates=slates, matrix=self.matrix[entries])
+        return replace(self, slates=slates, matrix=rows_of(self.matrix, entries))
 
     def spread(self, n: int) -> Self:
         """Return at most ``n`` of the slates, evenly over them."""

@@ -175,6 +175,7 @@ def assemble(
         caller_orders=config.caller_orders,
         masked=mask.apply,
         tick=progress.tick,
+        folder=options.scratch,
     )
     return TrainingExamples(
         topics=topics,

@@ -18,6 +18,7 @@ from training.configuration import RunConfig, TrainingOptions, four_half_lives
 from training.console import (
     BUNDLES,
     CACHE,
+    SCRATCH,
     Bundles,
     Data,
     Json,
@@ -87,7 +88,9 @@ def train_command(
         settings = RunConfig.read(
             config, objective=objective, half_lives_hours=half_lives, sample=sample
         )
-        options = TrainingOptions(config=settings, seed=seed, threads=threads)
+        options = TrainingOptions(
+            config=settings, seed=seed, threads=threads, scratch=cache / SCRATCH
+        )
         prepared = prepare(source, options, progress=progress, faults=broken_pictures)
         if until is None:
             require_happened(prepared.dataset, to_us(datetime.now(UTC)))

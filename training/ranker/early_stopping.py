@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays.mapped_array import rows_of
 from models.features.schema import FeatureSchema
 from models.ranker.linear_offset import LinearOffset
 from models.ranker.logistic import LogisticRanker
@@ -126,7 +127,7 @@ class RankerTraining:
         """Whether each entry is of no repeated slate, shape ``(n_entries,)``."""
         return np.repeat(self.distinct, np.diff(self.slates.starts))
 
-    @property
+    @cached_property
     def shown(self) -> TrainingRows:
         """The entries of all slates that are no repeated ones, labelled by the objective."""
         return self.rows(self.slates.bought).select(self.is_shown)
@@ -146,7 +147,9 @@ class RankerTraining:
         return replace(
             self,
             slates=self.slates.select(np.flatnonzero(chosen)),
-            matrix=self.matrix[np.repeat(chosen, np.diff(self.slates.starts))],
+            matrix=rows_of(
+                self.matrix, np.flatnonzero(np.repeat(chosen, np.diff(self.slates.starts)))
+            ),
             repeated=None if self.repeated is None else self.repeated[chosen],
         )
 

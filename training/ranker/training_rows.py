@@ -6,6 +6,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays.mapped_array import rows_of
+
 
 @dataclass(frozen=True)
 class TrainingRows:
@@ -25,4 +27,5 @@ class TrainingRows:
         """Return the examples of a mask, shape ``(n,)``; without a copy if all are chosen."""
         if chosen.all():
             return self
-        return type(self)(self.matrix[chosen], self.labels[chosen], self.weights[chosen])
+        matrix = rows_of(self.matrix, np.flatnonzero(chosen))
+        return type(self)(matrix, self.labels[chosen], self.weights[chosen])

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from training.configuration import RunConfig, TrainingOptions, write_config
 from training.console import (
     CACHE,
+    SCRATCH,
     Data,
     Json,
     aware,
@@ -61,7 +62,7 @@ def tune_command(
     deadline = None if seconds is None else time.monotonic() + seconds
     with exit_on_user_error(), bars() as progress:
         start = RunConfig.read(config)
-        options = TrainingOptions(config=start, seed=seed)
+        options = TrainingOptions(config=start, seed=seed, scratch=cache / SCRATCH)
         source = DataOptions(directory=data, cache=cache, until=aware(until))
         material = prepare(source, options, progress=progress)
         print_left_out(material.dataset.faults.n_refused())

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from training.configuration import RunConfig, TrainingOptions, write_config
 from training.console import (
     CACHE,
+    SCRATCH,
     Data,
     Json,
     aware,
@@ -49,7 +50,7 @@ def learning_curve_command(
     """Fit the meta-model on 1/32 to all of the customers, and say when more stop paying."""
     with exit_on_user_error(), bars() as progress:
         start = RunConfig.read(config)
-        options = TrainingOptions(config=start, seed=seed)
+        options = TrainingOptions(config=start, seed=seed, scratch=cache / SCRATCH)
         source = DataOptions(directory=data, cache=cache, until=aware(until))
         prepared = prepare(source, options, progress=progress)
         print_left_out(prepared.dataset.faults.n_refused())

@@ -26,13 +26,15 @@ from training.pipeline.training_data import cut
 def test_one_seed_and_one_dataset_give_one_bundle_byte_for_byte(
     tiny_bundle: tuple[Path, Path], picture_cache: Path, tmp_path: Path
 ) -> None:
-    """However many threads compute it."""
+    """However many threads compute it, and whether features are in memory or in files."""
     bundle, data = tiny_bundle
+    scratch = tmp_path / "scratch"
 
-    again = train_bundle(data, tmp_path, cache=picture_cache, threads=2)
+    again = train_bundle(data, tmp_path, cache=picture_cache, threads=2, scratch=scratch)
 
     assert again.name == bundle.name
     assert read_bundle(again).files == read_bundle(bundle).files
+    assert list(scratch.iterdir()) == []
 
 
 def test_another_seed_or_other_data_give_another_bundle(
