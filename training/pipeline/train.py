@@ -167,25 +167,35 @@ def assemble(
     slates = after_first_refit(slates, moments)
     slates = sampled(slates, past.events.customers.values, share=config.sample)
     mask = ColdStartMask.draw(slates, share=config.hidden_share, seed=seed)
-    progress.stage("features", len(mask.slates))
-    matrix = assemble_slates(
-        past,
-        mask.slates,
-        schema=refitted,
-        caller_orders=config.caller_orders,
-        masked=mask.apply,
-        tick=progress.tick,
-        folder=options.scratch,
-    )
     return TrainingExamples(
         topics=topics,
         past=past,
         slates=mask.slates,
         repeated=mask.new_sales,
-        matrix=matrix,
+        matrix=_matrix(past, mask, schema=refitted, options=options, progress=progress),
         schema=schema,
         left_out=left_out,
         shown=tuple(known.catalogue.sales[row] for row in np.flatnonzero(known.looks_by_sale())),
+    )
+
+
+def _matrix(
+    past: PointInTime,
+    mask: ColdStartMask,
+    *,
+    schema: RefittedSchema,
+    options: TrainingOptions,
+    progress: Progress,
+) -> NDArray[np.float32]:
+    progress.stage("features", len(mask.slates))
+    return assemble_slates(
+        past,
+        mask.slates,
+        schema=schema,
+        caller_orders=options.config.caller_orders,
+        masked=mask.apply,
+        tick=progress.tick,
+        folder=options.scratch,
     )
 
 
