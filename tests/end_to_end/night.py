@@ -12,7 +12,8 @@ from models.domain.units import HOUR_US
 from tests.proofs import ROOT
 from tests.worlds import END_US, Silent
 from training.configuration import RunConfig
-from training.nightly.run import Night, run_night
+from training.nightly.night import Night
+from training.nightly.run import run_night
 
 JUDGE_HOURS: Final = 72
 

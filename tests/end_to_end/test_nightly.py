@@ -27,7 +27,8 @@ from tests.proofs import ROOT, Proof
 from tests.trials import RECORDED
 from tests.worlds import Silent
 from training.configuration import RunConfig
-from training.nightly.run import NightVerdict, run_night
+from training.nightly.night import NightVerdict
+from training.nightly.run import run_night
 
 KILLED_AT: Final = (
     ("validate", 0),

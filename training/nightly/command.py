@@ -13,7 +13,8 @@ from models.scoring.bundle import bundle_paths, resolve_bundle
 from models.scoring.bundle_storage import BundleStorage
 from training.configuration import RunConfig
 from training.console import Threads, bars, exit_on_user_error, print_json
-from training.nightly.run import Night, NightOutcome, NightVerdict, run_night
+from training.nightly.night import Night, NightOutcome, NightVerdict
+from training.nightly.run import run_night
 
 BUNDLES: Final = Path("models/bundles")
 PROFILES: Final = Path("var/profiles")

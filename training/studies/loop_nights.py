@@ -17,8 +17,9 @@ from training.configuration import RunConfig, TrainingOptions
 from training.console import Progress
 from training.nightly.champion import CANDIDATES
 from training.nightly.comparison import BundleComparison
+from training.nightly.night import Night, NightVerdict
 from training.nightly.refit import refitted
-from training.nightly.run import Night, NightVerdict, run_night
+from training.nightly.run import run_night
 from training.pipeline.prepare import DataOptions, prepare
 from training.pipeline.train import train
 from training.pipeline.training_data import cut

@@ -15,8 +15,8 @@ from tests.proofs import ROOT
 from training.__main__ import app
 from training.nightly.command import EXIT_CODES, sentence_for
 from training.nightly.comparison import Measured, differences
+from training.nightly.night import NightOutcome, NightVerdict
 from training.nightly.publish_gate import GateVerdict, decide
-from training.nightly.run import NightOutcome, NightVerdict
 from training.nightly.stage_cache import BusyError, StageCache
 from training.statistics.bootstrap import Interval
 
