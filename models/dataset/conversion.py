@@ -20,6 +20,7 @@ _LAST_US: Final = to_us(LAST)
 _END_US: Final = _LAST_US + round(BEYOND_LAST.total_seconds()) * SECOND_US
 # Other forms of a list as a text, such as ['fr', 'de'] of Python: taken for the name of one market
 # they would hide the sale in all others.
+_SEEN: Final = r"[^\s\x1c-\x1f]"  # what Python's `str.strip` leaves
 _OTHER_LISTS: Final = r"[,;\[\]{}]"
 # Above 2^53 floats are not exact integers; the bounds of the contract refuse such values anyway.
 _WHOLE_LIMIT: Final = 2.0**53
@@ -114,6 +115,9 @@ def _text(column: Column, dtype: pl.DataType) -> Converted | str:
         Check(FaultCode.EMPTY_TEXT, name, value == "", "not be empty"),
         Check(FaultCode.WRONG_LENGTH, name, wrong, fits),
     ]
+    if column.not_blank:
+        is_blank = ~value.str.contains(_SEEN) & (value != "")
+        checks.append(Check(FaultCode.EMPTY_TEXT, name, is_blank, "not be blank; leave it out"))
     if column.kind is not Kind.TEXT:
         forging = value.str.contains(CONTROL_CHARACTERS)
         must = "not hold control characters"

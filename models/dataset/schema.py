@@ -35,6 +35,7 @@ class Column:
         smallest: Least magnitude of a number that is not 0.
         min_chars: Shortest allowed text.
         max_chars: Longest allowed text.
+        not_blank: Whether a text must have more than white space.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Column:
     smallest: float = 0.0
     min_chars: int = 0
     max_chars: int = 128
+    not_blank: bool = False
 
     @property
     def is_amount(self) -> bool:
@@ -68,7 +70,7 @@ SALES: Final = (
     Column(name="opens_at", kind=Kind.TIME, required=True),
     Column(name="closes_at", kind=Kind.TIME),
     Column(name="sold_out_at", kind=Kind.TIME),
-    Column(name="title", kind=Kind.TEXT, max_chars=1_000),
+    Column(name="title", kind=Kind.TEXT, max_chars=1_000, not_blank=True),
     Column(name="description", kind=Kind.TEXT, max_chars=20_000),
     _identifier("destination"),
     _identifier("country"),

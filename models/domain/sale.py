@@ -72,6 +72,14 @@ class Sale(BaseModel):
         description="Under names that no other field has: in files they are further columns.",
     )
 
+    @field_validator("title")
+    @classmethod
+    def _seen(cls, title: str | None) -> str | None:
+        if title is not None and not title.strip():
+            msg = "a title must not be blank; leave it out"
+            raise ValueError(msg)
+        return title
+
     @field_validator("attributes")
     @classmethod
     def _under_names_of_their_own(

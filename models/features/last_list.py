@@ -8,8 +8,11 @@ from typing import Final
 from models.features.feature import FeatureGroup, Scope
 from models.kernel.steps import Family, Step
 
+LAST_LIST_IN: Final = "last_list_in"
+"""Name of the feature that is known of customers who have chosen from a list."""
+
 _FEATURES: Final = {
-    "last_list_in": "1 if it was in the list that the customer last chose from, else 0; unknown "
+    LAST_LIST_IN: "1 if it was in the list that the customer last chose from, else 0; unknown "
     "if there is no such list",
     "last_list_below": "How many positions below the sale chosen then; negative if above it",
     "last_list_since": "The customer's events with it since then; unknown if there is no such list",

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.units import DAY_S
+from models.features.caller_list import LISTED
 from models.features.context import POSITION_GROUP
 from models.features.cross import CROSS
 from models.features.feature import Scope
+from models.features.last_list import LAST_LIST, LAST_LIST_IN
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from models.query.query import Query
@@ -31,6 +33,7 @@ _ALIKE: Final = 0.1
 
 _SAME_SALE: Final = "same_sale"
 _POSITION: Final = "position"
+_LAST_LIST: Final = "last_list"
 _POPULARITY: Final = "popularity"
 _DEMOGRAPHIC: Final = "demographic"
 _BESTSELLERS: Final = "bestsellers"
@@ -51,8 +54,9 @@ class Explanation:
         features: Contribution of each feature by name, relative to the usual one, in column
             order.
         groups: Contribution of each recommender and each other group of features, the largest
-            first. Groups are ``customer``, ``sale``, ``context``, ``position``, ``list``,
-            ``same_sale`` and the names of recommenders.
+            first. Groups are ``customer``, ``sale``, ``context``, ``position``, ``same_sale``,
+            ``list`` with a list of the caller, ``last_list`` where the customer has chosen from a
+            list before, and the names of recommenders.
         sentence: The largest positive contributions in words, whether it is less likely than the
             average sale all in all, and what else than the probability it is ordered by.
     """
@@ -66,9 +70,23 @@ class Explanation:
     sentence: str
 
 
-def feature_groups(schema: FeatureSchema) -> tuple[str, ...]:
-    """Return the group of every feature, in column order."""
-    own = {id(CROSS): _SAME_SALE, id(POSITION_GROUP): _POSITION}
+def feature_groups(
+    schema: FeatureSchema, *, has_list: bool = True, has_last_list: bool = True
+) -> tuple[str, ...]:
+    """Return the group of every feature, in column order.
+
+    Args:
+        schema: The features.
+        has_list: Whether the caller gave a list; without one its features are of the context.
+        has_last_list: Whether the customer has chosen from a list before; without one its features
+            are of the customer.
+    """
+    own = {
+        id(CROSS): _SAME_SALE,
+        id(POSITION_GROUP): _POSITION,
+        id(LISTED): Scope.LIST.value if has_list else Scope.CONTEXT.value,
+        id(LAST_LIST): _LAST_LIST if has_last_list else Scope.CUSTOMER.value,
+    }
     names: list[str] = []
     for group in schema.groups:
         names += [own.get(id(group), group.scope.value)] * len(group.features)
@@ -100,7 +118,11 @@ def explain(
         orders: A sentence for each sale on what it is ordered by, see `value_orders`; None for
             its probability.
     """
-    groups = feature_groups(schema)
+    groups = feature_groups(
+        schema,
+        has_list=query.caller_list is not None,
+        has_last_list=not np.isnan(matrix[:, schema.names.index(LAST_LIST_IN)]).all(),
+    )
     explained: list[Explanation] = []
     rows: list[int] = query.rows.tolist()
     for index, row in enumerate(rows):
@@ -293,7 +315,7 @@ _BY_CONTENT: Final = ("content", "images")
 
 _KNOWN: Final = frozenset(
     {
-        *(Scope.CUSTOMER, Scope.CONTEXT, Scope.SALE, Scope.LIST, _POSITION),
+        *(Scope.CUSTOMER, Scope.CONTEXT, Scope.SALE, Scope.LIST, _POSITION, _LAST_LIST),
         *(_POPULARITY, _BESTSELLERS, _DEMOGRAPHIC, _AUDIENCE),
         *(*_BY_SALE, *_BY_HISTORY, *_BY_CONTENT),
     }

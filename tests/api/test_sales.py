@@ -157,6 +157,7 @@ async def test_a_sale_of_another_id_than_its_path_is_refused(client: httpx.Async
         (b'{"opens_at": "2026-01-01T00:00:00Z", "sale_id": ""}', "body.sale_id"),
         (b'{"opens_at": "2026-01-01T00:00:00Z", "stock": -1}', "body.stock"),
         (b'{"opens_at": "2026-01-01T00:00:00Z", "prize": 1}', "body.prize"),
+        (b'{"opens_at": "2026-01-01T00:00:00Z", "title": " \\u2003"}', "body.title"),
         (b'{"opens_at": "2026-01-02T00:00:00Z", "closes_at": "2026-01-01T00:00:00Z"}', "body"),
     ],
 )

@@ -24,11 +24,13 @@ from training.checks.card_document import (
     NOT_COMPARABLE,
     best_part,
     card_blocks,
+    card_conclusion,
     figure_text,
     n_outcomes,
     outcomes,
 )
 from training.console import BUNDLES, Bundles, Json, exit_on_user_error, print_json, with_folder
+from training.pipeline.model_card import judged_calibration
 from training.report.block import Table
 from training.report.page import page
 from training.report.terminal import print_blocks, print_table
@@ -100,7 +102,13 @@ def show_command(
         if report is not None:
             report.write_text(page(f"Model card of bundle {loaded.id}", blocks), encoding="utf-8")
     if as_json:
-        print_json({"bundle": loaded.id, **card.model_dump(mode="json")})
+        found = card_conclusion(card)
+        conclusion: dict[str, JsonValue] = {
+            "verdict": found.mark.word,
+            "text": found.text,
+            "calibration": judged_calibration(card) or None,
+        }
+        print_json({"bundle": loaded.id, "conclusion": conclusion, **card.model_dump(mode="json")})
     else:
         print_blocks(blocks)
 

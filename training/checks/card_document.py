@@ -14,6 +14,7 @@ from models.scoring.probability import MEANINGS
 from models.scoring.scorer import META
 from training.baselines.baselines import BASELINES
 from training.examples.outcomes import OUTCOMES, outcome_noun
+from training.pipeline.model_card import judged_calibration
 from training.report.block import (
     Bar,
     BarPlot,
@@ -37,7 +38,7 @@ _MRR: Final = "mrr"
 # Verdicts on others, the worst first, in the colours of what they say of the bundle.
 _MARKS: Final = {
     Verdict.BETTER: Mark("better", Tone.BAD),
-    Verdict.OPEN: Mark("open", Tone.OPEN),
+    Verdict.OPEN: Mark("cannot tell", Tone.OPEN),
     Verdict.WORSE: Mark("worse", Tone.GOOD),
 }
 _ORDER: Final = tuple(_MARKS)
@@ -56,7 +57,9 @@ NOT_COMPARABLE: Final = (
 
 def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
     """Yield the blocks of a model card: verdict, size, figures, then its data and parts."""
-    yield _verdict(card)
+    yield card_conclusion(card)
+    if text := judged_calibration(card):
+        yield Paragraph(text)
     data, held_out = card.trained_on, card.held_out
     n_events, days = sum(data.n_events.values()), _days(data.first, data.until)
     judged = f"{held_out.n_outcomes:,} {outcomes(card)}, {_days(held_out.first, held_out.last)}"
@@ -152,7 +155,8 @@ def _verdicts(card: ModelCard) -> dict[str, Verdict]:
     }
 
 
-def _verdict(card: ModelCard) -> Conclusion:
+def card_conclusion(card: ModelCard) -> Conclusion:
+    """Say whether the meta-model ranked held-out lists better than its parts and baselines."""
     best = best_part(card)
     if best is None:
         reason = f"No held-out list has {outcomes(card)}."

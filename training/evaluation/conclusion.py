@@ -9,8 +9,11 @@ from models.scoring.scorer import META
 from training.evaluation.evaluate import Evaluation, ProtocolFigures
 from training.evaluation.measure import DISCOUNTED_REVENUE, EXPECTED, MRR, PURCHASES, REVENUE
 from training.evaluation.own_scores import OWN_SCORES
+from training.evaluation.predictions import AS_SHOWN, UNPLACED
 from training.evaluation.protocol import ORACLES, Protocol
+from training.examples.outcomes import outcome_noun
 from training.report.block import Conclusion, Mark, Tone
+from training.statistics.calibration_verdict import calibration_text
 from training.statistics.difference import ALPHA, Difference, Verdict
 
 METRIC_NAMES: Final[Mapping[str, str]] = {
@@ -114,6 +117,17 @@ def conclusion(evaluation: Evaluation) -> Conclusion:
         return found
     text = f"Your own ranking ({OWN_SCORES}) {_OWN_WORDS[own.verdict]}: "
     return Conclusion(found.mark, f"{found.text} {text}{_values(figures, OWN_SCORES, own)}.")
+
+
+def calibration_conclusion(evaluation: Evaluation) -> str:
+    """Say whether probabilities of shown sales are as wanted; nothing if they were not measured."""
+    measured = evaluation.reliability
+    found = next((measured[kind] for kind in (AS_SHOWN, UNPLACED) if kind in measured), None)
+    if found is None:
+        return ""
+    figures = deciding(evaluation)
+    objective = TrainingObjective.PURCHASE if figures is None else figures.objective
+    return calibration_text(found.figures, outcomes=outcome_noun(objective))
 
 
 def paired_conclusion(evaluation: Evaluation) -> Conclusion:

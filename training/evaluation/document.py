@@ -1,17 +1,17 @@
 """Evaluation report: an evaluation as the blocks of an HTML page."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from models.domain.event import from_us
 from models.domain.units import DAY_US
+from models.ranker.objective import TrainingObjective
 from models.scoring.scorer import META
 from training.baselines.baselines import BASELINES
 from training.evaluation.conclusion import (
     MARKS,
     RIVAL_MARKS,
-    conclusion,
     deciding,
     metric_name,
     metric_of,
@@ -23,8 +23,10 @@ from training.evaluation.example_slates import Thumbnail, currency_of, gallery, 
 from training.evaluation.measure import REALISED_REVENUE, REVENUE
 from training.evaluation.output import (
     CALIBRATION_INTERVALS,
+    conclusions,
     difference_table,
     interval_table,
+    left_out,
     paired_blocks,
 )
 from training.evaluation.protocol import ORACLES, Protocol
@@ -43,7 +45,10 @@ from training.report.block import (
     Tone,
 )
 from training.statistics.bootstrap import Interval
+from training.statistics.calibration_verdict import WANTED
 from training.statistics.difference import Verdict
+
+T = TypeVar("T")
 
 _MULTIPLICITY: Final = (
     "Differences are paired slate by slate. 'better' and 'worse' stand only where the 95% "
@@ -53,10 +58,7 @@ _MULTIPLICITY: Final = (
 # "open" says little to a reader who has not come to the tables and their explanation yet.
 _PLOT_MARKS: Final = {**RIVAL_MARKS, Verdict.OPEN: Mark("cannot tell", Tone.OPEN)}
 _N_COLUMNS: Final = 7  # of intervals, on a page of 1,180 pixels
-_WANTED: Final = (
-    "Wanted: slope between 0.95 and 1.05, calibration error at most 10% of the base rate. "
-    f"Intervals are over customers. {CALIBRATION_INTERVALS}"
-)
+_WANTED: Final = f"Wanted: {WANTED}. Intervals are over customers. {CALIBRATION_INTERVALS}"
 _TITLES: Final[Mapping[str, str]] = {
     Protocol.SHOWN: "Lists that were shown",
     Protocol.OPEN: "All open sales",
@@ -76,7 +78,7 @@ def document(evaluation: Evaluation, *, thumbnail: Thumbnail) -> list[Block]:
         evaluation: The evaluation.
         thumbnail: Returns the pictures of sales.
     """
-    blocks: list[Block] = [conclusion(evaluation)]
+    blocks: list[Block] = [*conclusions(evaluation)]
     chosen = deciding(evaluation)
     if chosen is not None:
         blocks += [Facts(list(_facts(chosen, currency_of(evaluation.catalogue))))]
@@ -135,7 +137,8 @@ def _facts(protocol: ProtocolFigures, currency: str) -> Iterator[tuple[str, str,
 def _money_name(protocol: ProtocolFigures, money: str) -> str:
     if money == REVENUE:
         return "Expected revenue a visit, first ten"
-    return f"Revenue a {outcome_name(protocol)} slate, first ten"
+    click = protocol.objective is TrainingObjective.CLICK
+    return f"Revenue of a slate with a {'click or purchase' if click else 'purchase'}, first ten"
 
 
 def _compared(protocol: ProtocolFigures, money: str) -> str:
@@ -191,6 +194,8 @@ def _scorer_plot(protocol: ProtocolFigures) -> BarPlot:
 def _protocol(name: str, protocol: ProtocolFigures) -> Iterator[Block]:
     yield Heading(_TITLES[name])
     yield Paragraph(_RANKED[name].replace("bought", outcome_name(protocol)))
+    protocol, constant = _telling(protocol)
+    yield from left_out(protocol.silent, constant)
     scorers = protocol.scorers
     lines = talk_lines(list(scorers))
     talk = {f"{line} ({scorer})": scorers[scorer] for line, scorer in lines.items()}
@@ -212,8 +217,35 @@ def _protocol(name: str, protocol: ProtocolFigures) -> Iterator[Block]:
     if protocol.segments:
         yield Heading(f"{_TITLES[name]}: segments")
     for segment, row in protocol.segments.items():
-        n = max(one.n for figures in row.values() for one in figures.values())
+        n = max((one.n for figures in row.values() for one in figures.values()), default=0)
         yield from _narrow(interval_table(f"{segment}: {n:,} slates", row, first="scorer"))
+
+
+def _telling(protocol: ProtocolFigures) -> tuple[ProtocolFigures, Sequence[str]]:
+    """Leave out and return the metrics that are the same for every scorer, such as of short lists.
+
+    But not the one that decides.
+    """
+    found: dict[str, list[Interval]] = {}
+    for row in protocol.scorers.values():
+        for metric, interval in row.items():
+            found.setdefault(metric, []).append(interval)
+    kept = {name for name, each in found.items() if len(each) == 1 or len({*each}) > 1}
+    kept.add(metric_of(protocol))
+    telling = replace(
+        protocol,
+        scorers=_only(protocol.scorers, kept),
+        segments={name: _only(rows, kept) for name, rows in protocol.segments.items()},
+        differences={name: _only(rows, kept) for name, rows in protocol.differences.items()},
+    )
+    return telling, [name for name in found if name not in kept]
+
+
+def _only(rows: Mapping[str, Mapping[str, T]], metrics: Collection[str]) -> dict[str, dict[str, T]]:
+    return {
+        scorer: {name: one for name, one in row.items() if name in metrics}
+        for scorer, row in rows.items()
+    }
 
 
 def _narrow(table: Table) -> Iterator[Table]:

@@ -71,6 +71,8 @@ class ProtocolFigures:
         coverage: Share of all candidates that each scorer put among the first ten of a slate.
         examples: Some of the slates, for the report.
         objective: What the bundle was trained for, which decides by which metric it is judged.
+        silent: Scorers that gave all candidates of every slate one value: they are left out, as
+            their order is that of chance.
     """
 
     extent: Extent
@@ -81,6 +83,7 @@ class ProtocolFigures:
     coverage: dict[str, float]
     examples: tuple[EvaluatedSlate, ...]
     objective: TrainingObjective
+    silent: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -318,6 +321,8 @@ def figures_of(
     objective: TrainingObjective = TrainingObjective.PURCHASE,
 ) -> ProtocolFigures:
     """Compute the results of a protocol from at least one slate; ``seed``: of the resamples."""
+    silent = _silent(judged)
+    judged = [one.without(silent) for one in judged]
     board, coverage = Board(judged, seed=seed), Coverage()
     for one in judged:
         coverage.add(one.candidates, one.chosen)
@@ -338,4 +343,12 @@ def figures_of(
         coverage=coverage.shares(),
         examples=examples(judged, N_EXAMPLES),
         objective=objective,
+        silent=silent,
     )
+
+
+def _silent(judged: Sequence[EvaluatedSlate]) -> tuple[str, ...]:
+    # Of a slate of one candidate nothing can be said.
+    found = [one.is_split for one in judged if len(one.candidates) > 1]
+    names = dict.fromkeys(name for one in found for name in one)
+    return tuple(name for name in names if not any(one.get(name, False) for one in found))

@@ -11,6 +11,7 @@ from PIL import Image
 
 from models.catalogue.catalogue import Catalogue
 from models.domain.event import from_us
+from models.domain.sale import AttributeValues
 from models.domain.units import DAY_S, HOUR_S, MINUTE_S
 from models.pictures.picture import Frame, PictureError, decode, read_picture
 from models.scoring.scorer import META
@@ -108,12 +109,14 @@ def gallery(
             f"Visit {number} of {len(chosen)}: {from_us(one.now_us):%Y-%m-%d %H:%M} UTC{market}, "
             f"{len(one.candidates)} sales to rank, {situation.n_events} events known before"
         )
-        rows = [
+        rows = [["", "known", _listed(one.attributes)]] if one.attributes else []
+        rows += [
             [_ago(event.age_s), event.event_type.value, title_of(catalogue, event.row)]
             for event in one.before
         ]
-        if not rows:
-            rows.append(["before", "nothing", "known of this customer"])
+        if not one.before:
+            of = "on record" if one.attributes else "known of this customer"
+            rows.append(["before", "nothing", of])
         bought, mark = one.bought.tolist(), Mark(outcome, Tone.GOOD)
         rows += [["then", outcome, title_of(catalogue, row)] for row in bought]
         if not bought:
@@ -132,6 +135,10 @@ def gallery(
             ]
             ranks = f": {outcome} {_ranks(first_ten, bought)}" if bought else ""
             yield PictureGrid(f"{line} ({scorer}){ranks}", pictures)
+
+
+def _listed(attributes: AttributeValues) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in attributes.items())
 
 
 def _picture(catalogue: Catalogue, row: int, *, thumbnail: Thumbnail, mark: Mark | None) -> Picture:

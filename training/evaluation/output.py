@@ -1,6 +1,6 @@
 """Output of an evaluation: JSON, and tables on a terminal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -11,15 +11,18 @@ from training.evaluation.comparison import Differences
 from training.evaluation.conclusion import (
     MARKS,
     RIVAL_MARKS,
+    calibration_conclusion,
     conclusion,
     metric_name,
     metric_of,
     paired_conclusion,
 )
 from training.evaluation.evaluate import Evaluation, ProtocolFigures
+from training.evaluation.protocol import RANDOM
 from training.report.block import Block, Cell, Mark, Paragraph, Table
 from training.report.terminal import print_blocks
 from training.statistics.bootstrap import Interval
+from training.statistics.calibration_verdict import calibration_verdict
 from training.statistics.difference import Difference, Verdict
 
 CALIBRATION_INTERVALS: Final = (
@@ -31,11 +34,18 @@ CALIBRATION_INTERVALS: Final = (
 def as_json(evaluation: Evaluation) -> dict[str, JsonValue]:
     """Return all figures.
 
-    ``figures``, ``segments``, ``differences``, ``lift_shares`` and ``coverage`` are by protocol,
-    ``calibration`` is by kind of prediction; ``paired``, with a reference bundle, by protocol.
+    ``figures``, ``segments``, ``differences``, ``lift_shares``, ``coverage`` and ``silent`` are by
+    protocol, ``calibration`` is by kind of prediction; ``paired``, with a reference bundle, by
+    protocol.
     """
     protocols = evaluation.protocols
+    found = conclusion(evaluation)
     return {
+        "conclusion": {
+            "verdict": found.mark.word,
+            "text": found.text,
+            "calibration": calibration_conclusion(evaluation) or None,
+        },
         "figures": {name: plain(one.scorers) for name, one in protocols.items()},
         "segments": {
             name: {segment: plain(scorers) for segment, scorers in one.segments.items()}
@@ -47,9 +57,11 @@ def as_json(evaluation: Evaluation) -> dict[str, JsonValue]:
         },
         "lift_shares": {name: plain(one.lift_shares) for name, one in protocols.items()},
         "coverage": {name: dict(one.coverage) for name, one in protocols.items()},
+        "silent": {name: [*one.silent] for name, one in protocols.items()},
         "calibration": {
             name: {
                 **{metric: asdict(interval) for metric, interval in one.figures.items()},
+                "verdict": calibration_verdict(one.figures).value,
                 "bins": [asdict(each) for each in one.bins],
             }
             for name, one in evaluation.reliability.items()
@@ -67,17 +79,23 @@ def as_json(evaluation: Evaluation) -> dict[str, JsonValue]:
 
 def print_tables(evaluation: Evaluation) -> None:
     """Print the conclusion, a table of scorers a protocol, shares of the lift, and calibration."""
-    blocks: list[Block] = [conclusion(evaluation), *paired_blocks(evaluation)]
+    blocks: list[Block] = [*conclusions(evaluation), *paired_blocks(evaluation)]
     for name, protocol in evaluation.protocols.items():
-        blocks.append(summary_table(name, protocol))
+        blocks += [summary_table(name, protocol), *left_out(protocol.silent)]
         if protocol.lift_shares:
             caption = f"{name}: share of the knowable lift"
             blocks.append(interval_table(caption, protocol.lift_shares))
     if evaluation.reliability:
-        figures = {name: one.figures for name, one in evaluation.reliability.items()}
-        blocks += [interval_table("calibration", figures), Paragraph(CALIBRATION_INTERVALS)]
+        blocks += [_calibration_table(evaluation), Paragraph(CALIBRATION_INTERVALS)]
     blocks.append(Paragraph("All metrics, differences and segments: --report, --json."))
     print_blocks(blocks)
+
+
+def conclusions(evaluation: Evaluation) -> Iterator[Block]:
+    """Yield what an evaluation says of orders and, where they were measured, of probabilities."""
+    yield conclusion(evaluation)
+    if text := calibration_conclusion(evaluation):
+        yield Paragraph(text)
 
 
 def summary_table(name: str, protocol: ProtocolFigures) -> Table:
@@ -94,6 +112,20 @@ def summary_table(name: str, protocol: ProtocolFigures) -> Table:
         label = scorer if one.n == found[META].n else f"{scorer} (of {one.n:,} slates)"
         rows.append([label, _stacked(one), cell])
     return Table(f"{name}: {metric_name(protocol)}", ["scorer", "mean", f"- {META}"], rows)
+
+
+def left_out(silent: Sequence[str], metrics: Sequence[str] = ()) -> Iterator[Paragraph]:
+    """Say which scorers and metrics are left out, and why; nothing if none is."""
+    if silent:
+        yield Paragraph(
+            f"Left out, as they say nothing of these slates and would rank as `{RANDOM}` does: "
+            f"{', '.join(silent)}."
+        )
+    if metrics:
+        yield Paragraph(
+            "Left out, as they are the same for every order, such as of lists with at most ten "
+            f"sales: {', '.join(metrics)}. They are in --json."
+        )
 
 
 def paired_blocks(evaluation: Evaluation) -> Iterator[Block]:
@@ -126,6 +158,17 @@ def interval_table(
         for name, row in rows.items()
     ]
     return Table(caption, [first, *metrics], cells)
+
+
+def _calibration_table(evaluation: Evaluation) -> Table:
+    """Return a line a figure: more than three do not fit beside each other."""
+    kinds = evaluation.reliability
+    metrics = dict.fromkeys(metric for one in kinds.values() for metric in one.figures)
+    rows = {
+        metric: {kind: one.figures[metric] for kind, one in kinds.items() if metric in one.figures}
+        for metric in metrics
+    }
+    return interval_table("calibration", rows)
 
 
 def difference_table(

@@ -1,17 +1,18 @@
 """Evaluation protocols: ranking of a shown list, and ranking of all open sales."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.event import KINDS, EventType, from_us
+from models.domain.sale import AttributeValues
 from models.query.query import Query
-from models.ranker.objective import Policy
+from models.ranker.objective import Policy, TrainingObjective
 from models.scoring.scorer import META, Scorer, Scores
 from training.baselines.baselines import Baselines
 from training.configuration import RunConfig
@@ -72,6 +73,8 @@ class EvaluatedSlate(SlateMetrics):
         candidates: Catalogue rows that were ranked, shape ``(n_sales,)``.
         bought: Catalogue rows of those that the customer then bought.
         chosen: Catalogue rows of each scorer's first ten.
+        attributes: What the shop knows of the customer, by name.
+        is_split: Whether each scorer gives two candidates different values.
     """
 
     now_us: int
@@ -79,6 +82,16 @@ class EvaluatedSlate(SlateMetrics):
     candidates: NDArray[np.int64]
     bought: NDArray[np.int64]
     chosen: Mapping[str, NDArray[np.int64]]
+    attributes: AttributeValues
+    is_split: Mapping[str, bool]
+
+    def without(self, scorers: Collection[str]) -> Self:
+        """Leave out some scorers."""
+        return replace(
+            self,
+            metrics={name: one for name, one in self.metrics.items() if name not in scorers},
+            chosen={name: one for name, one in self.chosen.items() if name not in scorers},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +246,12 @@ class SlateEvaluator:
 
     @cached_property
     def _policies(self) -> tuple[str, ...]:
-        """Policies beside `META`; orders by value would be copies where no value is known."""
+        """Policies beside `META`, without those whose orders are copies of another one's."""
         catalogue, copies = self.past.catalogue, {META}
-        if np.isnan(catalogue.log_price).all():
+        if self.scorer.objective is TrainingObjective.VALUE or np.isnan(catalogue.log_price).all():
             copies.add(Policy.META_REVENUE)
-            if np.isnan(catalogue.margin).all():
-                copies.add(Policy.META_MARGIN)
+        if np.isnan(catalogue.margin).all():
+            copies.add(Policy.META_MARGIN)
         return tuple(name for name in self.scorer.policies if name not in copies)
 
     def _orders(
@@ -288,6 +301,8 @@ def _evaluated(one: RankedSlate) -> EvaluatedSlate:
         candidates=query.rows,
         bought=query.rows[outcome.bought],
         chosen=chosen,
+        attributes=query.profile.attributes,
+        is_split={name: bool(np.any(order != order[0])) for name, order in one.orders.items()},
     )
 
 

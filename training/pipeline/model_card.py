@@ -17,7 +17,7 @@ from models.scoring.model_card import (
 from models.scoring.probability import ProbabilityOf
 from models.scoring.scorer import META
 from training.configuration import RunConfig
-from training.examples.outcomes import objective_for
+from training.examples.outcomes import objective_for, outcome_noun
 from training.examples.point_in_time import PointInTime
 from training.examples.slates import Slates, has_impressions
 from training.pipeline.held_out import (
@@ -34,6 +34,7 @@ from training.pipeline.held_out import (
 from training.pipeline.training_data import TrainingData
 from training.ranker.early_stopping import MetaModel, RankerTraining
 from training.statistics.bootstrap import Interval
+from training.statistics.calibration_verdict import calibration_text
 from training.statistics.reliability import Reliability
 
 
@@ -98,6 +99,17 @@ def model_card(
             name: _figure(one) for name, one in importances_of(sold.spread(MAX_PERMUTED)).items()
         },
     )
+
+
+def judged_calibration(card: ModelCard) -> str:
+    """Say whether held-out probabilities are as wanted; nothing if they were not measured."""
+    if not card.calibration:
+        return ""
+    figures = {
+        name: Interval(one.value, one.low, one.high, one.n)
+        for name, one in card.calibration.items()
+    }
+    return calibration_text(figures, outcomes=f"held-out {outcome_noun(card.objective)}")
 
 
 def _period(data: TrainingData, slates: Slates) -> TrainingPeriod:

@@ -47,7 +47,7 @@ from training.pipeline.training_data import TrainingData
 from training.ranker.early_stopping import RankerTraining
 from training.ranker.fit_drift_baseline import fit_drift_baseline
 from training.ranker.fit_order_sizes import fit_order_sizes
-from training.ranker.fit_ranker import FittedRanker, TooFewPurchasesError, fit_ranker
+from training.ranker.fit_ranker import TooFewPurchasesError, fit_ranker, require_learnable
 from training.ranker.usual_contributions import usual_contributions
 from training.recommenders.attribute_columns import choose_attributes
 from training.recommenders.interactions import Interactions
@@ -78,7 +78,7 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
     examples = assemble(data, options, progress=progress)
     progress.stage("ranker")
     training = _ranker_training(examples, options)
-    fitted = _fitted(training, examples.past, options)
+    fitted = fit_ranker(training)
     progress.stage("model card")
     usual = usual_contributions(fitted.ranker, training.shown, schema=examples.schema)
     past = examples.past
@@ -145,6 +145,8 @@ def assemble(
 
     Raises:
         ConfigurationError: If lists are said to be ordered by a caller, and none has positions.
+        NothingToRankError: If no list has two sales.
+        TooFewPurchasesError: If there are too few outcomes to fit the ranker.
     """
     config, seed = options.config, options.seed
     progress.stage("topics")
@@ -159,14 +161,15 @@ def assemble(
     examined = pilot_examination(past, slates, config=config, seed=seed)
     interactions = Interactions.from_events(past.events, past.catalogue, examined)
     moments = refit_moments(slates)
-    progress.stage("recommenders", len(moments))
-    known = interactions.before(data.until_us)
-    schema, left_out = _schema_of(known)
-    refitted = RefittedSchema.fit(interactions, moments, like=schema, tick=progress.tick)
     # Before the first refit no recommender exists that did not see the outcomes.
     slates = after_first_refit(slates, moments)
     slates = sampled(slates, past.events.customers.values, share=config.sample)
     mask = ColdStartMask.draw(slates, share=config.hidden_share, seed=seed)
+    _require_learnable(mask, past, options)
+    progress.stage("recommenders", len(moments))
+    known = interactions.before(data.until_us)
+    schema, left_out = _schema_of(known)
+    refitted = RefittedSchema.fit(interactions, moments, like=schema, tick=progress.tick)
     return TrainingExamples(
         topics=topics,
         past=past,
@@ -219,9 +222,18 @@ def _ranker_training(examples: TrainingExamples, options: TrainingOptions) -> Ra
     )
 
 
-def _fitted(training: RankerTraining, past: PointInTime, options: TrainingOptions) -> FittedRanker:
+def _require_learnable(mask: ColdStartMask, past: PointInTime, options: TrainingOptions) -> None:
+    """Refuse slates that nothing can be learned from before recommenders are fitted."""
+    training = RankerTraining(
+        mask.slates,
+        np.empty((len(mask.slates.bought), 0), dtype=np.float32),
+        FeatureSchema(()),
+        config=options.config,
+        seed=options.seed,
+        repeated=mask.new_sales,
+    )
     try:
-        return fit_ranker(training)
+        require_learnable(training)
     except TooFewPurchasesError as exc:
         closed = if_mostly_closed(past.events, past.catalogue)
         few = closed or if_few_credited(past.events, outcome_us=options.config.outcome_us)

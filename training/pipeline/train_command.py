@@ -13,6 +13,7 @@ from models.domain.event import to_us
 from models.pictures.scene_labeller import PictureFault
 from models.ranker.objective import TrainingObjective
 from models.scoring.bundle import Manifest, read_bundle
+from models.scoring.model_card import read_model_card
 from models.scoring.scorer import Scorer
 from training.configuration import RunConfig, TrainingOptions, four_half_lives
 from training.console import (
@@ -30,6 +31,7 @@ from training.console import (
     print_remarks,
 )
 from training.pipeline.column_uses import COLUMNS_FILE
+from training.pipeline.model_card import judged_calibration
 from training.pipeline.prepare import (
     DataOptions,
     prepare,
@@ -104,6 +106,8 @@ def train_command(
     unused = {(column["column"], column["why"]) for column in columns if not column["used"]}
     found = prepared.dataset.faults
     print_remarks(remarks_on_bundle(bundle.manifest, n_sales=n_sales, unpriced=unpriced))
+    if judged := judged_calibration(read_model_card(bundle)):
+        print_remarks([judged])
     print_remarks(one for one in found.remarks() if (one.column, one.reason) not in unused)
     faults = {code.value: n for code, n in found.counts().items()}
     if as_json:

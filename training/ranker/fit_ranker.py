@@ -118,6 +118,20 @@ def _too_few(training: RankerTraining, when: str, n: int) -> str:
     )
 
 
+def require_learnable(training: RankerTraining) -> None:
+    """Refuse slates that no ranker can be fitted to; no feature of them is read.
+
+    Raises:
+        NothingToRankError: If no slate has two sales.
+        TooFewPurchasesError: If either side of the split has too few purchases.
+    """
+    bought = training.slates.bought
+    for when, n_purchases in zip(("earlier", "later"), training.n_distinct(bought), strict=True):
+        if n_purchases < MIN_PURCHASES:
+            raise TooFewPurchasesError(_too_few(training, when, n_purchases))
+    _require_choice(training.slates)
+
+
 def _require_choice(slates: Slates) -> None:
     if np.diff(slates.starts).max() > 1:
         return
@@ -140,11 +154,7 @@ def _fitted(
     on all slates, then on the later ones, as far as these are many: the next days are more like
     them.
     """
-    bought = training.slates.bought
-    for when, n_purchases in zip(("earlier", "later"), training.n_distinct(bought), strict=True):
-        if n_purchases < MIN_PURCHASES:
-            raise TooFewPurchasesError(_too_few(training, when, n_purchases))
-    _require_choice(training.slates)
+    require_learnable(training)
     # Repeated slates, with masked history, are none that the service is asked about.
     stopped, shown, late = training.fit_early(), training.shown, training.shown_later
     # Log-odds of as many rows take seconds: each ranker makes them once.

@@ -1,11 +1,16 @@
 """HTML page of a report: renders blocks to one file without external resources."""
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
+from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from training.report.block import Block, Heading, Table
+
+_BACKTICKS: Final = re.compile("`([^`]+)`")
 
 
 def page(title: str, blocks: Sequence[Block]) -> str:
@@ -36,6 +41,7 @@ def page(title: str, blocks: Sequence[Block]) -> str:
         undefined=StrictUndefined,  # a name misspelt in the template is an error, not a blank
         trim_blocks=True,
     )
+    environment.filters["coded"] = _coded
     return environment.get_template("page.html").render(
         title=title,
         blocks=[(type(block).__name__, block) for block in blocks],
@@ -43,3 +49,8 @@ def page(title: str, blocks: Sequence[Block]) -> str:
         draw=draw,
         encode=b64encode,
     )
+
+
+def _coded(text: str) -> Markup:
+    """Return a text, escaped, with what stands in backticks as code."""
+    return Markup(_BACKTICKS.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped

@@ -15,7 +15,7 @@ const GROUPS = {
   taste: "their taste", audience: "people like them", content: "topics they open", collaborative: "others with the same history",
   text: "words of the offer", demographic: "market and device", popularity: "popularity now", session: "this visit",
   covisitation: "opened together with", images: "similar pictures", sale: "the offer itself", customer: "how active they are",
-  context: "time of day", same_sale: "seen this sale before", position: "position on the page", list: "lists of the caller",
+  context: "time of day", same_sale: "seen this sale before", position: "position on the page", list: "place in the given list", last_list: "the list they chose from",
   bestsellers: "chosen since it opened", buy_again: "bought before",
 };
 

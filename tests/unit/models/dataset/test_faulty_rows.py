@@ -35,6 +35,7 @@ FAULTY_SALES = [
     (sale(currency="EURO"), "currency", FaultCode.WRONG_LENGTH),
     (sale(currency="E"), "currency", FaultCode.WRONG_LENGTH),
     (sale(title="x" * 1001), "title", FaultCode.WRONG_LENGTH),
+    (sale(title=" \u2003\x1c"), "title", FaultCode.EMPTY_TEXT),
     (sale(markets="fr||de"), "markets", FaultCode.EMPTY_TEXT),
     (sale(markets="fr,de"), "markets", FaultCode.WRONG_TYPE),
     (sale(markets="fr; de"), "markets", FaultCode.WRONG_TYPE),

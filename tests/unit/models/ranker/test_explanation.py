@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.domain.event import EventType
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
+from models.query.caller_candidates import CallerCandidates
 from models.query.query import Context, Query
 from models.ranker.explanation import (
     AS_LIKELY,
@@ -141,8 +142,23 @@ def test_every_feature_is_in_the_group_of_its_maker() -> None:
     assert groups["images"] == "images"
     assert groups["position"] == "position"
     assert groups["list_rank"] == "list"
+    assert groups["last_list_in"] == groups["shown_position"] == "last_list"
     assert groups["same_sale_carts"] == "same_sale"
     assert groups["context_weekday"] == "context"
+
+
+def test_lists_stand_among_the_groups_of_those_who_have_one_only() -> None:
+    """That there is none is said of the customer, and of the request."""
+    new = query(SHOP, candidates=["ski"])
+    rows = new.rows
+    given = replace(new, caller_list=CallerCandidates.from_rows(SHOP, rows))
+    seen = ((EventType.IMPRESSION, "ski", 60.0), (EventType.CLICK, "ski", 50.0))
+
+    found = told(new, last_list_in=0.3, list_rank=0.2).groups
+    assert found.keys().isdisjoint({"list", "last_list"})
+    assert (found["customer"], found["context"]) == (0.3, 0.2)
+    assert told(given, list_rank=0.2).groups["list"] == 0.2
+    assert told(query(SHOP, *seen, candidates=["ski"]), last_list_in=0.3).groups["last_list"] == 0.3
 
 
 def test_few_looks_are_not_said_to_be_popularity() -> None:

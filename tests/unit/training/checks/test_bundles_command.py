@@ -40,6 +40,9 @@ def test_a_card_says_what_was_learned_from_and_how_well(
     assert shown.exit_code == 0, shown.stderr
     manifest = read_bundle(bundle).manifest
     assert card["bundle"] == manifest.bundle_id
+    said = " ".join(shown.stdout.split())
+    assert said.startswith(f"{card['conclusion']['verdict']}: {card['conclusion']['text']}")
+    assert card["conclusion"]["calibration"] in said
     assert card["trained_on"]["n_events"]["purchase"] > 0
     assert card["held_out"]["last"] < card["trained_on"]["until"] == manifest.until
     scorers = {

@@ -19,7 +19,7 @@ from training.evaluation.evaluate import Evaluation, figures_of
 from training.evaluation.example_slates import TALK, Thumbnails, examples, talk_lines
 from training.evaluation.measure import PURCHASES, REALISED_REVENUE
 from training.evaluation.protocol import EvaluatedSlate, PastEvent
-from training.report.block import BarPlot, Facts, Mark, PictureGrid, Table, Tone
+from training.report.block import BarPlot, Facts, Mark, Paragraph, PictureGrid, Table, Tone
 from training.report.page import page
 from training.statistics.reliability import Predictions, reliability
 
@@ -79,6 +79,17 @@ def test_an_example_says_what_the_customer_did_and_bought() -> None:
 
     first, second = (one for one in blocks if isinstance(one, Table) and "Visit" in one.caption)
     assert first.rows == [["before", "nothing", "known of this customer"], ["then", "bought", "s2"]]
+    known = replace(two_slates()[0], attributes={"type": "student", "age": 34})
+    only = replace(report(), protocols={"open": figures_of([known], seed=0)})
+    blocks_of_a_visitor = document(only, thumbnail=Thumbnails({}))
+    visit = next(
+        one for one in blocks_of_a_visitor if isinstance(one, Table) and "Visit" in one.caption
+    )
+    assert visit.rows == [
+        ["", "known", "type: student, age: 34"],
+        ["before", "nothing", "on record"],
+        ["then", "bought", "s2"],
+    ]
     assert second.rows == [
         ["2 hours before", "cart", HOSTILE],
         ["then", "nothing", "bought of these sales"],
@@ -88,6 +99,57 @@ def test_an_example_says_what_the_customer_did_and_bought() -> None:
         None,
         Mark("bought", Tone.GOOD),
     ]
+
+
+def test_metrics_that_no_order_changes_are_left_out_and_named() -> None:
+    """As the recall of lists that are no longer than ten sales; the metric that decides stays."""
+    judged = [
+        slate(
+            customer,
+            {
+                name: {"mrr": gain, "recall_at_10": 1.0, "auc": gain}
+                for name, gain in (("meta", 0.5), ("popularity", 0.25))
+            },
+            chosen={"popularity": (0, 1), "meta": (1, 0)},
+            candidates=(0, 1),
+            bought=(1,),
+        )
+        for customer in range(4)
+    ]
+    blocks = document(
+        replace(report(), protocols={"shown": figures_of(judged, seed=0)}),
+        thumbnail=Thumbnails({}),
+    )
+
+    tables = [one for one in blocks if isinstance(one, Table) and one.columns[0] == "scorer"]
+    assert tables
+    assert not any("recall_at_10" in one.columns for one in tables)
+    texts = [one.text for one in blocks if isinstance(one, Paragraph)]
+    assert any("at most ten sales: recall_at_10. They are in --json." in one for one in texts)
+
+
+def test_a_scorer_that_says_nothing_is_left_out_by_name() -> None:
+    """It would rank as `random` does, and be called worse."""
+    gains = {"meta": 0.5, "session": 0.25, "random": 0.25}
+    judged = [
+        slate(
+            customer,
+            {name: {"mrr": gain} for name, gain in gains.items()},
+            candidates=(0, 1),
+            bought=(1,),
+            chosen=dict.fromkeys(gains, (0, 1)),
+            is_split={"meta": True, "session": False, "random": True},
+        )
+        for customer in range(40)
+    ]
+    figures = figures_of(judged, seed=0)
+    blocks = document(replace(report(), protocols={"shown": figures}), thumbnail=Thumbnails({}))
+
+    assert figures.silent == ("session",)
+    assert figures.scorers.keys() == figures.coverage.keys() == {"meta", "random"}
+    assert figures.differences["meta"].keys() == {"random"}
+    texts = [one.text for one in blocks if isinstance(one, Paragraph)]
+    assert any(one.endswith("would rank as `random` does: session.") for one in texts)
 
 
 def test_the_plot_says_of_undecided_scorers_that_it_cannot_tell() -> None:
@@ -148,7 +210,7 @@ def test_money_is_compared_with_popularity_and_with_the_best_rival() -> None:
     )
 
     name, figure, note = facts.facts[0]
-    assert (name, figure) == ("Revenue a bought slate, first ten", "20")
+    assert (name, figure) == ("Revenue of a slate with a purchase, first ten", "20")
     assert note.startswith("popularity: 10; difference +10 ")
     assert note.endswith("; best part or baseline, bought_before: 25")
 
@@ -168,7 +230,7 @@ def test_money_that_is_the_same_in_any_order_is_compared_with_nothing() -> None:
     )
 
     name, figure, note = facts.facts[0]
-    assert (name, figure) == ("Revenue a clicked or bought slate, first ten", "20")
+    assert (name, figure) == ("Revenue of a slate with a click or purchase, first ten", "20")
     assert note == "the same in any order: lists have at most ten sales"
 
 

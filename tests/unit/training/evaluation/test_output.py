@@ -6,9 +6,10 @@ from models.catalogue.snapshot import Snapshot
 from models.pictures.topics import Topics
 from tests.judged import slate
 from training.evaluation.comparison import pair
+from training.evaluation.conclusion import conclusion
 from training.evaluation.evaluate import Evaluation, figures_of
 from training.evaluation.measure import MRR
-from training.evaluation.output import paired_blocks, summary_table
+from training.evaluation.output import as_json, paired_blocks, summary_table
 from training.report.block import Cell, Conclusion, Mark, Table, Tone
 
 
@@ -64,6 +65,11 @@ def test_two_bundles_are_read_across() -> None:
         {"shown": figures_of(own, seed=0)}, catalogue, {}, paired={"shown": paired}
     )
 
+    found = as_json(evaluation)["conclusion"]
+    assert isinstance(found, dict)
+    assert found["verdict"] == "cannot tell"
+    assert found["text"] == conclusion(evaluation).text
+    assert found["calibration"] is None
     said, table = paired_blocks(evaluation)
 
     assert isinstance(said, Conclusion)

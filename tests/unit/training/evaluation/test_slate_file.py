@@ -1,5 +1,6 @@
 """Scores of one's own are judged as those of a bundle, and slates are written as judged."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -8,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from models.ranker.objective import TrainingObjective
 from tests.datasets import Row as Line
 from tests.datasets import write_csv
 from tests.logs import HOUR, MINUTE, Row
@@ -127,17 +129,32 @@ def test_a_page_is_refused_as_neither_csv_nor_parquet(tmp_path: Path) -> None:
         OwnScores.read(page)
 
 
-def test_orders_by_value_are_left_out_where_no_sale_has_a_price(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("values", "objective", "orders"),
+    [
+        ({"price": None}, "purchase", set[str]()),
+        ({}, "purchase", {"meta-revenue"}),
+        ({"margin": 5.0}, "purchase", {"meta-revenue", "meta-margin"}),
+        ({}, "value", set[str]()),
+        ({"margin": 5.0}, "value", {"meta-margin"}),
+    ],
+)
+def test_orders_of_the_meta_model_that_would_be_copies_are_left_out(
+    tmp_path: Path, values: Mapping[str, float | None], objective: str, orders: set[str]
+) -> None:
+    """With the objective `value` the meta-model is ordered by revenue itself."""
     question = question_on(LOG, tmp_path)
-    sales = tuple(one.model_copy(update={"price": None}) for one in question.dataset.sales)
-    unpriced = replace(question, dataset=replace(question.dataset, sales=sales))
+    sales = tuple(one.model_copy(update=values) for one in question.dataset.sales)
+    scorer = replace(price_scorer(), objective=TrainingObjective(objective))
 
-    priced, plain = (
-        evaluate(price_scorer(), one, progress=Silent()).protocols["shown"].scorers.keys()
-        for one in (question, unpriced)
+    found = evaluate(
+        scorer,
+        replace(question, dataset=replace(question.dataset, sales=sales)),
+        progress=Silent(),
     )
 
-    assert priced - plain == {"meta-revenue", "meta-margin"}
+    scorers = found.protocols["shown"].scorers.keys()
+    assert scorers & {"meta-revenue", "meta-margin"} == orders
 
 
 def test_scores_of_other_lists_are_refused_by_name(tmp_path: Path) -> None:

@@ -228,3 +228,15 @@ def test_a_verdict_in_a_table_is_a_word_in_its_colour() -> None:
     html = page("a", [Table("a", ["x"], [[Cell("0.5", Mark("worse", Tone.BAD))]])])
 
     assert '<td>0.5<br><span class="mark bad">worse</span></td>' in html
+
+
+def test_backticks_mark_code_and_other_text_stays_escaped() -> None:
+    html = page("t", [Paragraph(f"see `evaluate` and {HOSTILE}"), Conclusion(*_said())])
+
+    assert "see <code>evaluate</code> and &lt;script" in html
+    assert "<code>--json</code>" in html
+    assert "script" not in Elements(html).tags
+
+
+def _said() -> tuple[Mark, str]:
+    return Mark("open", Tone.OPEN), "more in `--json`"

@@ -21,6 +21,35 @@ def test_columns_that_do_not_fit_go_on_below(capsys: pytest.CaptureFixture[str])
     assert printed.count("Everything") == 1
 
 
+def test_figures_that_fit_in_lines_of_their_cells_stay_beside_each_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Three columns of 28 characters are too wide; the intervals below their means are not."""
+    row = ["meta", *(f"0.{n}23456789\n[0.1234, 0.56789]" for n in range(3))]
+
+    print_table(Table("Everything", COLUMNS[:4], [row]))
+
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert "0.023456789" in lines[3]
+    assert "0.223456789" in lines[3]
+    assert lines[4].split() == ["[0.1234,", "0.56789]"] * 3
+    assert max(map(len, lines)) <= WIDTH
+
+
+def test_words_of_two_columns_are_broken_and_stay_beside_each_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = ["20261008T000000-228b253661ca", "20261101T000000-d9ec43a531a7"]
+    row = ["recommenders", ", ".join(["popularity"] * 6), ", ".join(["content"] * 6)]
+
+    print_table(Table("What differs", ["", *names], [row], of_words=True))
+
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert any("popularity," in line and "content," in line for line in lines)
+    assert sum("recommenders" in line for line in lines) == 1
+
+
 def test_each_part_repeats_the_columns_that_tell_its_rows_apart(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
