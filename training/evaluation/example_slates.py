@@ -138,7 +138,12 @@ def gallery(
 
 
 def _listed(attributes: AttributeValues) -> str:
-    return ", ".join(f"{name}: {value}" for name, value in attributes.items())
+    # Numbers of a file are floats: an age of 34 is not 34.0.
+    texts = {
+        name: f"{value:g}" if isinstance(value, float) else str(value)
+        for name, value in attributes.items()
+    }
+    return ", ".join(f"{name}: {text}" for name, text in texts.items())
 
 
 def _picture(catalogue: Catalogue, row: int, *, thumbnail: Thumbnail, mark: Mark | None) -> Picture:

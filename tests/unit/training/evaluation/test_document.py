@@ -79,7 +79,7 @@ def test_an_example_says_what_the_customer_did_and_bought() -> None:
 
     first, second = (one for one in blocks if isinstance(one, Table) and "Visit" in one.caption)
     assert first.rows == [["before", "nothing", "known of this customer"], ["then", "bought", "s2"]]
-    known = replace(two_slates()[0], attributes={"type": "student", "age": 34})
+    known = replace(two_slates()[0], attributes={"type": "student", "age": 34.0})
     only = replace(report(), protocols={"open": figures_of([known], seed=0)})
     blocks_of_a_visitor = document(only, thumbnail=Thumbnails({}))
     visit = next(
