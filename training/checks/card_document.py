@@ -57,24 +57,7 @@ NOT_COMPARABLE: Final = (
 
 def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
     """Yield the blocks of a model card: verdict, size, figures, then its data and parts."""
-    yield card_conclusion(card)
-    if text := judged_calibration(card):
-        yield Paragraph(text)
-    data, held_out = card.trained_on, card.held_out
-    n_events, days = sum(data.n_events.values()), _days(data.first, data.until)
-    judged = f"{held_out.n_outcomes:,} {outcomes(card)}, {_days(held_out.first, held_out.last)}"
-    yield Facts(
-        [
-            ("Training data", f"{n_events:,} events", days),
-            (
-                outcomes(card).capitalize(),
-                f"{n_outcomes(card):,}",
-                f"of {data.n_customers:,} customers",
-            ),
-            ("Sales", f"{data.n_sales:,}", f"{data.sale_shares.get('picture', 0):.0%} pictured"),
-            ("Held-out lists", f"{held_out.n_lists:,}", judged),
-        ]
-    )
+    yield from _head(card)
     yield Paragraph(
         f"A probability is that {MEANINGS[card.probability_of]}, within "
         f"{card.outcome_hours:g} hours. The objective was {card.objective}."
@@ -99,6 +82,27 @@ def card_blocks(card: ModelCard, manifest: Manifest) -> Iterator[Block]:
         yield Paragraph("Not measured: sampled lists have the rates of the sample.")
     yield Heading("Data and parts")
     yield Table("Training data", ["", ""], _data_rows(card, manifest), of_words=True)
+
+
+def _head(card: ModelCard) -> Iterator[Block]:
+    yield card_conclusion(card)
+    if text := judged_calibration(card):
+        yield Paragraph(text)
+    data, held_out = card.trained_on, card.held_out
+    n_events, days = sum(data.n_events.values()), _days(data.first, data.until)
+    judged = f"{held_out.n_outcomes:,} {outcomes(card)}, {_days(held_out.first, held_out.last)}"
+    yield Facts(
+        [
+            ("Training data", f"{n_events:,} events", days),
+            (
+                outcomes(card).capitalize(),
+                f"{n_outcomes(card):,}",
+                f"of {data.n_customers:,} customers",
+            ),
+            ("Sales", f"{data.n_sales:,}", f"{data.sale_shares.get('picture', 0):.0%} pictured"),
+            ("Held-out lists", f"{held_out.n_lists:,}", judged),
+        ]
+    )
 
 
 def _n_lists(figures: Figures) -> str:
