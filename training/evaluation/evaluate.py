@@ -350,5 +350,5 @@ def figures_of(
 def _silent(judged: Sequence[EvaluatedSlate]) -> tuple[str, ...]:
     # Of a slate of one candidate nothing can be said.
     found = [one.is_split for one in judged if len(one.candidates) > 1]
-    names = dict.fromkeys(name for one in found for name in one)
+    names = dict.fromkeys(name for one in found for name in one if name != META)
     return tuple(name for name in names if not any(one.get(name, False) for one in found))

@@ -49,15 +49,14 @@ def calibration_verdict(figures: Mapping[str, Interval]) -> CalibrationVerdict:
         return CalibrationVerdict.TOO_CLOSE
     if slope.high < least:
         return CalibrationVerdict.TOO_FAR
-    if 2 * error.value - error.high > _MOST_ERROR and n_outcomes(figures) >= _MIN_OUTCOMES:
+    if 2 * error.value - error.high > _MOST_ERROR and _n_outcomes(figures) >= _MIN_OUTCOMES:
         return CalibrationVerdict.OFF
     if least <= slope.low and slope.high <= most and error.value <= _MOST_ERROR:
         return CalibrationVerdict.AS_WANTED
     return CalibrationVerdict.TOO_FEW
 
 
-def n_outcomes(figures: Mapping[str, Interval]) -> int:
-    """Return the number of outcomes that figures are of."""
+def _n_outcomes(figures: Mapping[str, Interval]) -> int:
     rate = figures["base_rate"]
     return round(rate.value * rate.n)
 
@@ -70,7 +69,7 @@ def calibration_text(figures: Mapping[str, Interval], *, outcomes: str) -> str:
         outcomes: Name of the outcomes, such as "purchases".
     """
     verdict = calibration_verdict(figures)
-    text = _SENTENCES[verdict].format(n=n_outcomes(figures), outcomes=outcomes)
+    text = _SENTENCES[verdict].format(n=_n_outcomes(figures), outcomes=outcomes)
     text += f" ({_values(figures)}; wanted: {WANTED})."
     if verdict in _WRONG:
         text += (
