@@ -192,9 +192,11 @@ class TrainingOptions:
         seed: Seed of every random choice.
         threads: Threads that decode pictures and fit trees; the bundle is the same for any number.
         scratch: Folder of large arrays while they are used; None: they are in memory.
+        n_parts: Parts of the customers that workers take; None: by the size of the dataset.
     """
 
     config: RunConfig
     seed: int = 0
     threads: int = 1
     scratch: Path | None = None
+    n_parts: int | None = None

@@ -69,7 +69,8 @@ MODULES = [
     "training/experiments/__init__.py",
     "training/importers/__init__.py",
     "training/lists/__init__.py",
-    "training/lists/workers.py",
+    "training/parts/__init__.py",
+    "training/parts/workers.py",
     "training/nightly/__init__.py",
     "training/off_policy/__init__.py",
     "training/pipeline/__init__.py",
@@ -125,7 +126,7 @@ def small_project(tmp_path: Path) -> Path:
     (tmp_path / "models/ranker/ranker.py").write_text("import lightgbm")
     (tmp_path / "training/console.py").write_text("import models.domain.errors")
     (tmp_path / "training/baselines/lambdarank.py").write_text("import lightgbm")
-    (tmp_path / "training/lists/workers.py").write_text("import dask\nimport distributed")
+    (tmp_path / "training/parts/workers.py").write_text("import dask\nimport distributed")
     (tmp_path / "models/scoring/bundle_storage.py").write_text("import obstore")
     (tmp_path / "training/ranker/fit_trees.py").write_text("import lightgbm")
     (tmp_path / "app/recommend/__init__.py").write_text("import models.pictures.onnx")

@@ -12,11 +12,20 @@ from models.query.query import Batch, CandidateCounts, Query
 BATCH_SIZE: Final = 64
 """Largest batch."""
 
+Counted = Callable[[int, Query], CandidateCounts]
+"""Returns the counts of a query's candidates, by its place."""
+
+
+def from_catalogue(_: int, query: Query) -> CandidateCounts:
+    """Return the counts of a query's candidates by its catalogue."""
+    return CandidateCounts.from_query(query)
+
 
 def batches(
     queries: Iterable[Query],
     *,
     fit_at: Callable[[int], int],
+    counted: Counted = from_catalogue,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[list[int], Batch]]:
     """Gather queries into batches.
@@ -28,6 +37,7 @@ def batches(
     Args:
         queries: In order of time; the next one may change the counts of the last in place.
         fit_at: Returns the number of the fit that answers at a time in microseconds.
+        counted: Returns the counts of candidates; default: those of the query's catalogue.
         tick: Called once a query.
 
     Yields:
@@ -44,10 +54,10 @@ def batches(
             last_fit = fit
         # Windows are padded to the longest: classes of a factor of 4 keep the padding small.
         kind = len(query.rows), len(query.window).bit_length() // 2
-        counted = CandidateCounts.from_query(query)
+        counts = counted(place, query)
         # A masked query has counts of its own, 20 MB of 80,000 sales: many wait at a time.
         query = replace(query, catalogue=replace(query.catalogue, counts=SaleCounts.none(0)))
-        waiting[kind].append((place, query, counted))
+        waiting[kind].append((place, query, counts))
         if len(waiting[kind]) == BATCH_SIZE:
             yield _batch(waiting.pop(kind))
         tick()

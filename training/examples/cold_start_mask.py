@@ -40,6 +40,11 @@ class ColdStartMask:
         repeated = np.diff(order, prepend=-1) == 0
         return cls(slates.select(order), repeated, repeated & (draws[1] < _NEW_CUSTOMERS)[order])
 
+    def select(self, chosen: NDArray[np.intp]) -> Self:
+        """Return some of the slates, in the order given."""
+        slates = self.slates.select(chosen)
+        return type(self)(slates, self.new_sales[chosen], self.new_customers[chosen])
+
     def apply(self, slate: int, query: Query) -> Query:
         """Mask the query of a slate, by number, where it is a repeated one."""
         if self.new_sales[slate]:

@@ -21,7 +21,7 @@ from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from models.query.caller_candidates import CallerCandidates
 from models.query.query import Context, Query, n_known_events
-from training.examples.batches import batches
+from training.examples.batches import Counted, batches, from_catalogue
 from training.examples.refit import RefittedSchema
 from training.examples.replay import CountReplay, NeighbourReplay, ProfileReplay, WindowReplay
 from training.examples.slates import Slates, texts_of
@@ -39,11 +39,13 @@ class PointInTime:
         events: The event table.
         catalogue: All sales, with counts and neighbours of no particular moment.
         half_lives: Of the counts at each moment.
+        counted: Events that are counted; None: all of ``events``.
     """
 
     events: EventTable
     catalogue: Catalogue
     half_lives: HalfLives = HALF_LIVES_HOURS
+    counted: EventTable | None = None
 
     @classmethod
     def from_dataset(
@@ -55,13 +57,7 @@ class PointInTime:
         half_lives: HalfLives = HALF_LIVES_HOURS,
     ) -> Self:
         """Take a dataset's events, and its sales with the scores of their pictures, by sale id."""
-        # A dataset has only the last known stock. A stock of 0 does not tell since when: without
-        # ``sold_out_at`` the sale counts as open until it closed.
-        sales = {
-            sale.sale_id: sale.model_copy(update={"stock": None}) if sale.stock == 0 else sale
-            for sale in dataset.sales
-        }
-        catalogue = Snapshot.from_sales(sales, pictures).catalogue(topics)
+        catalogue = sales_as_known(dataset, pictures).catalogue(topics)
         return cls(dataset.events, catalogue, half_lives)
 
     def counts(self) -> CountReplay:
@@ -70,7 +66,8 @@ class PointInTime:
 
     @cached_property
     def _counts(self) -> CountReplay:
-        return CountReplay(self.events, self.catalogue, half_lives=self.half_lives)
+        events = self.events if self.counted is None else self.counted
+        return CountReplay(events, self.catalogue, half_lives=self.half_lives)
 
     @cached_property
     def _windows(self) -> WindowReplay:
@@ -95,6 +92,22 @@ class PointInTime:
         ]
         return np.array(known, dtype=np.int64)
 
+    def catalogues(self, slates: Slates) -> Iterator[Catalogue]:
+        """Yield the catalogue as of every slate; the next changes the counts of the last in place.
+
+        Args:
+            slates: Ordered by time.
+        """
+        counts = self.counts()
+        neighbours = NeighbourReplay(self.catalogue)
+        catalogue = self.catalogue
+        for now_us in (slates.now_us - 1).tolist():
+            counted, near = counts.at(now_us), neighbours.at(now_us)
+            # Both are the same objects as long as no minute is over and no sale is new.
+            if counted is not catalogue.counts or near is not catalogue.neighbours:
+                catalogue = replace(self.catalogue, counts=counted, neighbours=near)
+            yield catalogue
+
     def queries(self, slates: Slates, *, caller_orders: bool = False) -> Iterator[Query]:
         """Yield the query of every slate; the next query changes the counts of the last in place.
 
@@ -105,9 +118,6 @@ class PointInTime:
             caller_orders: Whether positions are the ranking of a caller, known before the slate
                 is ordered, and not the position bias of where a sale stood.
         """
-        counts = self.counts()
-        neighbours = NeighbourReplay(self.catalogue)
-        catalogue = self.catalogue
         # A query's moment is the microsecond before its slate.
         contexts = map(
             Context,
@@ -115,14 +125,9 @@ class PointInTime:
             texts_of(self.events.markets, slates.markets),
             texts_of(self.events.devices, slates.devices),
         )
-        for slate, (customer, context) in enumerate(
-            zip(slates.customers.tolist(), contexts, strict=True)
-        ):
+        states = zip(slates.customers.tolist(), contexts, self.catalogues(slates), strict=True)
+        for slate, (customer, context, catalogue) in enumerate(states):
             now_us = context.now_us
-            counted, near = counts.at(now_us), neighbours.at(now_us)
-            # Both are the same objects as long as no minute is over and no sale is new.
-            if counted is not catalogue.counts or near is not catalogue.neighbours:
-                catalogue = replace(self.catalogue, counts=counted, neighbours=near)
             entries = slates.entries(slate)
             ranks, caller_list = slates.known_positions(slate), None
             if caller_orders and ranks is not None:
@@ -143,6 +148,19 @@ class PointInTime:
             )
 
 
+def sales_as_known(dataset: Dataset, pictures: Mapping[str, PictureScores]) -> Snapshot:
+    """Return the sales of a dataset, with the scores of their pictures, as of any time.
+
+    A dataset has only the last known stock. A stock of 0 does not tell since when: without
+    ``sold_out_at`` the sale counts as open until it closed.
+    """
+    sales = {
+        sale.sale_id: sale.model_copy(update={"stock": None}) if sale.stock == 0 else sale
+        for sale in dataset.sales
+    }
+    return Snapshot.from_sales(sales, pictures)
+
+
 def assemble_slates(
     past: PointInTime,
     slates: Slates,
@@ -150,6 +168,7 @@ def assemble_slates(
     schema: FeatureSchema | RefittedSchema,
     caller_orders: bool = False,
     masked: Masked = lambda _, query: query,
+    counted: Counted = from_catalogue,
     tick: Tick = lambda: None,
     folder: Path | None = None,
 ) -> NDArray[np.float32]:
@@ -161,6 +180,7 @@ def assemble_slates(
         schema: The features, of one fit or of one fit per period.
         caller_orders: See `PointInTime.queries`.
         masked: Masks a slate's query; see `training.examples.cold_start_mask`.
+        counted: See `batches`.
         tick: Called once a slate.
         folder: Where a file holds them; None: they are in memory.
 
@@ -172,7 +192,7 @@ def assemble_slates(
     fits = schema if isinstance(schema, RefittedSchema) else RefittedSchema((0,), (schema,))
     queries = past.queries(slates, caller_orders=caller_orders)
     queries = starmap(masked, enumerate(queries))
-    for places, batch in batches(queries, fit_at=fits.fit_at, tick=tick):
+    for places, batch in batches(queries, fit_at=fits.fit_at, counted=counted, tick=tick):
         starts: NDArray[np.int64] = slates.starts[places][:, None]
         matrix[starts + np.arange(batch.rows.shape[1])] = fits.assemble_batch(batch)
     return matrix

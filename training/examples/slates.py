@@ -58,6 +58,13 @@ class Slates:
         """Return the entries of a slate."""
         return slice(int(self.starts[slate]), int(self.starts[slate + 1]))
 
+    def entries_of(self, chosen: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Return the entries of some of the slates, in the order given."""
+        sizes = np.diff(self.starts)[chosen]
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        first = np.repeat(self.starts[chosen] - starts[:-1], sizes)
+        return np.arange(int(starts[-1])) + first
+
     def known_positions(self, slate: int) -> NDArray[np.int64] | None:
         """Return the positions of a slate's entries, None where one is not on record."""
         positions = self.positions[self.entries(slate)]
@@ -65,10 +72,8 @@ class Slates:
 
     def select(self, chosen: NDArray[np.intp]) -> Self:
         """Return some of the slates, in the order given."""
-        sizes = np.diff(self.starts)[chosen]
-        starts = np.concatenate([[0], np.cumsum(sizes)])
-        first = np.repeat(self.starts[chosen] - starts[:-1], sizes)
-        entries = np.arange(int(starts[-1])) + first
+        starts = np.concatenate([[0], np.cumsum(np.diff(self.starts)[chosen])])
+        entries = self.entries_of(chosen)
         return type(self)(
             customers=self.customers[chosen],
             sessions=self.sessions[chosen],

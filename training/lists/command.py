@@ -35,8 +35,9 @@ from training.console import (
 from training.lists.list_run import ListRun
 from training.lists.make_lists import alone, is_complete, make_lists, unfinished_at_us
 from training.lists.results import write_csv
-from training.lists.split import MAX_PARTS, number_of_parts
-from training.lists.workers import workers
+from training.parts.options import Parts, Scheduler
+from training.parts.split import number_of_parts
+from training.parts.workers import workers
 
 _SUMMARY: Final = TypeAdapter(dict[str, JsonValue])
 
@@ -74,16 +75,11 @@ def batch_score_command(
     link: Annotated[
         str, typer.Option(help="Address of a sale in that CSV, with {sale_id}.")
     ] = "{sale_id}",
-    scheduler: Annotated[
-        str | None, typer.Option(help="Dask scheduler; default: processes of this machine.")
-    ] = None,
+    scheduler: Scheduler = None,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Number of these; default: one a processor.")
     ] = None,
-    parts: Annotated[
-        int | None,
-        typer.Option(min=1, max=MAX_PARTS, help="Parts of the customers; default: by size."),
-    ] = None,
+    parts: Parts = None,
     bundles: Bundles = BUNDLES,
     cache: PictureCache = CACHE,
     as_json: Json = False,

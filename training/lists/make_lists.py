@@ -22,9 +22,9 @@ from training.console import Progress
 from training.lists.counts import PartCounts, sum_of_parts
 from training.lists.list_run import ListRun, Shop
 from training.lists.results import summarised
-from training.lists.split import Split, split_dataset
 from training.lists.tasks import MAX_DEVICES, ListsError, prepare_part, score_part
-from training.lists.workers import Workers
+from training.parts.split import Split, split_dataset
+from training.parts.workers import Workers
 from training.scenes.picture_scores import pictures_of
 
 RUN_FILE: Final = "run.json"
@@ -98,7 +98,8 @@ def make_lists(
 
     Raises:
         DatasetError: If the dataset cannot be used.
-        ListsError: If the sale is unknown or not open, or workers were lost.
+        ListsError: If the sale is unknown or not open.
+        WorkersError: If workers were lost.
         OSError: If a file cannot be written; give the command again then.
     """
     if run.policy.order_by not in scorer.policies:
@@ -109,7 +110,13 @@ def make_lists(
     catalogue = _prepare(run, reference, scorer, cache=cache)
     if not run.split.exists():
         progress.stage("splitting")
-        split_dataset(run.data, reference, folder=run.split, n_parts=run.n_parts)
+        split_dataset(
+            run.data,
+            reference.customers,
+            merges=reference.merges,
+            folder=run.split,
+            n_parts=run.n_parts,
+        )
     if not run.counts.exists():
         progress.stage("reading", run.n_parts)
         workers.run(prepare_part, run, parts=range(run.n_parts), progress=progress)

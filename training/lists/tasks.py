@@ -4,7 +4,7 @@ A file is there whole or not at all, and the same task makes the same bytes.
 """
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import product
 from typing import Final
@@ -16,10 +16,6 @@ from models.arrays.parquet import read_parquet
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import SaleCounts
 from models.catalogue.snapshot import Snapshot
-from models.dataset.customers import CustomerTable
-from models.dataset.events import EventTable
-from models.dataset.faults import DatasetError
-from models.dataset.reading import erasures_in, merges_in, read_event_part
 from models.domain.customer import Window
 from models.domain.errors import UserError
 from models.domain.profile import Profile
@@ -35,7 +31,7 @@ from training.lists.customers import (
 )
 from training.lists.list_run import STRANGERS, ListRun, Shop
 from training.lists.scoring import ListScorer
-from training.lists.split import Split
+from training.parts.split import Split, read_part
 
 # Chosen: devices are texts of the caller, of which a shop has a handful.
 MAX_DEVICES: Final = 20
@@ -57,13 +53,14 @@ def prepare_part(run: ListRun, part: int) -> None:
     """Read the events of a part: write its customers, and what they add to the counts of sales.
 
     Raises:
-        ListsError: If the part cannot be read, or another bundle is at the path of the run's.
+        ListsError: If another bundle is at the path of the run's.
+        PartError: If the part cannot be read.
         OSError: If a file cannot be written.
     """
     path = run.part_counts(part)
     if path.exists():
         return
-    events, customers, n_refused = _read_part(run, part)
+    events, customers, n_refused = read_part(Split.read(run.split), part, data=run.data)
     known = known_customers(events, customers, at_us=run.at_us)
     write_file(run.known(part), parquet_bytes(packed(known)))
     rows = _model(run).catalogue.rows_for(events.sale_keys)
@@ -98,22 +95,6 @@ def parquet_bytes(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd")
     return buffer.getvalue()
-
-
-def _read_part(run: ListRun, part: int) -> tuple[EventTable, CustomerTable, int]:
-    split = Split.read(run.split)
-    erasures, _ = erasures_in(run.data)
-    merges, _ = merges_in(run.data, erasures)
-    try:
-        events, faults = read_event_part(
-            split.events(part), erasures=erasures, imported=split.imported
-        )
-    except DatasetError as exc:  # a report of faults does not travel between processes
-        raise ListsError(str(exc)) from exc
-    customers = split.customers(part)
-    attributes = customers.aligned(events.customers.values)
-    events = replace(events, attributes=attributes, merges=merges)
-    return events, customers, sum(faults.n_refused().values())
 
 
 def _strangers(run: ListRun) -> list[KnownCustomer]:

@@ -15,6 +15,7 @@ from training.configuration import RunConfig
 from training.console import Threads, bars, exit_on_user_error, print_json
 from training.nightly.night import Night, NightOutcome, NightVerdict
 from training.nightly.run import run_night
+from training.parts.options import FewProcesses, Parts, Scheduler
 
 BUNDLES: Final = Path("models/bundles")
 PROFILES: Final = Path("var/profiles")
@@ -55,6 +56,9 @@ def nightly_command(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     threads: Threads = 1,
+    scheduler: Scheduler = None,
+    processes: FewProcesses = None,
+    parts: Parts = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Validate, train, evaluate, decide and publish; exit 3 if worse, 4 if nothing is new."""
@@ -74,6 +78,9 @@ def nightly_command(
             max_fault_share=max_fault_share,
             seed=seed,
             threads=threads,
+            scheduler=scheduler,
+            processes=processes,
+            n_parts=parts,
         )
         outcome = run_night(night, progress=progress)
         if storage is not None:

@@ -35,6 +35,10 @@ class Night:
         max_fault_share: Share of rows left out above which the data are refused.
         seed: Seed of every random choice.
         threads: Threads of training.
+        scheduler: Address of the Dask scheduler whose workers compute features; None for processes
+            of this machine.
+        processes: Number of these; None for the command alone, unless there is a scheduler.
+        n_parts: Parts of the customers that workers take; None: by the size of the dataset.
     """
 
     data: Path
@@ -50,6 +54,9 @@ class Night:
     max_fault_share: float
     seed: int
     threads: int = 1
+    scheduler: str | None = None
+    processes: int | None = None
+    n_parts: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,6 +52,7 @@ from training.nightly.publish_gate import (
 from training.nightly.refit import as_of, refitted
 from training.nightly.stage_cache import StageCache
 from training.nightly.waiting import remove_expired
+from training.parts.workers import workers_if
 from training.pipeline.prepare import DataOptions, prepare, require_happened
 from training.pipeline.train import train
 from training.statistics.bootstrap import Interval
@@ -278,6 +279,7 @@ def _candidate(
             seed=night.seed,
             threads=night.threads,
             scratch=night.cache / SCRATCH,
+            n_parts=night.n_parts,
         )
         source = DataOptions(
             directory=night.data,
@@ -286,7 +288,8 @@ def _candidate(
             scenes=night.scenes,
         )
         prepared = prepare(source, options, progress=progress)
-        made = train(prepared, options, root=root, progress=progress)
+        with workers_if(night.scheduler, n_processes=night.processes) as started:
+            made = train(prepared, options, root=root, progress=progress, workers=started)
         # Verified as the service will verify it: what cannot be served fails here.
         Scorer.load(read_bundle(made))
         return {"bundle": made.name}

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Final
 
 import numpy as np
@@ -25,6 +27,7 @@ from models.scoring.scorer import (
 )
 from training.configuration import ConfigurationError, RunConfig, TrainingOptions
 from training.console import Progress
+from training.examples.assembly_by_parts import PartedLog, assemble_by_parts
 from training.examples.closed_sales import if_mostly_closed
 from training.examples.cold_start_mask import ColdStartMask
 from training.examples.credit import if_few_credited
@@ -39,6 +42,7 @@ from training.examples.refit import (
 )
 from training.examples.sampled_slates import training_slates
 from training.examples.slates import Slates, settled
+from training.parts.workers import Workers
 from training.pipeline.bundle_parts import counts_at_end, known_files, manifest_of, seed_snapshot
 from training.pipeline.column_uses import COLUMNS_FILE, column_uses, uses_to_bytes
 from training.pipeline.model_card import model_card
@@ -63,8 +67,22 @@ def n_unpriced(sales: Iterable[Sale]) -> int:
     return sum(sale.price is None for sale in sales)
 
 
-def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress: Progress) -> Path:
+def train(
+    data: TrainingData,
+    options: TrainingOptions,
+    *,
+    root: Path,
+    progress: Progress,
+    workers: Workers | None = None,
+) -> Path:
     """Fit topics, recommenders and the ranker, and write the bundle below a directory of bundles.
+
+    Args:
+        data: The training data.
+        options: Configuration, seed and threads.
+        root: The directory of bundles.
+        progress: Receives the stages.
+        workers: Compute the features; None: this process. The bundle is the same.
 
     Returns:
         The bundle's directory.
@@ -75,7 +93,7 @@ def train(data: TrainingData, options: TrainingOptions, *, root: Path, progress:
         TooFewPurchasesError: If there are too few outcomes to fit the ranker.
     """
     options = _with_objective(data, options)
-    examples = assemble(data, options, progress=progress)
+    examples = assemble(data, options, progress=progress, workers=workers)
     progress.stage("ranker")
     training = _ranker_training(examples, options)
     fitted = fit_ranker(training)
@@ -139,7 +157,11 @@ class TrainingExamples:
 
 
 def assemble(
-    data: TrainingData, options: TrainingOptions, *, progress: Progress
+    data: TrainingData,
+    options: TrainingOptions,
+    *,
+    progress: Progress,
+    workers: Workers | None = None,
 ) -> TrainingExamples:
     """Fit topics and recommenders, and compute the features of every slate.
 
@@ -170,26 +192,50 @@ def assemble(
     known = interactions.before(data.until_us)
     schema, left_out = _schema_of(known)
     refitted = RefittedSchema.fit(interactions, moments, like=schema, tick=progress.tick)
+    shown = np.flatnonzero(known.looks_by_sale())
+    own = partial(_matrix, data, past, mask, topics=topics, schema=refitted, options=options)
     return TrainingExamples(
         topics=topics,
         past=past,
         slates=mask.slates,
         repeated=mask.new_sales,
-        matrix=_matrix(past, mask, schema=refitted, options=options, progress=progress),
+        matrix=own(progress=progress, workers=workers),
         schema=schema,
         left_out=left_out,
-        shown=tuple(known.catalogue.sales[row] for row in np.flatnonzero(known.looks_by_sale())),
+        shown=tuple(known.catalogue.sales[row] for row in shown),
     )
 
 
 def _matrix(
+    data: TrainingData,
     past: PointInTime,
     mask: ColdStartMask,
     *,
+    topics: Topics,
     schema: RefittedSchema,
     options: TrainingOptions,
     progress: Progress,
+    workers: Workers | None,
 ) -> NDArray[np.float32]:
+    if workers is not None:
+        folder = options.scratch or Path(gettempdir())
+        log = PartedLog(
+            data.dataset,
+            data.until_us,
+            data.pictures,
+            topics,
+            workers,
+            folder,
+            options.n_parts,
+        )
+        return assemble_by_parts(
+            log,
+            past,
+            mask,
+            schema=schema,
+            caller_orders=options.config.caller_orders,
+            progress=progress,
+        )
     progress.stage("features", len(mask.slates))
     return assemble_slates(
         past,

@@ -30,6 +30,8 @@ from training.console import (
     print_json,
     print_remarks,
 )
+from training.parts.options import FewProcesses, Parts, Scheduler
+from training.parts.workers import workers_if
 from training.pipeline.column_uses import COLUMNS_FILE
 from training.pipeline.model_card import judged_calibration
 from training.pipeline.prepare import (
@@ -78,6 +80,9 @@ def train_command(
             callback=_checked_half_lives,
         ),
     ] = None,
+    scheduler: Scheduler = None,
+    processes: FewProcesses = None,
+    parts: Parts = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at faulty rows.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -91,12 +96,17 @@ def train_command(
             config, objective=objective, half_lives_hours=half_lives, sample=sample
         )
         options = TrainingOptions(
-            config=settings, seed=seed, threads=threads, scratch=cache / SCRATCH
+            config=settings,
+            seed=seed,
+            threads=threads,
+            scratch=cache / SCRATCH,
+            n_parts=parts,
         )
         prepared = prepare(source, options, progress=progress, faults=broken_pictures)
         if until is None:
             require_happened(prepared.dataset, to_us(datetime.now(UTC)))
-        directory = train(prepared, options, root=out, progress=progress)
+        with workers_if(scheduler, n_processes=processes) as started:
+            directory = train(prepared, options, root=out, progress=progress, workers=started)
         n_sales, unpriced = len(prepared.dataset.sales), n_unpriced(prepared.dataset.sales)
     # Loaded as the service loads it: a bundle that cannot be served fails here.
     bundle = read_bundle(directory)

@@ -18,6 +18,7 @@ from tests.scenes import write_pictures
 from tests.worlds import END_US, Silent, train_bundle
 from training.configuration import RunConfig, SceneNetwork, TrainingOptions
 from training.examples.customer_sample import in_sample
+from training.parts.workers import workers
 from training.pipeline.prepare import DataOptions, prepare
 from training.pipeline.train import assemble, train
 from training.pipeline.training_data import cut
@@ -35,6 +36,21 @@ def test_one_seed_and_one_dataset_give_one_bundle_byte_for_byte(
     assert again.name == bundle.name
     assert read_bundle(again).files == read_bundle(bundle).files
     assert list(scratch.iterdir()) == []
+
+
+def test_workers_that_take_parts_of_the_customers_make_the_same_bundle(
+    tiny_bundle: tuple[Path, Path], picture_cache: Path, tmp_path: Path
+) -> None:
+    bundle, data = tiny_bundle
+    options = TrainingOptions(config=RunConfig(), scratch=tmp_path / "scratch", n_parts=5)
+    source = DataOptions(directory=data, cache=picture_cache, strict=True)
+    material = prepare(source, options, progress=Silent())
+
+    with workers(None, n_processes=2) as two:
+        made = train(material, options, root=tmp_path, progress=Silent(), workers=two)
+
+    assert read_bundle(made).files == read_bundle(bundle).files
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_another_seed_or_other_data_give_another_bundle(

@@ -9,7 +9,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -24,13 +24,14 @@ from models.arrays.parquet import read_parquet
 from models.dataset.checks import ROW, given
 from models.dataset.conversion import convert
 from models.dataset.customers import AttributeColumn, CustomerTable
-from models.dataset.events import keys_for
+from models.dataset.events import EventTable, keys_for
 from models.dataset.faults import DatasetError, FaultCode
 from models.dataset.merges import MergeTable
-from models.dataset.reading import Reference
+from models.dataset.reading import erasures_in, merges_in, read_event_part
 from models.dataset.receiving import imported_hours, receipts_by_hour
 from models.dataset.schema import EVENTS
 from models.dataset.tables import Table, file_error, stream_table, table_path
+from models.domain.errors import UserError
 
 # Chosen: workers peaked at 0.8 GB with parts of twice this size (2026-11-30).
 PART_BYTES: Final = 2 * 2**20
@@ -46,6 +47,10 @@ _EVENTS: Final = "events"
 _ID: Final = "customer_id"
 _SUMMARY: Final = "split.json"
 _NEEDED: Final = tuple(column for column in EVENTS if column.name in {_ID, "at", "received_at"})
+
+
+class PartError(UserError):
+    """A part that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ class Split:
         return CustomerTable(frame[_ID], columns)
 
 
-def number_of_parts(directory: Path) -> int:
+def number_of_parts(directory: Path, *, part_bytes: int = PART_BYTES) -> int:
     """Return the number of parts of a dataset, by the size of its files.
 
     Raises:
@@ -91,15 +96,23 @@ def number_of_parts(directory: Path) -> int:
     paths = [events, *([found] if (found := table_path(directory, "customers")) else [])]
     files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*"))]
     n_bytes = sum(file.stat().st_size for file in files)
-    return min(max(1, -(-n_bytes // PART_BYTES)), MAX_PARTS)
+    return min(max(1, -(-n_bytes // part_bytes)), MAX_PARTS)
 
 
-def split_dataset(directory: Path, reference: Reference, *, folder: Path, n_parts: int) -> None:
+def split_dataset(
+    directory: Path,
+    customers: CustomerTable | None,
+    *,
+    merges: MergeTable,
+    folder: Path,
+    n_parts: int,
+) -> None:
     """Split a dataset; the folder is there whole, or not at all.
 
     Args:
         directory: The dataset.
-        reference: Its customers and merges.
+        customers: Its customers.
+        merges: Its merges.
         folder: Where parts go; is made.
         n_parts: Number of parts.
 
@@ -110,19 +123,48 @@ def split_dataset(directory: Path, reference: Reference, *, folder: Path, n_part
     unfinished = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
     receipts, n_unreadable = list[pl.DataFrame](), 0
-    part_of = partial(part_numbers, n_parts=n_parts, merges=reference.merges)
+    part_of = partial(part_numbers, n_parts=n_parts, merges=merges)
     raw = _RawEvents(unfinished, n_parts, part_of)
     for table in stream_table(_events_path(directory)):
         receipts.append(_receipts(table))
         n_unreadable += len(table.faults)
         raw.add(table.frame.drop(ROW).rename({given(name): name for name in table.columns}))
     raw.flush()
-    _write_customers(reference.customers, unfinished, n_parts=n_parts, part_of=part_of)
+    _write_customers(customers, unfinished, n_parts=n_parts, part_of=part_of)
     hours = sorted(imported_hours(pl.concat(receipts)))
     summary = {"imported": hours, "unreadable": n_unreadable}
     write_file(unfinished / _SUMMARY, json.dumps(summary).encode())
     unfinished.rename(folder)
     sync_directory(folder.parent)
+
+
+def read_part(split: Split, part: int, *, data: Path) -> tuple[EventTable, CustomerTable, int]:
+    """Read and validate the events of a part.
+
+    Args:
+        split: The split dataset.
+        part: Number of the part.
+        data: The dataset, for its erasures and merges.
+
+    Returns:
+        The accepted events, with the attributes of their customers; all customers of the part that
+        have attributes; and the number of events that were left out for a fault.
+
+    Raises:
+        PartError: If they cannot be used as a whole.
+    """
+    erasures, _ = erasures_in(data)
+    merges, _ = merges_in(data, erasures)
+    try:
+        events, faults = read_event_part(
+            split.events(part), erasures=erasures, imported=split.imported
+        )
+    except DatasetError as exc:  # a report of faults does not travel between processes
+        raise PartError(str(exc)) from exc
+    customers = split.customers(part)
+    attributes = customers.aligned(events.customers.values)
+    events = replace(events, attributes=attributes, merges=merges)
+    return events, customers, sum(faults.n_refused().values())
 
 
 def part_numbers(customer_ids: pl.Series, *, n_parts: int, merges: MergeTable) -> NDArray[np.int64]:

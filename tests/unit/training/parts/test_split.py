@@ -12,7 +12,7 @@ from models.dataset.events import EventTable
 from models.dataset.merges import MergeTable
 from models.dataset.reading import erasures_in, read_event_part, read_reference
 from tests.datasets import Row, event, sale, write_csv, write_dataset
-from training.lists.split import Split, number_of_parts, part_numbers, split_dataset
+from training.parts.split import Split, number_of_parts, part_numbers, split_dataset
 
 START = datetime(2025, 1, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -56,7 +56,7 @@ def write(folder: Path, *, as_parquet: bool) -> Path:
 
 def parts_of(folder: Path, *, n_parts: int = N_PARTS) -> tuple[Split, list[EventTable]]:
     reference, out = read_reference(folder), folder / "work" / "split"
-    split_dataset(folder, reference, folder=out, n_parts=n_parts)
+    split_dataset(folder, reference.customers, merges=reference.merges, folder=out, n_parts=n_parts)
     split, (erasures, _) = Split.read(out), erasures_in(folder)
     parts = [
         read_event_part(split.events(part), erasures=erasures, imported=split.imported)[0]

@@ -6,15 +6,16 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import dask.config
 from distributed import Client, KilledWorker, LocalCluster, as_completed
 from distributed.comm.core import CommClosedError
 
+from models.domain.errors import UserError
 from training.console import Progress
-from training.lists.list_run import ListRun
-from training.lists.tasks import ListsError
+
+_Run = TypeVar("_Run")
 
 # One thread a library: sums in another order are other bits.
 _THREADS: Final = {
@@ -26,6 +27,10 @@ _THREADS: Final = {
 _ALLOWED_FAILURES: Final = 10
 # Chosen: a scheduler on the network answers within milliseconds.
 _CONNECT_S: Final = 30.0
+
+
+class WorkersError(UserError):
+    """Workers that were lost, or a scheduler that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,8 @@ class Workers:
 
     def run(
         self,
-        task: Callable[[ListRun, int], None],
-        run: ListRun,
+        task: Callable[[_Run, int], None],
+        run: _Run,
         *,
         parts: Iterable[int],
         progress: Progress,
@@ -49,7 +54,7 @@ class Workers:
         """Run a task for each part, in any order.
 
         Raises:
-            ListsError: If the workers or their scheduler were lost; what is done stays.
+            WorkersError: If the workers or their scheduler were lost; what is done stays.
             Exception: What a task raises.
         """
         futures = [self.client.submit(task, run, part, pure=False) for part in parts]
@@ -60,9 +65,9 @@ class Workers:
         except (KilledWorker, CancelledError, CommClosedError, TimeoutError) as exc:
             msg = (
                 f"workers or their scheduler were lost ({type(exc).__name__}): give the same"
-                " command again, which goes on where this one ended"
+                " command again; `batch-score` goes on where it ended"
             )
-            raise ListsError(msg) from exc
+            raise WorkersError(msg) from exc
 
 
 @contextmanager
@@ -75,7 +80,7 @@ def workers(scheduler: str | None, *, n_processes: int) -> Generator[Workers]:
         n_processes: Number of these.
 
     Raises:
-        ListsError: If the scheduler does not answer.
+        WorkersError: If the scheduler does not answer.
     """
     with ExitStack() as stack:
         if scheduler is None:
@@ -93,5 +98,15 @@ def workers(scheduler: str | None, *, n_processes: int) -> Generator[Workers]:
             client = stack.enter_context(Client(scheduler, timeout=_CONNECT_S))
         except (OSError, ValueError) as exc:
             msg = f"the scheduler {scheduler} does not answer: {exc}"
-            raise ListsError(msg) from exc
+            raise WorkersError(msg) from exc
         yield Workers(client)
+
+
+@contextmanager
+def workers_if(scheduler: str | None, *, n_processes: int | None) -> Generator[Workers | None]:
+    """Start or find workers, see `workers`; None if neither scheduler nor number is given."""
+    if scheduler is None and n_processes is None:
+        yield None
+        return
+    with workers(scheduler, n_processes=n_processes or 1) as started:
+        yield started

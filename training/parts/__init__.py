@@ -1,0 +1,1 @@
+"""Parts of the customers of a dataset, and workers that compute them."""
