@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from models.arrays.atomic_file import write_file
 from models.arrays.document import read_json
 from models.catalogue.event_counts import HALF_LIVES_HOURS, RETENTION_HOURS, HalfLives
+from models.dataset.events_by_part import ReadingByPart
 from models.domain.errors import UserError, reason_for
 from models.domain.units import HOUR_US
 from models.ranker.forest import MAX_LEAVES
@@ -192,7 +193,8 @@ class TrainingOptions:
         seed: Seed of every random choice.
         threads: Threads that decode pictures and fit trees; the bundle is the same for any number.
         scratch: Folder of large arrays while they are used; None: they are in memory.
-        n_parts: Parts of the customers that workers take; None: by the size of the dataset.
+        n_parts: Parts in which customers are read, and taken by workers; None: by the size of the
+            dataset.
     """
 
     config: RunConfig
@@ -200,3 +202,8 @@ class TrainingOptions:
     threads: int = 1
     scratch: Path | None = None
     n_parts: int | None = None
+
+    @property
+    def by_part(self) -> ReadingByPart | None:
+        """How a large log is read; None, whole, without a folder for it."""
+        return None if self.scratch is None else ReadingByPart(self.scratch, self.n_parts)

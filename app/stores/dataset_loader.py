@@ -15,7 +15,7 @@ from app.stores.keys import N_PARTITIONS, RECENT_TTL_S
 from models.catalogue.event_counts import RETENTION_HOURS, grid_floor
 from models.dataset import EventTable
 from models.dataset.customers import CustomerTable
-from models.dataset.events import keys_for
+from models.dataset.event_columns import keys_for
 from models.dataset.guest_events import with_guests
 from models.dataset.refunded_events import Refunds, counted_refunds
 from models.domain.customer import WINDOW_EVENTS, Window, stamps, with_quantities

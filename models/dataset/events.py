@@ -2,25 +2,25 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields, replace
-from hashlib import blake2b
 from typing import Final, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.arrays.mapped_array import rows_of
 from models.catalogue.event_counts import counted
 from models.dataset.checks import ROW, Check, find_faults, given, without_refused
 from models.dataset.conversion import convert
 from models.dataset.customers import CustomerTable
 from models.dataset.erasures import Erasures
+from models.dataset.event_columns import CODES, EventColumns, Labels, keys_for
 from models.dataset.faults import FaultCode, FaultReport
 from models.dataset.merges import MergeTable
 from models.dataset.receiving import with_received
 from models.dataset.schema import EVENTS
 from models.dataset.tables import Table
 from models.domain.event import (
-    KIND,
     MAX_AGE_US,
     MAX_AHEAD_US,
     NO_SALE,
@@ -30,30 +30,6 @@ from models.domain.event import (
 
 IDENTITY: Final = ("customer_id", "event_id")
 """Key of an event: event ids are unique within a customer only."""
-
-# Chosen: bounds the memory that ids take as Python texts while they are hashed.
-_KEYS_AT_ONCE: Final = 250_000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Labels:
-    """A dictionary-encoded text column.
-
-    Attributes:
-        values: Distinct values in ascending order.
-        codes: Index into ``values`` per row, -1 for null, shape ``(n,)``.
-    """
-
-    values: pl.Series
-    codes: NDArray[np.int64]
-
-    @classmethod
-    def from_series(cls, column: pl.Series) -> Self:
-        """Encode a column."""
-        values = column.drop_nulls().unique().sort()
-        codes = pl.int_range(len(values), eager=True)
-        coded = column.replace_strict(values, codes, default=-1, return_dtype=pl.Int64)
-        return cls(values, coded.to_numpy())
 
 
 Column = Labels | pl.Series | NDArray[np.generic]
@@ -131,10 +107,10 @@ class EventTable:
 
         def part(column: Column) -> Column:
             if isinstance(column, Labels):
-                return Labels(column.values, column.codes[rows])
+                return Labels(column.values, rows_of(column.codes, rows))
             if isinstance(column, pl.Series):
                 return column.gather(rows)
-            return column[rows]
+            return rows_of(column, rows)
 
         names = [f.name for f in fields(self) if f.name not in {"attributes", "merges"}]
         return replace(self, **{name: part(getattr(self, name)) for name in names})
@@ -147,17 +123,21 @@ class EventTable:
             frame: The contract's columns, ``at`` and ``received_us`` in microseconds, with
                 distinct pairs of customer and event id, in any order.
         """
-        keys = keys_for(frame["event_id"])
-        columns = _Columns(frame, np.lexsort((keys, frame["at"], frame["received_us"])))
+        return cls.from_columns(EventColumns.ordered([frame.get_column]))
+
+    @classmethod
+    def from_columns(cls, columns: EventColumns) -> Self:
+        """Build the table of the columns of accepted events."""
         sales, customers = columns.labels("sale_id"), columns.labels("customer_id")
+        # Code -1, without a sale, reads the appended key.
+        sale_keys = np.append(keys_for(sales.values), np.uint64(NO_SALE))
         return cls(
-            event_ids=frame["event_id"].gather(columns.order),
-            event_keys=keys[columns.order],
+            event_ids=columns.event_ids(),
+            event_keys=columns.event_keys(),
             customers=customers,
             sessions=columns.labels("session_id"),
             sale_ids=sales,
-            # Code -1, without a sale, reads the appended key.
-            sale_keys=np.append(keys_for(sales.values), np.uint64(NO_SALE))[sales.codes],
+            sale_keys=columns.of_codes(sale_keys, sales.codes),
             kinds=columns.kinds(),
             at_us=columns.times("at"),
             received_us=columns.times("received_us"),
@@ -174,42 +154,6 @@ class EventTable:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Columns:
-    """Sorts one column at a time: a sorted copy of the whole table would double the memory."""
-
-    frame: pl.DataFrame
-    order: NDArray[np.int64]
-
-    def labels(self, name: str) -> Labels:
-        labels = Labels.from_series(self.frame[name])
-        return Labels(labels.values, labels.codes[self.order])
-
-    def kinds(self) -> NDArray[np.uint8]:
-        codes = self.frame["type"].replace_strict(_CODES, return_dtype=pl.UInt8)
-        return codes.to_numpy()[self.order]
-
-    def times(self, name: str) -> NDArray[np.int64]:
-        return self.frame[name].to_numpy()[self.order]
-
-    def counts(self, name: str) -> NDArray[np.int32]:
-        return self.frame[name].fill_null(0).cast(pl.Int32).to_numpy()[self.order]
-
-    def numbers(self, name: str) -> NDArray[np.float64]:
-        return self.frame[name].fill_null(np.nan).to_numpy()[self.order]
-
-
-def keys_for(identifiers: pl.Series) -> NDArray[np.uint64]:
-    """Return `models.domain.event.key` of every id, shape ``(n,)``."""
-    parts = [np.empty(0, dtype=np.uint64)]
-    for part in identifiers.to_frame().iter_slices(_KEYS_AT_ONCE):
-        digests = b"".join(
-            [blake2b(text.encode(), digest_size=8).digest() for text in part.to_series()]
-        )
-        parts.append(np.frombuffer(digests, dtype=">u8").astype(np.uint64))
-    return np.concatenate(parts)
-
-
 def read_events(
     table: Table,
     sales: pl.DataFrame | None,
@@ -218,6 +162,25 @@ def read_events(
     as_received: bool = False,
     imported: Collection[int] | None = None,
 ) -> tuple[EventTable | None, FaultReport]:
+    """Validate the rows of an events file; see `accepted_rows`.
+
+    Returns:
+        The accepted events, None if the file as a whole cannot be used, and the faults.
+    """
+    frame, faults = accepted_rows(
+        table, sales, erasures=erasures, as_received=as_received, imported=imported
+    )
+    return None if frame is None else EventTable.from_frame(frame), faults
+
+
+def accepted_rows(
+    table: Table,
+    sales: pl.DataFrame | None,
+    *,
+    erasures: Erasures,
+    as_received: bool = False,
+    imported: Collection[int] | None = None,
+) -> tuple[pl.DataFrame | None, FaultReport]:
     """Validate the rows of an events file.
 
     Args:
@@ -229,8 +192,8 @@ def read_events(
         imported: See `with_received`.
 
     Returns:
-        The accepted events, None if the file as a whole cannot be used, and the faults. Events
-        of unknown sales are among them, as they are in the service.
+        The accepted rows, None if the file as a whole cannot be used, and the faults. Events of
+        unknown sales are among them, as they are in the service.
     """
     frame, faults = convert(table, EVENTS, extra=FaultCode.UNKNOWN_COLUMN)
     if faults.unusable():
@@ -249,7 +212,7 @@ def read_events(
     if sales is None:
         sales = pl.DataFrame(schema=_OF_SALES)
     faults += find_faults(_beside_sales(frame, sales), checks, file=table.file)
-    return EventTable.from_frame(frame), faults
+    return frame, faults
 
 
 def _beside_sales(frame: pl.DataFrame, sales: pl.DataFrame) -> pl.DataFrame:
@@ -285,7 +248,6 @@ def repeated_rows(frame: pl.DataFrame) -> pl.DataFrame:
     return found.with_columns(same=same, later=later).filter("later").drop("later")
 
 
-_CODES: Final = {event_type.value: code for event_type, code in KIND.items()}
 _CONTENT: Final = tuple(
     column.name for column in EVENTS if column.name not in {*IDENTITY, "received_at"}
 )
@@ -316,8 +278,8 @@ _REFUSALS: Final = (
     Check(
         FaultCode.UNKNOWN_TYPE,
         "type",
-        pl.col("type").ne("") & ~pl.col("type").is_in(list(_CODES)),
-        f"be one of {', '.join(_CODES)}",
+        pl.col("type").ne("") & ~pl.col("type").is_in(list(CODES)),
+        f"be one of {', '.join(CODES)}",
     ),
     OF_A_SALE,
     # `models.domain.event.accept`, for whole columns.

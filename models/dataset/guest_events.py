@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.dataset.events import EventTable, Labels
+from models.dataset.event_columns import Labels
+from models.dataset.events import EventTable
 from models.domain.customer import stamps
 
 

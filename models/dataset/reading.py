@@ -7,13 +7,14 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Final
 
-import numpy as np
+import polars as pl
 
 from models.dataset.customers import CustomerTable, read_customers
 from models.dataset.erasures import Erasures, read_erasures
 from models.dataset.events import EventTable, read_events
+from models.dataset.events_by_part import ReadingByPart, read_events_by_part
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
-from models.dataset.guest_events import customers_of
+from models.dataset.log_faults import lone_refunds, unknown_sales
 from models.dataset.merges import MergeTable, erased_together, read_merges
 from models.dataset.parts import parts_in
 from models.dataset.pictures import distinct
@@ -24,10 +25,8 @@ from models.dataset.rates import (
     read_rates,
     sales_in_one_currency,
 )
-from models.dataset.refunded_events import Refunds
 from models.dataset.sales import IMAGES, SalesFile, read_sales
 from models.dataset.tables import TABLES, Table, read_table, table_path
-from models.domain.event import REFUND
 from models.domain.money import mixture
 from models.domain.sale import Sale
 
@@ -88,6 +87,7 @@ def read_dataset(
     strict: bool = False,
     decode_pictures: bool = False,
     as_received: bool = False,
+    by_part: ReadingByPart | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
     """Read and validate a dataset.
@@ -102,6 +102,7 @@ def read_dataset(
         strict: Stop at the first file with a fault other than a note.
         decode_pictures: Decode every picture of a sale, to find broken ones.
         as_received: Use the file's times of receipt, even those of an import.
+        by_part: How a log of more than one part is read; None: whole. What is read is the same.
         progress: Called at every step.
 
     Raises:
@@ -116,7 +117,9 @@ def read_dataset(
     # Before events and customers, of which the rows of erased customers are left out.
     erasures, found = erasures_in(directory)
     faults = _stop(faults + found, strict=strict)
-    events, found = _events(directory, sales, erasures=erasures, as_received=as_received)
+    events, found = _events(
+        directory, sales, erasures=erasures, as_received=as_received, by_part=by_part
+    )
     faults = _stop(faults + found, strict=strict)
     tell("customers", 2, _N_STEPS)
     customers, found = _customers(directory, erasures)
@@ -179,21 +182,21 @@ def read_reference(directory: Path) -> Reference:
 
 
 def read_event_part(
-    folder: Path, *, erasures: Erasures, imported: Collection[int]
+    table: Table, *, erasures: Erasures, imported: Collection[int]
 ) -> tuple[EventTable, FaultReport]:
     """Read and validate the events of some customers, all that there are of them.
 
     The accepted events are those that `read_dataset` accepts of these customers.
 
     Args:
-        folder: Parts of the events, in the order of the whole table.
+        table: Their rows, in the order of the whole table.
         erasures: Those of the dataset.
         imported: The hours of imports of the whole table, see `imported_hours`.
 
     Raises:
-        DatasetError: If the folder cannot be used as a whole.
+        DatasetError: If they cannot be used as a whole.
     """
-    events, faults = read_events(read_table(folder), None, erasures=erasures, imported=imported)
+    events, faults = read_events(table, None, erasures=erasures, imported=imported)
     if events is None:
         raise DatasetError(faults)
     return events, faults
@@ -239,13 +242,16 @@ def _table(
     directory: Path, name: str, *, required: bool = False
 ) -> tuple[Table | None, FaultReport]:
     try:
-        path = table_path(directory, name)
-        if path is not None:
-            return read_table(path), FaultReport.none()
+        path, faults = _path(directory, name, required=required)
+        return None if path is None else read_table(path), faults
     except DatasetError as exc:
         return None, exc.faults
-    if not required:
-        return None, FaultReport.none()
+
+
+def _path(directory: Path, name: str, *, required: bool) -> tuple[Path | None, FaultReport]:
+    path = table_path(directory, name)
+    if path is not None or not required:
+        return path, FaultReport.none()
     # A file with other letter case, or of a format that is not read, is probably what was meant.
     names = sorted(each.name for each in directory.iterdir()) if directory.is_dir() else []
     alike = [each for each in names if each.lower().partition(".")[0] == name]
@@ -262,7 +268,9 @@ def _sales(directory: Path, on_decoded: Callable[[int, int], None] | None) -> Sa
     found = read_sales(table, directory / IMAGES, on_decoded=on_decoded)
     if found.sales or found.faults.unusable():
         return found
-    return replace(found, faults=found.faults + _empty(table, FaultCode.NO_SALES))
+    return replace(
+        found, faults=found.faults + _empty(table.file, table.n_rows, FaultCode.NO_SALES)
+    )
 
 
 def erasures_in(directory: Path) -> tuple[Erasures, FaultReport]:
@@ -290,77 +298,63 @@ def _rates(directory: Path) -> tuple[Rates, FaultReport]:
 
 
 def _events(
-    directory: Path, sales: SalesFile | None, *, erasures: Erasures, as_received: bool = False
+    directory: Path,
+    sales: SalesFile | None,
+    *,
+    erasures: Erasures,
+    as_received: bool = False,
+    by_part: ReadingByPart | None = None,
 ) -> tuple[EventTable | None, FaultReport]:
-    table, faults = _table(directory, "events", required=True)
-    if table is None:
-        return None, faults
     times = sales.times if sales else None
-    events, faults = read_events(table, times, erasures=erasures, as_received=as_received)
+    read = partial(_rows, sales=times, erasures=erasures, as_received=as_received)
+    try:
+        path, faults = _path(directory, "events", required=True)
+        if path is None:
+            return None, faults
+        n_parts = 1 if by_part is None else by_part.parts_of(directory)
+        parted = by_part if n_parts > 1 else None
+        events, faults, n_rows = read(path, by_part=parted, n_parts=n_parts)
+    except DatasetError as exc:
+        return None, exc.faults
     n_unknown = len(faults.with_codes(FaultCode.UNKNOWN_SALE))
     if events is None:
         return None, faults
     if sales and not len(events):
-        faults += _empty(table, FaultCode.NO_EVENTS)
+        faults += _empty(path.name, n_rows, FaultCode.NO_EVENTS)
     elif sales and n_unknown:
-        faults += _unknown_sales(table, events, sales, n_unknown=n_unknown)
+        faults += unknown_sales(path.name, events, sales, n_unknown=n_unknown)
     merges, of_merges = merges_in(directory, erasures)
     events = replace(events, merges=merges)
-    return events, faults + _lone_refunds(table, events) + of_merges
+    return events, faults + lone_refunds(path.name, events) + of_merges
 
 
-def _unknown_sales(
-    table: Table, events: EventTable, sales: SalesFile, *, n_unknown: int
-) -> FaultReport:
-    ids = events.sale_ids
-    known = [sale.sale_id for sale in sales.sales]
-    reason = if_most_unknown(
-        n_unknown,
-        int(np.sum(ids.codes >= 0)),
-        example=ids.values.filter(~ids.values.is_in(known))[0],
-    )
-    if not reason:
-        return FaultReport.none()
-    none_known = n_unknown == len(events)
-    code = FaultCode.NO_EVENTS if none_known else FaultCode.MOST_SALES_UNKNOWN
-    return FaultReport.from_faults([table.fault(code, reason, column="sale_id")])
+def _rows(
+    path: Path,
+    *,
+    sales: pl.DataFrame | None,
+    erasures: Erasures,
+    as_received: bool,
+    by_part: ReadingByPart | None,
+    n_parts: int,
+) -> tuple[EventTable | None, FaultReport, int]:
+    """Return the accepted events, their faults, and the number of rows."""
+    if by_part is not None:
+        return read_events_by_part(
+            path,
+            sales,
+            erasures=erasures,
+            as_received=as_received,
+            folder=by_part.folder,
+            n_parts=n_parts,
+        )
+    table = read_table(path)
+    events, faults = read_events(table, sales, erasures=erasures, as_received=as_received)
+    return events, faults, table.n_rows
 
 
-def if_most_unknown(n_unknown: int, n_events: int, *, example: str) -> str:
-    """Return what to do if most events name a sale that the dataset lacks; else nothing.
-
-    Args:
-        n_unknown: Events whose sale is not among the accepted ones.
-        n_events: Events that name a sale.
-        example: Id of one of these sales.
-    """
-    if n_unknown <= n_events / 2:
-        return ""
-    return (
-        f"{n_unknown:,} of {n_events:,} events ({n_unknown / n_events:.0%}) name no sale of the"
-        f" dataset, such as {example!r}, and no model learns from them: check `sale_id` of sales"
-        " and events, or let `import table` make such sales by `sales_from_events: {}`"
-    )
-
-
-def _lone_refunds(table: Table, events: EventTable) -> FaultReport:
-    alone = Refunds.from_events(events, customers_of(events)).without_purchase
-    if not len(alone):
-        return FaultReport.none()
-    n_refunds = int(np.sum(events.kinds == REFUND))
-    reason = (
-        f"{len(alone):,} of {n_refunds:,} refunds have no purchase of the sale by the customer"
-        f" before them and change nothing, such as event {events.event_ids[int(alone[0])]!r}"
-    )
-    return FaultReport.from_faults(
-        [table.fault(FaultCode.REFUND_WITHOUT_PURCHASE, reason, column="type")]
-    )
-
-
-def _empty(table: Table, code: FaultCode) -> FaultReport:
-    n_rows = table.frame.height + len(table.faults)
+def _empty(file: str, n_rows: int, code: FaultCode) -> FaultReport:
     reason = f"has no row that could be accepted, of {n_rows}"
-    return FaultReport.from_faults([table.fault(code, reason)])
+    return FaultReport.from_faults([Fault(file=file, code=code, reason=reason)])
 
 
 def _customers(directory: Path, erasures: Erasures) -> tuple[CustomerTable | None, FaultReport]:

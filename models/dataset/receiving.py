@@ -29,7 +29,8 @@ def receipts_by_hour(frame: pl.DataFrame) -> pl.DataFrame:
         frame: Converted events with ``at`` and ``received_at`` in microseconds.
 
     Returns:
-        Per hour of receipt ``hour, n, n_old, first_us, last_us``.
+        Per hour of receipt ``hour, n, n_old, n_late, first_us, last_us``, and the first and last
+        receipt, ``first_received_us, last_received_us``.
     """
     return (
         frame.select("at", "received_at")  # a filter copies all columns that it gets
@@ -38,8 +39,11 @@ def receipts_by_hour(frame: pl.DataFrame) -> pl.DataFrame:
         .agg(
             n=pl.len(),
             n_old=(_LATE_US > DAY_US).sum(),
+            n_late=(_LATE_US > HOUR_US).sum(),
             first_us=pl.col("at").min(),
             last_us=pl.col("at").max(),
+            first_received_us=pl.col("received_at").min(),
+            last_received_us=pl.col("received_at").max(),
         )
     )
 
@@ -79,38 +83,47 @@ def with_received(
     Returns:
         The frame with ``received_us``, and notes on imports and on late events.
     """
-    hours = imported_hours(receipts_by_hour(frame)) if imported is None else imported
-    marked = frame.with_columns(
-        imported=_HOUR.is_in(list(hours)).fill_null(value=False),
-        late=(_LATE_US > HOUR_US).fill_null(value=False),
-    )
+    receipts = receipts_by_hour(frame)
+    hours = imported_hours(receipts) if imported is None else imported
     received = pl.coalesce("received_at", "at")
     if not as_given:
-        received = pl.when("imported").then("at").otherwise(received)
-    notes = FaultReport.from_faults(_notes(marked, file))
-    return marked.with_columns(received_us=received).drop("imported", "late"), notes
+        is_imported = _HOUR.is_in(list(hours)).fill_null(value=False)
+        received = pl.when(is_imported).then("at").otherwise(received)
+    notes = notes_on_receipts(receipts, hours, n_rows=frame.height, file=file)
+    return frame.with_columns(received_us=received), notes
 
 
-def _notes(marked: pl.DataFrame, file: str) -> list[Fault]:
+def notes_on_receipts(
+    receipts: pl.DataFrame, imported: Collection[int], *, n_rows: int, file: str
+) -> FaultReport:
+    """Return the notes on imports and on late events of a log.
+
+    Args:
+        receipts: Rows of `receipts_by_hour`, of all parts of the log.
+        imported: See `imported_hours`.
+        n_rows: Number of events.
+        file: Name of the file, for the report.
+    """
     notes: list[Fault] = []
-    imported = marked.filter("imported")
-    if imported.height:
-        moments = imported["received_at"]
+    is_imported = pl.col("hour").is_in(list(imported))
+    of_imports, others = receipts.filter(is_imported), receipts.filter(~is_imported)
+    if of_imports.height:
+        first, last = of_imports["first_received_us"].min(), of_imports["last_received_us"].max()
         reason = (
-            f"received_at of {_share(imported.height, marked.height)} is that of an import, between"
-            f" {_written(moments.min())} and {_written(moments.max())}: they count as received"
+            f"received_at of {_share(int(of_imports['n'].sum()), n_rows)} is that of an import,"
+            f" between {_written(first)} and {_written(last)}: they count as received"
             " when they happened; leave received_at empty where no server took the event"
         )
         notes.append(_received_fault(file, FaultCode.IMPORTED, reason))
-    n_late = marked.filter(pl.col("late") & ~pl.col("imported")).height
-    if n_late >= max(_MIN_LATE, _LATE_SHARE * marked.height):
+    n_late = int(others["n_late"].sum())
+    if n_late >= max(_MIN_LATE, _LATE_SHARE * n_rows):
         reason = (
-            f"received_at of {_share(n_late, marked.height)} lies more than an hour after at:"
+            f"received_at of {_share(n_late, n_rows)} lies more than an hour after at:"
             " they are used from that time on; if it is the time at which a warehouse loaded them,"
             " leave it empty"
         )
         notes.append(_received_fault(file, FaultCode.RECEIVED_LATE, reason))
-    return notes
+    return FaultReport.from_faults(notes)
 
 
 def _received_fault(file: str, code: FaultCode, reason: str) -> Fault:

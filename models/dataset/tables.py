@@ -42,6 +42,11 @@ class Table:
     faults: FaultReport
     typed: bool
 
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, with those that could not be read."""
+        return self.frame.height + len(self.faults)
+
     def dtype(self, column: str) -> pl.DataType:
         """Return the type a column has in the file."""
         return self.frame.schema[given(column)]
@@ -125,7 +130,7 @@ def join_parts(path: Path, parts: Sequence[Part], *, tables: Sequence[Table]) ->
         in_utc = selectors.datetime(time_zone="*").dt.convert_time_zone("UTC")
         frames.append(table.frame.with_columns(pl.col(ROW) + n_before, in_utc))
         faults.append(table.faults.for_part(part.name, file=path.name, n_before=n_before))
-        n_before += table.frame.height + len(table.faults)
+        n_before += table.n_rows
         for name in table.columns:
             types.setdefault(name, set()).add(str(table.dtype(name)))
     try:

@@ -11,13 +11,14 @@ import typer
 from pydantic import JsonValue
 
 from models.dataset import Dataset, DatasetError, Effect, FaultCode, FaultReport, read_dataset
+from models.dataset.events_by_part import ReadingByPart
 from models.dataset.quarantine import DEFAULT_NAME, write_quarantine
 from models.domain.event import MAX_AHEAD_US, from_us, to_us
 from training.checks.advice import Advice, advice_for
 from training.checks.profile import Profile, profile_of
 from training.checks.remarks import remarks_on
 from training.configuration import RunConfig
-from training.console import bars, print_json
+from training.console import CACHE, SCRATCH, bars, print_json
 from training.examples.outcomes import if_no_outcome, objective_for
 from training.report.block import Block, Paragraph, Table
 from training.report.terminal import WIDTH, print_blocks
@@ -51,6 +52,7 @@ def validate(
         bool, typer.Option("--pictures", help="Decode every picture, to find broken ones.")
     ] = False,
     shown: Annotated[int, typer.Option(min=0, help="Faults shown of each kind.")] = 5,
+    cache: Annotated[Path, typer.Option(help="Where parts of a large log are.")] = CACHE,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Report faults and the profile of a dataset; set rows that cannot be used aside."""
@@ -61,6 +63,7 @@ def validate(
                 data,
                 strict=strict,
                 decode_pictures=pictures,
+                by_part=ReadingByPart(cache / SCRATCH),
                 progress=lambda step, done, total: bar.reach(step, done=done, total=total),
             )
             faults = dataset.faults

@@ -10,7 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset.checks import ROW, given
-from models.dataset.events import EventTable, keys_for
+from models.dataset.event_columns import keys_for
+from models.dataset.events import EventTable
 from models.dataset.faults import DatasetError
 from models.dataset.parts import SUFFIXES
 from models.dataset.tables import Table, read_table

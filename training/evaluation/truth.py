@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.arrays.parquet import read_parquet, scan_parquet
 from models.catalogue.catalogue import Catalogue
-from models.dataset.events import keys_for
+from models.dataset.event_columns import keys_for
 from models.dataset.faults import DatasetError, Fault, FaultCode, FaultReport
 
 TRUTH_FILE: Final = "truth.parquet"

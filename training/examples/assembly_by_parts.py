@@ -19,6 +19,7 @@ from models.arrays.atomic_file import write_file
 from models.arrays.mapped_array import mapped_array, rows_of
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import N_KINDS
+from models.dataset.event_split import Split, number_of_parts, part_numbers, split_dataset
 from models.dataset.reading import Dataset
 from models.domain.customer import Window
 from models.domain.profile import Profile
@@ -30,7 +31,7 @@ from training.examples.assembly_run import AssemblyRun, PartSlates
 from training.examples.cold_start_mask import ColdStartMask
 from training.examples.point_in_time import PointInTime, assemble_slates, sales_as_known
 from training.examples.refit import RefittedSchema
-from training.parts.split import Split, number_of_parts, part_numbers, read_part, split_dataset
+from training.parts.part import read_part
 from training.parts.workers import Workers
 
 # Chosen: parts have to be many enough for workers, and each takes an own pass over the sales.

@@ -14,7 +14,8 @@ from models.arrays.atomic_file import write_file
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import HalfLives
 from models.catalogue.snapshot import Snapshot
-from models.dataset.events import EventTable, Labels
+from models.dataset.event_columns import Labels
+from models.dataset.events import EventTable
 from models.features.attributes import AttributeFeatures
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics

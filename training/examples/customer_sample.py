@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.dataset.events import keys_for
+from models.dataset.event_columns import keys_for
 from training.examples.slates import Slates
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
-from models.dataset.events import EventTable, Labels
+from models.dataset.event_columns import Labels
+from models.dataset.events import EventTable
 from models.dataset.refunded_events import net_of_refunds
 from models.domain.event import CLICK, IMPRESSION
 from models.ranker.objective import TrainingObjective

@@ -7,7 +7,7 @@ import polars as pl
 
 from models.dataset.checks import ROW, given
 from models.dataset.faults import FaultReport
-from models.dataset.reading import if_most_unknown
+from models.dataset.log_faults import if_most_unknown
 from models.dataset.schema import SALES, Column
 from models.dataset.tables import Table
 from training.importers.amounts import listed_currencies

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 from pydantic import JsonValue, TypeAdapter
 
+from models.dataset.event_split import number_of_parts
 from models.dataset.list_folder import SUMMARY_FILE
 from models.dataset.reading import read_reference
 from models.domain.event import to_us
@@ -36,7 +37,6 @@ from training.lists.list_run import ListRun
 from training.lists.make_lists import alone, is_complete, make_lists, unfinished_at_us
 from training.lists.results import write_csv
 from training.parts.options import Parts, Scheduler
-from training.parts.split import number_of_parts
 from training.parts.workers import workers
 
 _SUMMARY: Final = TypeAdapter(dict[str, JsonValue])

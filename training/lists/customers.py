@@ -9,7 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset.customers import CustomerTable
-from models.dataset.events import EventTable, Labels
+from models.dataset.event_columns import Labels
+from models.dataset.events import EventTable
 from models.dataset.guest_events import with_guests
 from models.domain.customer import Window
 from models.domain.profile import Profile

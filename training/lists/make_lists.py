@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from models.arrays.atomic_file import write_file
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.snapshot import Snapshot
+from models.dataset.event_split import Split, split_dataset
 from models.dataset.list_folder import SUMMARY_FILE
 from models.dataset.reading import Reference
 from models.domain.event import from_us
@@ -23,7 +24,6 @@ from training.lists.counts import PartCounts, sum_of_parts
 from training.lists.list_run import ListRun, Shop
 from training.lists.results import summarised
 from training.lists.tasks import MAX_DEVICES, ListsError, prepare_part, score_part
-from training.parts.split import Split, split_dataset
 from training.parts.workers import Workers
 from training.scenes.picture_scores import pictures_of
 

@@ -16,6 +16,7 @@ from models.arrays.parquet import read_parquet
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import SaleCounts
 from models.catalogue.snapshot import Snapshot
+from models.dataset.event_split import Split
 from models.domain.customer import Window
 from models.domain.errors import UserError
 from models.domain.profile import Profile
@@ -31,7 +32,7 @@ from training.lists.customers import (
 )
 from training.lists.list_run import STRANGERS, ListRun, Shop
 from training.lists.scoring import ListScorer
-from training.parts.split import Split, read_part
+from training.parts.part import read_part
 
 # Chosen: devices are texts of the caller, of which a shop has a handful.
 MAX_DEVICES: Final = 20

@@ -90,7 +90,7 @@ def run_night(night: Night, *, progress: Progress) -> NightOutcome:
     stages = StageCache(night.state)
     with stages.alone():
         progress.stage("validate")
-        dataset = read_dataset(night.data)
+        dataset = read_dataset(night.data, by_part=_options(night).by_part)
         objective = objective_for(night.config, dataset.events)
         night = replace(night, config=night.config.model_copy(update={"objective": objective}))
         remarks = tuple(map(str, dataset.faults.remarks()))
@@ -119,6 +119,16 @@ def run_night(night: Night, *, progress: Progress) -> NightOutcome:
         return _judged_and_published(
             outcome, comparison, night=night, champion=champion, stages=stages, progress=progress
         )
+
+
+def _options(night: Night) -> TrainingOptions:
+    return TrainingOptions(
+        config=night.config,
+        seed=night.seed,
+        threads=night.threads,
+        scratch=night.cache / SCRATCH,
+        n_parts=night.n_parts,
+    )
 
 
 def _require_sound(night: Night, dataset: Dataset) -> None:
@@ -274,13 +284,7 @@ def _candidate(
     root = night.state / CANDIDATES
 
     def work() -> dict[str, JsonValue]:
-        options = TrainingOptions(
-            config=night.config,
-            seed=night.seed,
-            threads=night.threads,
-            scratch=night.cache / SCRATCH,
-            n_parts=night.n_parts,
-        )
+        options = _options(night)
         source = DataOptions(
             directory=night.data,
             cache=night.cache,

@@ -14,7 +14,7 @@ from models.catalogue.catalogue import Catalogue
 from models.catalogue.eligible_sales import EligibleSalesCache
 from models.catalogue.snapshot_folder import SnapshotFolder
 from models.dataset import EventTable
-from models.dataset.events import keys_for
+from models.dataset.event_columns import keys_for
 from models.domain.customer import Window
 from models.domain.errors import UserError
 from models.domain.profile import Profile

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from training.parts.split import MAX_PARTS
+from models.dataset.event_split import MAX_PARTS
 
 Scheduler = Annotated[
     str | None, typer.Option(help="Dask scheduler; default: processes of this machine.")

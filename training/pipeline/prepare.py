@@ -62,7 +62,7 @@ def prepare(
         NothingKnownError: If nothing was received before the end.
         SceneTrainingError: If the scene model cannot be trained.
     """
-    dataset = read_dataset(data.directory, strict=data.strict)
+    dataset = read_dataset(data.directory, strict=data.strict, by_part=options.by_part)
     dataset.require_trainable()
     # The first whole second after the last event was received.
     end_us = (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import RETENTION_HOURS
-from models.dataset.events import EventTable, keys_for
+from models.dataset.event_columns import keys_for
+from models.dataset.events import EventTable
 from models.domain.event import KIND, EventType
 from models.domain.units import HOUR_US
 from models.query.query import Query

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.dataset.events import EventTable, Labels
+from models.dataset.event_columns import Labels
+from models.dataset.events import EventTable
 from models.dataset.refunded_events import net_of_refunds
 from models.domain.event import CLICK, PURCHASE
 from models.experiments.plan.experiment import Unit

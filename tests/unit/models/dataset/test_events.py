@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from models.dataset import Labels, read_dataset
-from models.dataset.events import keys_for
+from models.dataset.event_columns import keys_for
 from models.dataset.faults import FaultCode
 from models.domain.event import MAX_AGE_US, MAX_AHEAD_US, NO_SALE, Refusal, accept, from_us, key
 from tests.datasets import event, sale, write_dataset

@@ -9,7 +9,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -24,14 +24,12 @@ from models.arrays.parquet import read_parquet
 from models.dataset.checks import ROW, given
 from models.dataset.conversion import convert
 from models.dataset.customers import AttributeColumn, CustomerTable
-from models.dataset.events import EventTable, keys_for
-from models.dataset.faults import DatasetError, FaultCode
+from models.dataset.event_columns import keys_for
+from models.dataset.faults import DatasetError, FaultCode, FaultReport
 from models.dataset.merges import MergeTable
-from models.dataset.reading import erasures_in, merges_in, read_event_part
-from models.dataset.receiving import imported_hours, receipts_by_hour
+from models.dataset.receiving import imported_hours, notes_on_receipts, receipts_by_hour
 from models.dataset.schema import EVENTS
-from models.dataset.tables import Table, file_error, stream_table, table_path
-from models.domain.errors import UserError
+from models.dataset.tables import Table, file_error, read_table, stream_table, table_path
 
 # Chosen: workers peaked at 0.8 GB with parts of twice this size (2026-11-30).
 PART_BYTES: Final = 2 * 2**20
@@ -49,10 +47,6 @@ _SUMMARY: Final = "split.json"
 _NEEDED: Final = tuple(column for column in EVENTS if column.name in {_ID, "at", "received_at"})
 
 
-class PartError(UserError):
-    """A part that cannot be read."""
-
-
 @dataclass(frozen=True, slots=True)
 class Split:
     """A split dataset.
@@ -60,22 +54,39 @@ class Split:
     Attributes:
         folder: Where it is.
         imported: See `models.dataset.receiving.imported_hours`.
-        n_unreadable: Rows of events that could not be read.
+        n_rows: Rows of events.
+        n_unreadable: Those that could not be read.
+        file: Name of the events' file or folder, for reports.
+        typed: Whether its format has column types.
     """
 
     folder: Path
     imported: frozenset[int]
+    n_rows: int
     n_unreadable: int
+    file: str
+    typed: bool
 
     @classmethod
     def read(cls, folder: Path) -> "Split":
         """Read the summary of a split."""
         summary = json.loads((folder / _SUMMARY).read_text())
-        return cls(folder, frozenset(summary["imported"]), int(summary["unreadable"]))
+        return cls(
+            folder,
+            frozenset(summary["imported"]),
+            int(summary["rows"]),
+            int(summary["unreadable"]),
+            str(summary["file"]),
+            bool(summary["typed"]),
+        )
 
-    def events(self, part: int) -> Path:
-        """Return the folder of a part's events."""
-        return self.folder / f"{part:05}" / _EVENTS
+    def events(self, part: int) -> Table:
+        """Read the events of a part, with their rows in the whole table."""
+        table = read_table(self.folder / f"{part:05}" / _EVENTS)
+        rows = table.frame[given(ROW)]
+        frame = table.frame.drop(ROW, given(ROW)).with_columns(rows.alias(ROW))
+        columns = tuple(name for name in table.columns if name != ROW)
+        return Table(self.file, columns, frame, FaultReport.none(), self.typed)
 
     def customers(self, part: int) -> CustomerTable:
         """Read the customers of a part that have attributes."""
@@ -122,49 +133,58 @@ def split_dataset(
     """
     unfinished = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
-    receipts, n_unreadable = list[pl.DataFrame](), 0
+    split_events(_events_path(directory), merges=merges, folder=unfinished, n_parts=n_parts)
     part_of = partial(part_numbers, n_parts=n_parts, merges=merges)
-    raw = _RawEvents(unfinished, n_parts, part_of)
-    for table in stream_table(_events_path(directory)):
-        receipts.append(_receipts(table))
-        n_unreadable += len(table.faults)
-        raw.add(table.frame.drop(ROW).rename({given(name): name for name in table.columns}))
-    raw.flush()
     _write_customers(customers, unfinished, n_parts=n_parts, part_of=part_of)
-    hours = sorted(imported_hours(pl.concat(receipts)))
-    summary = {"imported": hours, "unreadable": n_unreadable}
-    write_file(unfinished / _SUMMARY, json.dumps(summary).encode())
     unfinished.rename(folder)
     sync_directory(folder.parent)
 
 
-def read_part(split: Split, part: int, *, data: Path) -> tuple[EventTable, CustomerTable, int]:
-    """Read and validate the events of a part.
+def split_events(
+    path: Path, *, merges: MergeTable, folder: Path, n_parts: int
+) -> tuple[Split, FaultReport]:
+    """Split a table of events by customer, 500,000 rows of a file at a time.
 
     Args:
-        split: The split dataset.
-        part: Number of the part.
-        data: The dataset, for its erasures and merges.
+        path: Its file or folder.
+        merges: Guests are in the part of their customer.
+        folder: Where parts go; is made.
+        n_parts: Number of parts.
 
     Returns:
-        The accepted events, with the attributes of their customers; all customers of the part that
-        have attributes; and the number of events that were left out for a fault.
+        The parts, and the faults of the whole: rows that could not be read, and notes on receipts.
 
     Raises:
-        PartError: If they cannot be used as a whole.
+        DatasetError: If they cannot be read.
+        OSError: If they cannot be written.
     """
-    erasures, _ = erasures_in(data)
-    merges, _ = merges_in(data, erasures)
-    try:
-        events, faults = read_event_part(
-            split.events(part), erasures=erasures, imported=split.imported
-        )
-    except DatasetError as exc:  # a report of faults does not travel between processes
-        raise PartError(str(exc)) from exc
-    customers = split.customers(part)
-    attributes = customers.aligned(events.customers.values)
-    events = replace(events, attributes=attributes, merges=merges)
-    return events, customers, sum(faults.n_refused().values())
+    receipts, faults = list[pl.DataFrame](), list[FaultReport]()
+    raw = _RawEvents(folder, n_parts, partial(part_numbers, n_parts=n_parts, merges=merges))
+    file, typed, n_before, n_rows = "", True, 0, 0
+    for table in stream_table(path):
+        if table.file != file:
+            file, n_before = table.file, n_rows
+        receipts.append(_receipts(table))
+        found = table.faults
+        if path.is_dir():
+            found = found.for_part(table.file, file=path.name, n_before=n_before)
+        faults.append(found)
+        typed, n_rows = table.typed, n_rows + table.n_rows
+        frame = table.frame.with_columns(pl.col(ROW) + n_before)
+        raw.add(frame.rename({given(name): name for name in table.columns}))
+    raw.flush()
+    every, n_unreadable = pl.concat(receipts), sum(map(len, faults))
+    hours = imported_hours(every)
+    summary = {
+        "imported": sorted(hours),
+        "rows": n_rows,
+        "unreadable": n_unreadable,
+        "file": path.name,
+        "typed": typed,
+    }
+    write_file(folder / _SUMMARY, json.dumps(summary).encode())
+    notes = notes_on_receipts(every, hours, n_rows=n_rows - n_unreadable, file=path.name)
+    return Split.read(folder), FaultReport.concatenate([*faults, notes])
 
 
 def part_numbers(customer_ids: pl.Series, *, n_parts: int, merges: MergeTable) -> NDArray[np.int64]:

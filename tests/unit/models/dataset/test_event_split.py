@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from models.dataset import DatasetError, read_dataset
+from models.dataset.event_split import Split, number_of_parts, part_numbers, split_dataset
 from models.dataset.events import EventTable
 from models.dataset.merges import MergeTable
 from models.dataset.reading import erasures_in, read_event_part, read_reference
 from tests.datasets import Row, event, sale, write_csv, write_dataset
-from training.parts.split import Split, number_of_parts, part_numbers, split_dataset
 
 START = datetime(2025, 1, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
