@@ -50,11 +50,39 @@ def rows_of(array: NDArray[_Number], rows: NDArray[np.intp]) -> NDArray[_Number]
     Raises:
         OSError: See `mapped_array`.
     """
-    if not isinstance(array, np.memmap) or array.filename is None:
+    folder = _folder_of(array)
+    if folder is None:
         return array[rows]
-    folder = Path(array.filename).parent
     found = mapped_array((len(rows), *array.shape[1:]), array.dtype.type, folder=folder)
     for first in range(0, len(rows), _ROWS_AT_ONCE):
         part = slice(first, first + _ROWS_AT_ONCE)
         found[part] = array[rows[part]]
     return found
+
+
+def beside(array: NDArray[np.generic], values: NDArray[_Number]) -> NDArray[_Number]:
+    """Return values in a file beside the one of an array; as they are if it is in memory.
+
+    Raises:
+        OSError: See `mapped_array`.
+    """
+    return held(values, folder=_folder_of(array))
+
+
+def held(values: NDArray[_Number], *, folder: Path | None) -> NDArray[_Number]:
+    """Return values in a file of a folder; as they are without a folder.
+
+    Raises:
+        OSError: See `mapped_array`.
+    """
+    if folder is None:
+        return values
+    found = mapped_array(values.shape, values.dtype.type, folder=folder)
+    found[...] = values
+    return found
+
+
+def _folder_of(array: NDArray[np.generic]) -> Path | None:
+    if not isinstance(array, np.memmap) or array.filename is None:
+        return None
+    return Path(array.filename).parent

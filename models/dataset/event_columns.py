@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.arrays.mapped_array import mapped_array
+from models.arrays.mapped_array import held
 from models.domain.event import KIND
 
 _Number = TypeVar("_Number", bound=np.generic)
@@ -126,19 +126,12 @@ class EventColumns:
 
     def of_codes(self, values: NDArray[_Number], codes: NDArray[np.int64]) -> NDArray[_Number]:
         """Return the value of each code, shape ``(n,)``."""
-        return self._held(values[codes])
+        return held(values[codes], folder=self.folder)
 
     def _column(
         self, name: str, convert: Callable[[pl.Series], NDArray[_Number]]
     ) -> NDArray[_Number]:
-        return self._held(_joined(self.parts, name, convert)[self.order])
-
-    def _held(self, values: NDArray[_Number]) -> NDArray[_Number]:
-        if self.folder is None:
-            return values
-        held = mapped_array(values.shape, values.dtype.type, folder=self.folder)
-        held[:] = values
-        return held
+        return held(_joined(self.parts, name, convert)[self.order], folder=self.folder)
 
 
 def _joined(

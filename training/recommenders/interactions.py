@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays.mapped_array import beside, rows_of
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import counted
 from models.dataset.customers import CustomerTable
@@ -16,6 +17,8 @@ from models.domain.event import IMPRESSION
 from models.domain.refund_matching import SHOWS_INTEREST
 from models.features.context import device_code
 from models.ranker.position_effect import PositionEffect
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +82,7 @@ class Interactions:
             events, until_us = events.select(used), until_us[used]
         return cls(
             catalogue=catalogue,
-            rows=catalogue.rows_for(events.sale_keys),
+            rows=beside(events.at_us, catalogue.rows_for(events.sale_keys)),
             customers=events.customers.codes,
             n_customers=len(events.customers.values),
             kinds=events.kinds,
@@ -90,7 +93,7 @@ class Interactions:
             device_names=tuple(map(str, events.devices.values)),
             at_us=events.at_us,
             received_us=events.received_us,
-            until_us=until_us,
+            until_us=beside(events.at_us, until_us),
             attributes=events.attributes,
             examined=examined or PositionEffect.none(),
         )
@@ -114,18 +117,22 @@ class Interactions:
         """
         end = int(np.searchsorted(self.received_us, moment_us))
         stands = self.until_us[:end] >= moment_us
-        kept = slice(end) if stands.all() else np.flatnonzero(stands)
+        kept = None if stands.all() else np.flatnonzero(stands)
+
+        def part(column: NDArray[_Number]) -> NDArray[_Number]:
+            return column[:end] if kept is None else rows_of(column, kept)
+
         return replace(
             self,
-            rows=self.rows[kept],
-            customers=self.customers[kept],
-            kinds=self.kinds[kept],
-            positions=self.positions[kept],
-            markets=self.markets[kept],
-            devices=self.devices[kept],
-            at_us=self.at_us[kept],
-            received_us=self.received_us[kept],
-            until_us=self.until_us[kept],
+            rows=part(self.rows),
+            customers=part(self.customers),
+            kinds=part(self.kinds),
+            positions=part(self.positions),
+            markets=part(self.markets),
+            devices=part(self.devices),
+            at_us=part(self.at_us),
+            received_us=part(self.received_us),
+            until_us=part(self.until_us),
         )
 
     def looks_by_sale(self) -> NDArray[np.float64]:
