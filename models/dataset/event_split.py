@@ -29,7 +29,14 @@ from models.dataset.faults import DatasetError, FaultCode, FaultReport
 from models.dataset.merges import MergeTable
 from models.dataset.receiving import imported_hours, notes_on_receipts, receipts_by_hour
 from models.dataset.schema import EVENTS
-from models.dataset.tables import Table, file_error, read_table, stream_table, table_path
+from models.dataset.tables import (
+    Table,
+    about_rows,
+    file_error,
+    read_table,
+    stream_table,
+    table_path,
+)
 
 # Chosen: workers peaked at 0.8 GB with parts of twice this size (2026-11-30).
 PART_BYTES: Final = 2 * 2**20
@@ -97,17 +104,26 @@ class Split:
         return CustomerTable(frame[_ID], columns)
 
 
-def number_of_parts(directory: Path, *, part_bytes: int = PART_BYTES) -> int:
+def parts_for(path: Path, *, n_events: int) -> int:
+    """Return the number of parts of a table of events, each of so many events.
+
+    Raises:
+        DatasetError: If it cannot be read.
+    """
+    return min(max(1, -(-about_rows(path) // n_events)), MAX_PARTS)
+
+
+def number_of_parts(directory: Path) -> int:
     """Return the number of parts of a dataset, by the size of its files.
 
     Raises:
         DatasetError: If there are no events.
     """
-    events = _events_path(directory)
+    events = events_path(directory)
     paths = [events, *([found] if (found := table_path(directory, "customers")) else [])]
     files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*"))]
     n_bytes = sum(file.stat().st_size for file in files)
-    return min(max(1, -(-n_bytes // part_bytes)), MAX_PARTS)
+    return min(max(1, -(-n_bytes // PART_BYTES)), MAX_PARTS)
 
 
 def split_dataset(
@@ -133,7 +149,7 @@ def split_dataset(
     """
     unfinished = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
-    split_events(_events_path(directory), merges=merges, folder=unfinished, n_parts=n_parts)
+    split_events(events_path(directory), merges=merges, folder=unfinished, n_parts=n_parts)
     part_of = partial(part_numbers, n_parts=n_parts, merges=merges)
     _write_customers(customers, unfinished, n_parts=n_parts, part_of=part_of)
     unfinished.rename(folder)
@@ -202,7 +218,12 @@ def part_numbers(customer_ids: pl.Series, *, n_parts: int, merges: MergeTable) -
     return ids.replace_strict(distinct, numbers, return_dtype=pl.Int64).to_numpy()
 
 
-def _events_path(directory: Path) -> Path:
+def events_path(directory: Path) -> Path:
+    """Find the events of a dataset.
+
+    Raises:
+        DatasetError: If there are none.
+    """
     path = table_path(directory, _EVENTS)
     if path is None:
         reason = f"{directory} holds no events.parquet or events.csv"

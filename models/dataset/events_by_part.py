@@ -13,15 +13,15 @@ from models.dataset.checks import ROW
 from models.dataset.conversion import convert
 from models.dataset.erasures import Erasures
 from models.dataset.event_columns import EventColumns
-from models.dataset.event_split import number_of_parts, split_events
+from models.dataset.event_split import parts_for, split_events
 from models.dataset.events import EventTable, accepted_rows
 from models.dataset.faults import FaultCode, FaultReport
 from models.dataset.merges import MergeTable
 from models.dataset.schema import EVENTS
-from models.dataset.tables import stream_table
+from models.dataset.tables import PARQUET_ROWS, stream_table
 
-# Chosen: half a million events of a shop, as many as are read of a file at a time.
-_PART_BYTES: Final = 16 * 2**20
+# Chosen: as many as are read of a file at a time.
+_PART_EVENTS: Final = PARQUET_ROWS
 
 _READ: Final = (ROW, *(one.name for one in EVENTS if one.name != "received_at"), "received_us")
 
@@ -32,19 +32,19 @@ class ReadingByPart:
 
     Attributes:
         folder: Where parts are, and the files of columns.
-        n_parts: Number of parts; None: one for 16 MiB of files.
+        n_parts: Number of parts; None: one for 500,000 events.
     """
 
     folder: Path
     n_parts: int | None = None
 
-    def parts_of(self, directory: Path) -> int:
-        """Return the number of parts of a dataset.
+    def parts_of(self, path: Path) -> int:
+        """Return the number of parts of a table of events.
 
         Raises:
-            DatasetError: If there are no events.
+            DatasetError: If it cannot be read.
         """
-        return self.n_parts or number_of_parts(directory, part_bytes=_PART_BYTES)
+        return self.n_parts or parts_for(path, n_events=_PART_EVENTS)
 
 
 def read_events_by_part(

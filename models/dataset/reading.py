@@ -311,7 +311,7 @@ def _events(
         path, faults = _path(directory, "events", required=True)
         if path is None:
             return None, faults
-        n_parts = 1 if by_part is None else by_part.parts_of(directory)
+        n_parts = 1 if by_part is None else by_part.parts_of(path)
         parted = by_part if n_parts > 1 else None
         events, faults, n_rows = read(path, by_part=parted, n_parts=n_parts)
     except DatasetError as exc:

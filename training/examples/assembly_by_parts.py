@@ -19,7 +19,13 @@ from models.arrays.atomic_file import write_file
 from models.arrays.mapped_array import mapped_array, rows_of
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import N_KINDS
-from models.dataset.event_split import Split, number_of_parts, part_numbers, split_dataset
+from models.dataset.event_split import (
+    Split,
+    events_path,
+    part_numbers,
+    parts_for,
+    split_dataset,
+)
 from models.dataset.reading import Dataset
 from models.domain.customer import Window
 from models.domain.profile import Profile
@@ -34,8 +40,8 @@ from training.examples.refit import RefittedSchema
 from training.parts.part import read_part
 from training.parts.workers import Workers
 
-# Chosen: parts have to be many enough for workers, and each takes an own pass over the sales.
-PART_BYTES: Final = 8 * 2**20
+# Chosen: parts have to be many enough for workers, and each takes a pass of its own over the sales.
+_PART_EVENTS: Final = 250_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +94,7 @@ def assemble_by_parts(
         OSError: If a file cannot be written.
     """
     directory, merges = log.dataset.directory.absolute(), log.dataset.events.merges
-    n_parts = log.n_parts or number_of_parts(directory, part_bytes=PART_BYTES)
+    n_parts = log.n_parts or parts_for(events_path(directory), n_events=_PART_EVENTS)
     log.folder.mkdir(parents=True, exist_ok=True)
     progress.stage("splitting")
     with TemporaryDirectory(dir=log.folder, prefix="parts-") as folder:
