@@ -50,6 +50,33 @@ class _AbsentError(StorageError):
     """An object that is not there."""
 
 
+def open_store(url: str, *, what: str) -> ObjectStore:
+    """Open an object store, or a folder, and ask it nothing yet.
+
+    Args:
+        url: See `BundleStorage.open`.
+        what: What is kept there, for messages.
+
+    Raises:
+        StorageError: If it is no such URL, or a part of the configuration is missing.
+    """
+    scheme, _, rest = url.partition("://")
+    if not rest:
+        msg = f"{url!r} is no URL of a {what}: give one like s3://bucket/bundles"
+        raise StorageError(msg)
+    # An endpoint of one's own network may be without TLS; credentials are signed, not sent.
+    client: ClientConfig = {"timeout": _TIMEOUT, "allow_http": True}
+    retry: RetryConfig = {"max_retries": _RETRIES, "retry_timeout": _RETRY_FOR}
+    try:
+        if scheme == "file":
+            Path(f"/{rest.lstrip('/')}").mkdir(parents=True, exist_ok=True)
+            return from_url(url)
+        return from_url(url, client_options=client, retry_config=retry)
+    except (BaseError, OSError, ValueError) as exc:
+        msg = f"the {what} {url} cannot be opened: {_first_line(exc)}"
+        raise StorageError(msg) from exc
+
+
 @dataclass(frozen=True, slots=True)
 class BundleStorage:
     """Bundles below a URL.
@@ -74,22 +101,7 @@ class BundleStorage:
         Raises:
             StorageError: If it is no such URL, or a part of the configuration is missing.
         """
-        scheme, _, rest = url.partition("://")
-        if not rest:
-            msg = f"{url!r} is no URL of a bundle storage: give one like s3://bucket/bundles"
-            raise StorageError(msg)
-        # An endpoint of one's own network may be without TLS; credentials are signed, not sent.
-        client: ClientConfig = {"timeout": _TIMEOUT, "allow_http": True}
-        retry: RetryConfig = {"max_retries": _RETRIES, "retry_timeout": _RETRY_FOR}
-        try:
-            if scheme == "file":
-                Path(f"/{rest.lstrip('/')}").mkdir(parents=True, exist_ok=True)
-                return cls(url, from_url(url))
-            store = from_url(url, client_options=client, retry_config=retry)
-        except (BaseError, OSError, ValueError) as exc:
-            msg = f"the bundle storage {url} cannot be opened: {_first_line(exc)}"
-            raise StorageError(msg) from exc
-        return cls(url, store)
+        return cls(url, open_store(url, what="bundle storage"))
 
     def manifests(self) -> dict[str, Manifest]:
         """Return the manifests of all whole bundles by id, the newest last.

@@ -70,6 +70,7 @@ MODULES = [
     "training/importers/__init__.py",
     "training/lists/__init__.py",
     "training/parts/__init__.py",
+    "training/parts/remote_dataset.py",
     "training/parts/workers.py",
     "training/nightly/__init__.py",
     "training/off_policy/__init__.py",
@@ -128,6 +129,7 @@ def small_project(tmp_path: Path) -> Path:
     (tmp_path / "training/baselines/lambdarank.py").write_text("import lightgbm")
     (tmp_path / "training/parts/workers.py").write_text("import dask\nimport distributed")
     (tmp_path / "models/scoring/bundle_storage.py").write_text("import obstore")
+    (tmp_path / "training/parts/remote_dataset.py").write_text("import obstore")
     (tmp_path / "training/ranker/fit_trees.py").write_text("import lightgbm")
     (tmp_path / "app/recommend/__init__.py").write_text("import models.pictures.onnx")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)

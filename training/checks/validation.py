@@ -20,6 +20,7 @@ from training.checks.remarks import remarks_on
 from training.configuration import RunConfig
 from training.console import CACHE, SCRATCH, bars, print_json
 from training.examples.outcomes import if_no_outcome, objective_for
+from training.parts.options import copied
 from training.report.block import Block, Paragraph, Table
 from training.report.terminal import WIDTH, print_blocks
 
@@ -37,7 +38,14 @@ _COSTS_OF_CODES: Final = {
 
 
 def validate(
-    data: Annotated[Path, typer.Option(help="Folder of the dataset.", file_okay=False)],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Folder or URL of the dataset.",
+            parser=copied,
+            metavar="DIRECTORY",
+        ),
+    ],
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first file with a fault that costs data.")
     ] = False,

@@ -15,7 +15,6 @@ from training.console import (
     CACHE,
     BundleId,
     Bundles,
-    Data,
     Json,
     PictureCache,
     Progress,
@@ -38,6 +37,7 @@ from training.evaluation.self_made import SelfMade, self_made
 from training.evaluation.slate_file import slate_file
 from training.examples.outcomes import objective_for, outcome_noun
 from training.examples.slates import has_impressions
+from training.parts.options import StoredData
 from training.report.page import page
 
 Report = Annotated[
@@ -58,7 +58,7 @@ def _parquet_path(path: Path | None) -> Path | None:
 
 def evaluate_command(
     bundle: BundleId,
-    data: Data,
+    data: StoredData,
     against: Annotated[
         str | None, typer.Option(help="A second bundle, compared slate by slate: directory or id.")
     ] = None,

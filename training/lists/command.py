@@ -23,7 +23,6 @@ from training.console import (
     CACHE,
     BundleId,
     Bundles,
-    Data,
     Json,
     PictureCache,
     aware,
@@ -36,7 +35,7 @@ from training.console import (
 from training.lists.list_run import ListRun
 from training.lists.make_lists import alone, is_complete, make_lists, unfinished_at_us
 from training.lists.results import write_csv
-from training.parts.options import Parts, Scheduler
+from training.parts.options import Parts, Scheduler, StoredData
 from training.parts.workers import workers
 
 _SUMMARY: Final = TypeAdapter(dict[str, JsonValue])
@@ -46,7 +45,7 @@ MAX_EXPLAINED: Final = 20
 
 
 def batch_score_command(
-    data: Data,
+    data: StoredData,
     bundle: BundleId,
     out: Annotated[Path, typer.Option(help="Directory of the lists.", file_okay=False)],
     top: Annotated[

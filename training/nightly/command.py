@@ -15,7 +15,7 @@ from training.configuration import RunConfig
 from training.console import Threads, bars, exit_on_user_error, print_json
 from training.nightly.night import Night, NightOutcome, NightVerdict
 from training.nightly.run import run_night
-from training.parts.options import FewProcesses, Parts, Scheduler
+from training.parts.options import FewProcesses, Parts, Scheduler, StoredData
 
 BUNDLES: Final = Path("models/bundles")
 PROFILES: Final = Path("var/profiles")
@@ -33,7 +33,7 @@ _OUTCOME: Final = TypeAdapter(NightOutcome)
 
 
 def nightly_command(
-    data: Annotated[Path, typer.Option(help="Dataset.", exists=True, file_okay=False)],
+    data: StoredData,
     bundles: Annotated[Path, typer.Option(help="Where bundles are published.")] = BUNDLES,
     champion: Annotated[
         str | None, typer.Option(help="Bundle to compare with. Default: the one that answers.")

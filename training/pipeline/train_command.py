@@ -21,7 +21,6 @@ from training.console import (
     CACHE,
     SCRATCH,
     Bundles,
-    Data,
     Json,
     Threads,
     aware,
@@ -30,7 +29,7 @@ from training.console import (
     print_json,
     print_remarks,
 )
-from training.parts.options import FewProcesses, Parts, Scheduler
+from training.parts.options import FewProcesses, Parts, Scheduler, StoredData
 from training.parts.workers import workers_if
 from training.pipeline.column_uses import COLUMNS_FILE
 from training.pipeline.model_card import judged_calibration
@@ -53,7 +52,7 @@ def _checked_half_lives(given: tuple[str, ...] | None) -> tuple[str, ...] | None
 
 
 def train_command(
-    data: Data,
+    data: StoredData,
     out: Bundles = BUNDLES,
     config: Annotated[Path | None, typer.Option(help="TOML or JSON; see docs.")] = None,
     until: Annotated[

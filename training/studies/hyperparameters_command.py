@@ -14,7 +14,6 @@ from training.configuration import RunConfig, TrainingOptions, write_config
 from training.console import (
     CACHE,
     SCRATCH,
-    Data,
     Json,
     aware,
     bars,
@@ -23,6 +22,7 @@ from training.console import (
     print_left_out,
     with_folder,
 )
+from training.parts.options import StoredData
 from training.pipeline.prepare import DataOptions, prepare
 from training.pipeline.train import assemble
 from training.pipeline.training_data import TrainingData
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def tune_command(
-    data: Data,
+    data: StoredData,
     out: Annotated[
         Path,
         typer.Option(

@@ -12,7 +12,6 @@ from training.configuration import RunConfig, TrainingOptions, write_config
 from training.console import (
     CACHE,
     SCRATCH,
-    Data,
     Json,
     aware,
     bars,
@@ -22,6 +21,7 @@ from training.console import (
     with_folder,
 )
 from training.evaluation.output import compared, difference_table, plain
+from training.parts.options import StoredData
 from training.pipeline.prepare import DataOptions, prepare
 from training.pipeline.train import assemble
 from training.report.terminal import print_table
@@ -30,7 +30,7 @@ from training.studies.learning_curve import SHARES, TOLERANCE, LearningCurve, le
 
 
 def learning_curve_command(
-    data: Data,
+    data: StoredData,
     until: Annotated[
         datetime | None, typer.Option(help="Use only what was received before, UTC.")
     ] = None,
