@@ -11,7 +11,7 @@ from models.domain.event import REFUND
 
 
 def unknown_sales(
-    file: str, events: EventTable, sales: SalesFile, *, n_unknown: int
+    file: str, events: EventTable, *, sales: SalesFile, n_unknown: int
 ) -> FaultReport:
     """Return the fault of a log most of whose events name no sale of the dataset, if it is one.
 

@@ -322,7 +322,7 @@ def _events(
     if sales and not len(events):
         faults += _empty(path.name, n_rows, FaultCode.NO_EVENTS)
     elif sales and n_unknown:
-        faults += unknown_sales(path.name, events, sales, n_unknown=n_unknown)
+        faults += unknown_sales(path.name, events, sales=sales, n_unknown=n_unknown)
     merges, of_merges = merges_in(directory, erasures)
     events = replace(events, merges=merges)
     return events, faults + lone_refunds(path.name, events) + of_merges

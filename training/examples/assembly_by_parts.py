@@ -70,8 +70,8 @@ class PartedLog:
 def assemble_by_parts(
     log: PartedLog,
     past: PointInTime,
-    mask: ColdStartMask,
     *,
+    mask: ColdStartMask,
     schema: RefittedSchema,
     caller_orders: bool,
     progress: Progress,

@@ -231,7 +231,7 @@ def _matrix(
         return assemble_by_parts(
             log,
             past,
-            mask,
+            mask=mask,
             schema=schema,
             caller_orders=options.config.caller_orders,
             progress=progress,
