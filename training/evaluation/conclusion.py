@@ -177,8 +177,8 @@ def _against_parts(figures: ProtocolFigures, against: Mapping[str, Difference]) 
     doubt = _doubt(against[best], n_compared=n_compared)
     text = (
         f"The meta-model ranks better than {len(against) - len(undecided)} of {len(against)} parts "
-        f"and baselines; its difference to the best of the others, {best}, {doubt}. The "
-        f"{values}."
+        f"and baselines, worse than none; its difference to the best of the others, {best}, "
+        f"{doubt}. The {values}."
     )
     return Conclusion(Mark("cannot tell", Tone.OPEN), text)
 

@@ -79,7 +79,7 @@ def test_it_cannot_tell_where_the_interval_of_the_best_holds_zero(own: float) ->
     found = conclusion(evaluation({"meta": own, "taste": 0.25, "popularity": 0.05}, noise=0.1))
 
     assert found.mark.word == "cannot tell"
-    assert "better than 1 of 2 parts and baselines" in found.text
+    assert "better than 1 of 2 parts and baselines, worse than none;" in found.text
     assert "the best of the others, taste, may be chance" in found.text
 
 
@@ -92,7 +92,7 @@ def test_it_cannot_tell_where_only_the_adjustment_holds_the_verdict_open() -> No
     found = conclusion(Evaluation({"open": figures}, CATALOGUE, {}))
 
     assert found.mark.word == "cannot tell"
-    assert "better than 1 of 2 parts and baselines" in found.text
+    assert "better than 1 of 2 parts and baselines, worse than none;" in found.text
     assert (
         "popularity, is one of 2 comparisons: adjusted for them its p-value is 0.06, not below 5%"
         in found.text
