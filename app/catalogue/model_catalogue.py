@@ -86,7 +86,10 @@ class ModelCatalogue:
         """Serve the same sales with other counts; a seed keeps those of its training."""
         if self.served is not None and self.served.source is not Source.SEED:
             counted = self._counted(counts, self.served.catalogue, grid_us)
-            self.served = self.served.with_counts(counted)
+            served = self.served.with_counts(counted)
+            if self.model.scorer:
+                self.model.scorer.prepare(served.catalogue)
+            self.served = served
 
     def _counted(self, counts: EventCounts, catalogue: Catalogue, grid_us: int) -> SaleCounts:
         return by_row(counts, catalogue, grid_us=grid_us, half_lives=self.model.half_lives)

@@ -11,7 +11,8 @@ import numpy as np
 from prometheus_client import Counter
 
 from app.observability import get_logger
-from app.recommend.ranking import order_of, query_of
+from app.recommend.model_query import query_of
+from app.recommend.ranking import order_of
 from app.recommend.request import RankingRequest
 from models.ranker.explanation import Explanation
 

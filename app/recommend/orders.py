@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.recommend.ranking import query_of
+from app.recommend.model_query import query_of
 from app.recommend.request import RankingRequest
 
 

@@ -30,11 +30,11 @@ from app.recommend.degradation_level import (
 from app.recommend.drift import Drift
 from app.recommend.fallback_order import fallback_order, listed_candidates
 from app.recommend.latency_estimate import MAX_DOUBLINGS, LatencyEstimate
+from app.recommend.model_query import query_of, shortlist_of, with_sales_of
 from app.recommend.page import empty_rows, exploration_cost, priced_list, ranked_page, row_records
 from app.recommend.request import RankingRequest, Rival
 from models.experiments.exposure_record import InterleavedRecord, RowRecord, ShownItem
-from models.query.candidates import candidate_query
-from models.query.query import Context, Query
+from models.query.query import Query
 from models.recommenders.popularity import Popularity
 from models.scoring.scorer import Scorer, Scores
 from models.slate.exploration import Slate, seed_from, uniforms
@@ -51,6 +51,9 @@ from models.slate.slate_policy import SlatePolicy
 
 BY_POPULARITY: Final = SlatePolicy(order_by=Popularity.name)
 
+Scored = tuple[Query, Scores]
+"""What was ranked in full, and its scores."""
+
 _log = get_logger(__name__)
 
 
@@ -65,7 +68,7 @@ class Ranking:
 
     Attributes:
         slate: The sales shown, by rank.
-        feature_hash: Hash of the feature matrix of all candidates; empty without a model.
+        feature_hash: Hash of the feature matrix of what was ranked in full; empty without a model.
         cause: Why the answer is degraded; None for a full answer.
         exploration_cost: Outcomes that exploration is expected to lose; None where it changed
             nothing.
@@ -135,25 +138,26 @@ class SlateRanker:
         """
         if asked.served is None:
             return replace(NOTHING, rows=empty_rows(asked))
-        query, scorer = query_of(asked, asked.served), asked.served.scorer
-        if not len(query.rows):
+        every, scorer = query_of(asked, asked.served), asked.served.scorer
+        if not len(every.rows):
             is_lost = asked.cause is CAUSES[DegradationLevel.REMEMBERED]
             return replace(NOTHING_LEFT if is_lost else NOTHING, rows=empty_rows(asked))
         if scorer is None:
-            return _without_model(asked, query, NO_MODEL)
+            return _without_model(asked, every, NO_MODEL)
         started, policy = self.clock(), order_of(asked)
-        scores = self._scores(self.latency, scorer, query, policy, within_s=within_s)
-        if not isinstance(scores, Scores):
-            return _without_model(asked, query, scores)
+        scored = self._scored(self.latency, scorer, asked, every, policy, within_s=within_s)
+        if isinstance(scored, Cause):
+            return _without_model(asked, every, scored)
+        query, scores = scored
         if self.drift is not None and asked.cause is None and asked.request.choice.sale_ids is None:
             # Training saw known customers and all that was open: others do not compare.
-            self.drift.compare(scorer, scores)
+            self.drift.compare(scorer, query, scores)
         cause = asked.cause
         if asked.rival is not None and policy is asked.policy:
             left_s = (within_s or 0.0) - (self.clock() - started)
             found = self._by_rival(asked, asked.rival, within_s=left_s)
             if not isinstance(found, Cause):
-                return _shared(asked, asked.rival, query, scores, rivals=found)
+                return _shared(asked, asked.rival, scored, rivals=found, every=every)
             cause = worse(cause, found)
         alone = self._by_model(asked, query, scores, scorer=scorer, policy=policy)
         return replace(alone, cause=cause)
@@ -187,40 +191,42 @@ class SlateRanker:
             self.metrics.rules.record(price.rule, price.outcomes)
         return replace(ranking, rule_prices=prices)
 
-    def _by_rival(
-        self, asked: RankingRequest, rival: Rival, *, within_s: float
-    ) -> tuple[Query, Scores] | Cause:
+    def _by_rival(self, asked: RankingRequest, rival: Rival, *, within_s: float) -> Scored | Cause:
         scorer = rival.served.scorer
         if scorer is None:
             return RIVAL_NOT_RANKED
         if within_s <= 0:
             return RIVAL_TOO_SLOW
         query = query_of(asked, rival.served)
-        scores = self._scores(self.rivals_latency, scorer, query, rival.policy, within_s=within_s)
-        if isinstance(scores, Scores):
-            return query, scores
-        return RIVAL_TOO_SLOW if scores is TOO_SLOW else RIVAL_NOT_RANKED
+        scored = self._scored(
+            self.rivals_latency, scorer, asked, query, rival.policy, within_s=within_s
+        )
+        if not isinstance(scored, Cause):
+            return scored
+        return RIVAL_TOO_SLOW if scored is TOO_SLOW else RIVAL_NOT_RANKED
 
-    def _scores(
+    def _scored(
         self,
         latency: LatencyEstimate,
         scorer: Scorer,
-        query: Query,
+        asked: RankingRequest,
+        every: Query,
         policy: SlatePolicy,
         *,
         within_s: float | None,
-    ) -> Scores | Cause:
+    ) -> Scored | Cause:
         if within_s is None:
             return SHED
         if policy.order_by not in scorer.policies:
             self.metrics.model_errors.labels("OrderMissing").inc()
             return ORDER_MISSING
-        n_candidates = len(query.rows)
+        n_candidates = len(every.rows)
         if not latency.allows(scorer.bundle_id, n_candidates, within_s=within_s):
             self.metrics.model_errors.labels("TooSlow").inc()
             return TOO_SLOW
         started = self.clock()
         try:
+            query = shortlist_of(asked, every, scorer=scorer, policy=policy)
             scores = scorer.score(query, policy.order_by)
         except Exception as exc:  # noqa: BLE001 - the one place that decides on a fallback
             error = type(exc).__name__
@@ -228,7 +234,7 @@ class SlateRanker:
             _log.error("the model failed", error=error, reason=str(exc))
             return MODEL_FAILED
         latency.record(scorer.bundle_id, n_candidates, took_s=self.clock() - started)
-        return scores
+        return query, scores
 
 
 def rank_with(asked: RankingRequest, served: CatalogueVersion) -> tuple[Ranking, Scores]:
@@ -241,6 +247,7 @@ def rank_with(asked: RankingRequest, served: CatalogueVersion) -> tuple[Ranking,
         msg = f"catalogue {served.snapshot_id} has no scorer to rank with"
         raise ValueError(msg)
     query = query_of(asked, served)
+    query = shortlist_of(asked, query, scorer=served.scorer, policy=asked.policy)
     scores = served.scorer.score(query, asked.policy.order_by)
     ranking = _with_model(asked, query, scores, scorer=served.scorer, policy=asked.policy)
     return ranking, scores
@@ -251,18 +258,6 @@ def order_of(asked: RankingRequest) -> SlatePolicy:
     if asked.cause is not CAUSES[DegradationLevel.SNAPSHOT]:
         return asked.policy
     return BY_POPULARITY.model_copy(update={"rules": asked.policy.rules})
-
-
-def query_of(asked: RankingRequest, served: CatalogueVersion) -> Query:
-    """Return the model's query for a request, in a catalogue version."""
-    request, state = asked.request, asked.state
-    return candidate_query(
-        served.eligible_sales.at(request.market, state.now_us),
-        Context(state.now_us, request.market, request.device),
-        window=state.window,
-        profile=state.profile,
-        choice=request.choice,
-    )
 
 
 def _without_model(asked: RankingRequest, query: Query, cause: Cause) -> Ranking:
@@ -326,12 +321,17 @@ def _slate(asked: RankingRequest, query: Query, scores: Scores, *, policy: Slate
 def _shared(
     asked: RankingRequest,
     rival: Rival,
-    query: Query,
-    scores: Scores,
+    scored: Scored,
     *,
-    rivals: tuple[Query, Scores],
+    rivals: Scored,
+    every: Query,
 ) -> Ranking:
     """Interleave both slates; probabilities are the first policy's, so that they compare."""
+    query, scores = scored
+    feature_hash = scores.feature_hash
+    both = with_sales_of(rivals[0], query, among=every)
+    if both is not query and asked.served is not None and asked.served.scorer is not None:
+        query, scores = both, asked.served.scorer.score(both, asked.policy.order_by)
     rivals_query, rivals_scores = rivals
     limit, rules = asked.request.limit, asked.policy.rules
     # Of one experiment both have the same rules.
@@ -363,7 +363,7 @@ def _shared(
     items = _items(query, draft.slate, probabilities)
     return Ranking(
         items,
-        scores.feature_hash,
+        feature_hash,
         asked.cause,
         interleaving=record,
         unmet=draft.slate.unmet,

@@ -139,7 +139,7 @@ def refunded(rows: NDArray[np.int64], hours: NDArray[np.int64]) -> HourlyCounts:
     return HourlyCounts(rows, np.full(len(rows), PURCHASE), hours, np.full(len(rows), -1))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class SaleCounts:
     """Counts of every sale of a catalogue at one grid time.
 

@@ -143,6 +143,10 @@ class FeatureSchema:
             start += len(group.features)
         return matrix
 
+    def steps(self, catalogue: Catalogue) -> Sequence[Step]:
+        """Return the steps of the kernel for the sales of a catalogue."""
+        return self._plan(catalogue).steps.steps
+
     def _shared(self, batch: Batch, plan: _Plan) -> NDArray[np.float32]:
         # Kept for all customers of a group who choose from the same candidates.
         groups = tuple(

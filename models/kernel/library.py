@@ -28,7 +28,10 @@ MAX_BOUGHT: Final = 256
 FOLDER: Final = Path(__file__).parent
 SOURCES: Final = tuple(
     FOLDER / name
-    for name in ("customer.h", "history.c", "features.c", "forest.c", "logistic.c", "hash.c")
+    for name in (
+        *("customer.h", "history.c", "features.c", "forest.c", "logistic.c", "hash.c"),
+        "first_stage.c",
+    )
 )
 # Sums are rounded as written, on every processor: no fused multiply-add, no other order.
 FLAGS: Final = (
@@ -131,7 +134,16 @@ def load(path: Path) -> ctypes.PyDLL:
         *(pointer, pointer, pointer),
     ]
     library.log_odds.argtypes = [pointer, long, pointer, long, long, real, pointer, pointer]
-    for name in ("add_leaves", "join", "sum_look_alikes", "standardise", "log_odds", "hash"):
+    single = ctypes.c_float
+    library.estimate.argtypes = [
+        *(pointer, long, pointer, pointer),
+        *(pointer, single, pointer, pointer),
+        *(long, pointer),
+    ]
+    for name in (
+        *("add_leaves", "join", "sum_look_alikes", "standardise", "log_odds", "hash"),
+        "estimate",
+    ):
         getattr(library, name).restype = None
     return library
 

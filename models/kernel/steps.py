@@ -135,6 +135,7 @@ class Steps:
     """Steps of one catalogue, packed once for many queries.
 
     Attributes:
+        steps: The steps, in the order of their columns.
         n_columns: Columns of a feature matrix.
         n_shared: Columns of it that no step computes, as all customers have them in common.
         n_given: Numbers of each query that the steps read.
@@ -148,7 +149,7 @@ class Steps:
         shared_columns: Sequence[int] = (),
     ) -> None:
         """Pack steps, each with its first column; their numbers of a query follow each other."""
-        self._kept = [step for _, step in steps]
+        self.steps = tuple(step for _, step in steps)
         self._record = np.zeros(len(steps), dtype=STEP)
         self.n_columns, self.n_shared, self.n_given = n_columns, len(shared_columns), 0
         for packed, (column, step) in zip(self._record, steps, strict=True):
@@ -164,6 +165,6 @@ class Steps:
         plan["steps"], plan["n_steps"] = address(self._record), len(steps)
         plan["shared_columns"], plan["n_shared"] = address(self._shared_columns), self.n_shared
         plan["n_columns"], plan["n_given"] = n_columns, self.n_given
-        plan["width"] = max((step.width for step in self._kept), default=0)
-        plan["n_work"] = max((step.n_work for step in self._kept), default=0)
+        plan["width"] = max((step.width for step in self.steps), default=0)
+        plan["n_work"] = max((step.n_work for step in self.steps), default=0)
         self.address = address(self._plan)

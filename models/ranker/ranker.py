@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 import lightgbm
 import numpy as np
@@ -19,6 +19,9 @@ from models.features.context import POSITION
 from models.ranker.forest import Forest, read_trees
 from models.ranker.linear_offset import LinearOffset
 from models.ranker.position_effect import PositionEffect
+
+# Chosen: keeps log-odds finite.
+_MIN_PROBABILITY: Final = 1e-12
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,12 @@ class Calibration:
 def sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the probabilities of log-odds, same shape."""
     return 1.0 / (1.0 + np.exp(-log_odds))
+
+
+def log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return finite log-odds of probabilities in ``[0, 1]``, same shape."""
+    clipped = np.clip(probabilities, _MIN_PROBABILITY, 1.0 - _MIN_PROBABILITY)
+    return np.log(clipped) - np.log1p(-clipped)
 
 
 class Ranker(Protocol):

@@ -49,6 +49,7 @@ from models.ranker.two_stage import (
 from models.recommenders.recommender import Recommender
 from models.recommenders.registry import RECOMMENDERS
 from models.scoring.bundle import Bundle, BundleError
+from models.scoring.first_stage import RANKED_IN_FULL, FirstStage
 from models.scoring.golden_rows import GoldenRows
 from models.scoring.model_card import read_model_card
 from models.scoring.probability import ProbabilityOf
@@ -240,6 +241,16 @@ class Scorer:
             Window(view, NOTHING_SHOWN), Profile.empty(), catalogue, Context(now_us=0), first
         )
         self.schema.assemble(query)
+        if len(catalogue.eligible(None, catalogue.counts.at_us)) > RANKED_IN_FULL:
+            self.first_stage(catalogue).usual_of(catalogue)
+
+    def first_stage(self, catalogue: Catalogue) -> FirstStage:
+        """Return the first stage for a catalogue of many open sales; made once."""
+        steps = self.schema.steps(catalogue)
+        return catalogue.cache.get_or_make(
+            (self.schema, "first stage"),
+            lambda: FirstStage.from_steps(steps, catalogue, self.probabilities),
+        )
 
     def probabilities(self, query: Query) -> NDArray[np.float64]:
         """Return the probability of every candidate, see `probability_of`, shape ``(n_sales,)``."""
@@ -264,20 +275,22 @@ class Scorer:
         # Assembled once: the answer's record hashes the same matrix that was scored.
         features = self.schema.assemble(query)
         probabilities = self.ranker.probabilities(features)
-        prices, margins, sizes = query.cache.get_or_make(
-            (self.order_sizes, "values of purchases"), lambda: self._purchases(query)
-        )
+        prices, margins, sizes = self.purchases(query)
         scores = Scores(
             probabilities, probabilities, features, prices=prices, margins=margins, sizes=sizes
         )
         order = self.order(scores, policy)
         return scores if order is probabilities else replace(scores, order=order)
 
-    def _purchases(self, query: Query) -> tuple[NDArray[np.float64], ...]:
-        # Prices, margins and usual sizes, the same for all customers.
+    def purchases(self, query: Query) -> tuple[NDArray[np.float64], ...]:
+        """Return prices, margins and usual sizes of purchases, the same for all customers."""
         catalogue, rows = query.catalogue, query.rows
-        sizes = self.order_sizes.of(catalogue.keys[rows])
-        return np.expm1(catalogue.log_price[rows]), catalogue.margin[rows], sizes
+
+        def make() -> tuple[NDArray[np.float64], ...]:
+            sizes = self.order_sizes.of(catalogue.keys[rows])
+            return np.expm1(catalogue.log_price[rows]), catalogue.margin[rows], sizes
+
+        return query.cache.get_or_make((self.order_sizes, "values of purchases"), make)
 
     def orders(self, query: Query) -> NDArray[np.float64]:
         """Return the sort keys of every policy, shape ``(n_sales, n_policies)``."""

@@ -19,8 +19,6 @@ _DOMAIN: Final = b"vitrine slate\x1f"
 # Keeps 52 bits, which a float64 between 0 and 1 holds exactly, half a step included.
 _DROPPED_BITS: Final = 12
 _STEP: Final = 2.0**-52
-# Chosen: keeps log-odds finite.
-_MIN_PROBABILITY: Final = 1e-12
 # Flips a bit of the seed: whether a slate is drawn is independent of what would be drawn.
 _OF_BRANCH: Final = 1
 
@@ -90,12 +88,6 @@ def uniforms(seed: int, n: int) -> NDArray[np.float64]:
     """
     bits = np.random.PCG64(seed).random_raw(n)
     return ((bits >> np.uint64(_DROPPED_BITS)).astype(np.float64) + 0.5) * _STEP
-
-
-def log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return finite log-odds of probabilities in ``[0, 1]``, same shape."""
-    clipped = np.clip(probabilities, _MIN_PROBABILITY, 1.0 - _MIN_PROBABILITY)
-    return np.log(clipped) - np.log1p(-clipped)
 
 
 def is_drawn(seed: int, share: float) -> bool:

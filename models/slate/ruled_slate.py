@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.query.query import Query
+from models.ranker.ranker import log_odds
 from models.rules.constraints import Constraints
 from models.slate.diversity import Similarity, relevance
 from models.slate.exploration import (
     Slate,
     is_drawn,
-    log_odds,
     mixture_propensities,
     new_sales,
     uniforms,

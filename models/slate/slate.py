@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.query.query import Query
+from models.ranker.ranker import log_odds
 from models.rules.constraints import Constraints, holding
 from models.rules.rule import SlateRules
 from models.scoring.scorer import Scores
 from models.slate.diversity import Similarity, diversified
 from models.slate.exploration import (
     Slate,
-    log_odds,
     new_sales,
     plackett_luce,
     uniforms,

@@ -21,6 +21,7 @@ from models.experiments.exposure_record import ExposureRecord, read_records
 from models.query.candidates import candidate_query
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
+from models.slate.shortlist import shortlisted
 from training.console import Progress, bars, exit_on_user_error, print_json, print_remarks
 from training.examples.replay import CountReplay, ProfileReplay, WindowReplay
 
@@ -125,6 +126,10 @@ class OfflineRows:
         offer = EligibleSalesCache(catalogue).at(answer.market, answer.now_us)
         query = candidate_query(
             offer, answer.context, window=window, profile=profile, choice=answer.choice
+        )
+        rows = [one.row for one in answer.rows]
+        query = shortlisted(
+            query, self._scorer, policy=answer.policy, limit=answer.limit, rows=rows
         )
         return self._scorer.score(query).feature_hash
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from models.domain.event import KINDS, EventType, from_us
 from models.domain.sale import AttributeValues
 from models.query.query import Query
-from models.ranker.objective import Policy, TrainingObjective
+from models.ranker.objective import OBJECTIVES, Policy, TrainingObjective
 from models.scoring.scorer import META, Scorer, Scores
+from models.slate.shortlist import shortlisted
+from models.slate.slate_policy import SlatePolicy
 from training.baselines.baselines import Baselines
 from training.configuration import RunConfig
 from training.evaluation.measure import K, Outcome, outcome_of, varied
@@ -205,6 +207,7 @@ class SlateEvaluator:
             outcome = outcome_of(query.catalogue, rows, bought=bought, paid=paid, known=known)
             key = self._key(slates, slate)
             orders = self._orders(key, query, rng=rng, positions=None)
+            orders |= self._shortlisted(query, orders)
             if known is not None:
                 orders[KNOWABLE] = np.nan_to_num(known.knowable[rows])
                 orders[TRUTH] = np.nan_to_num(known.truth[rows])
@@ -212,6 +215,18 @@ class SlateEvaluator:
             if self.record is not None:
                 self.record(Protocol.OPEN, one)
             yield _evaluated(one)
+
+    def _shortlisted(
+        self, query: Query, orders: Mapping[str, NDArray[np.float64]]
+    ) -> dict[str, NDArray[np.float64]]:
+        """Return the orders of which answers rank a shortlist, the other sales behind it."""
+        found: dict[str, NDArray[np.float64]] = {}
+        for name in orders.keys() & {*OBJECTIVES}:
+            policy = SlatePolicy(order_by=name)
+            short = shortlisted(query, self.scorer, policy=policy, limit=K)
+            if short is not query:
+                found[name] = np.where(np.isin(query.rows, short.rows), orders[name], -np.inf)
+        return found
 
     def candidates(self, query: Query) -> NDArray[np.int64]:
         """Return the catalogue rows that the protocol `open` ranks for a query."""

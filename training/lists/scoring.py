@@ -16,6 +16,7 @@ from models.query.query import Context, Query
 from models.rules.constraints import may_be_shown
 from models.rules.rule import disliked_rule
 from models.scoring.scorer import Scorer
+from models.slate.shortlist import shortlisted
 from models.slate.slate import make_slate
 from models.slate.slate_policy import SlatePolicy
 from training.lists.customers import KnownCustomer
@@ -106,9 +107,10 @@ class ListScorer:
             limit: Sales at most.
             n_explained: The first sales that get a reason.
         """
-        query = self.query(known)
-        scores = self._scorer.score(query, self._policy.order_by)
-        slate = make_slate(query, scores, policy=self._policy_for(known), limit=limit, seed=0)
+        policy = self._policy_for(known)
+        query = shortlisted(self.query(known), self._scorer, policy=policy, limit=limit)
+        scores = self._scorer.score(query, policy.order_by)
+        slate = make_slate(query, scores, policy=policy, limit=limit, seed=0)
         rows, reasons = query.rows[slate.picks], list[str]()
         if n_explained and len(rows):
             first = rows[:n_explained]

@@ -18,6 +18,7 @@ from models.rules.rule import NO_RULES, AtLeast, AtMost, Pin, Share, SlateRules
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import META, Scorer
 from models.slate.exploration import drawn_propensities, is_drawn, seed_from
+from models.slate.shortlist import shortlisted
 from models.slate.slate import make_slate
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
 from training.examples.slates import label_of, texts_of
@@ -202,9 +203,11 @@ def first_sales(
         rows = evaluator.candidates(query)
         asked = replace(query, rows=rows, positions=None, caller_list=None)
         policy = SlatePolicy().model_copy(update={"rules": slate.rules})
-        limit, scores = len(slate.sale_ids), evaluator.scorer.score(asked)
+        limit = len(slate.sale_ids)
+        asked = shortlisted(asked, evaluator.scorer, policy=policy, limit=limit)
+        scores = evaluator.scorer.score(asked)
         picks = make_slate(asked, scores, policy=policy, limit=limit, seed=0).picks
-        first: list[int] = rows[picks].tolist()
+        first: list[int] = asked.rows[picks].tolist()
         found.append(tuple(query.catalogue.sales[row].sale_id for row in first))
     return found
 

@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from models.domain.errors import UserError
 from models.query.query import Query
+from models.ranker.ranker import log_odds
 from models.scoring.scorer import Scorer
 from models.slate.exploration import (
-    log_odds,
     mixture_propensities,
     plackett_luce_propensities,
 )
+from models.slate.shortlist import shortlisted
 from models.slate.slate import best, make_slate
 from models.slate.slate_policy import PlackettLuce, SlatePolicy
 
@@ -78,6 +79,7 @@ class TargetPolicy:
             shown: Which of the candidates were shown, by rank, shape ``(n_shown,)``.
             rng: Draws slates where chance decides.
         """
+        query, shown = self._ranked_in_full(query, shown)
         scores = self.scorer.score(query, self.policy.order_by)
         worth = scores.probabilities
         if self.by_price:
@@ -96,6 +98,17 @@ class TargetPolicy:
                 # Below another sale the policy would go on otherwise; such slates weigh nothing.
                 picks, is_same = slate.picks, (slate.picks == shown).astype(np.float64)
                 return View(is_same, worth[shown], worth[picks], worth[picks])
+
+    def _ranked_in_full(
+        self, query: Query, shown: NDArray[np.int64]
+    ) -> tuple[Query, NDArray[np.int64]]:
+        """Return the policy's shortlist with what was shown, and the places of that."""
+        short = shortlisted(query, self.scorer, policy=self.policy, limit=len(shown))
+        if short is query:
+            return query, shown
+        rows = query.rows[shown]
+        both = query.select(np.union1d(short.rows, rows))
+        return both, both.rows.searchsorted(rows)
 
 
 def _mixed(

@@ -7,10 +7,10 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from models.ranker.ranker import log_odds
 from models.slate.exploration import (
     Slate,
     drawn_propensities,
-    log_odds,
     mixture_propensities,
     plackett_luce,
     plackett_luce_propensities,
