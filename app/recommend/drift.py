@@ -62,7 +62,7 @@ class Drift:
         self._next_s = float("-inf")
         self._series: dict[str, _Series] = {}
 
-    def compare(self, scorer: Scorer, query: Query, scores: Scores) -> None:
+    def compare(self, scorer: Scorer, query: Query, *, scores: Scores) -> None:
         """Count the candidates of an answer, unless another one was counted just before.
 
         Of a shortlist its random part counts, as training saw all that was open.

@@ -6,7 +6,7 @@ from app.catalogue.catalogue_version import CatalogueVersion
 from app.recommend.request import RankingRequest
 from models.query.candidates import candidate_query
 from models.query.query import Context, Query
-from models.scoring.scorer import Scorer
+from models.scoring.scorer import Scorer, Scores
 from models.slate.shortlist import shortlisted
 from models.slate.slate_policy import SlatePolicy
 
@@ -31,15 +31,20 @@ def shortlist_of(
     return shortlisted(query, scorer, policy=policy, limit=request.limit, rows=request.rows)
 
 
-def with_sales_of(other: Query, query: Query, *, among: Query) -> Query:
+def with_sales_of(
+    other: Query, query: Query, scores: Scores, *, every: Query, asked: RankingRequest
+) -> tuple[Query, Scores]:
     """Return a shortlist with the sales of another one too, whose catalogue may be another.
 
     Args:
         other: The other shortlist.
         query: The shortlist.
-        among: All candidates of the query.
+        scores: Its scores.
+        every: All candidates of its query.
+        asked: Its request.
     """
-    if query is among:
-        return query
+    if query is every or asked.served is None or asked.served.scorer is None:
+        return query, scores
     known = query.catalogue.rows_for(other.catalogue.keys[other.rows])
-    return among.select(np.intersect1d(np.union1d(query.rows, known), among.rows))
+    both = every.select(np.intersect1d(np.union1d(query.rows, known), every.rows))
+    return both, asked.served.scorer.score(both, asked.policy.order_by)

@@ -151,7 +151,7 @@ class SlateRanker:
         query, scores = scored
         if self.drift is not None and asked.cause is None and asked.request.choice.sale_ids is None:
             # Training saw known customers and all that was open: others do not compare.
-            self.drift.compare(scorer, query, scores)
+            self.drift.compare(scorer, query, scores=scores)
         cause = asked.cause
         if asked.rival is not None and policy is asked.policy:
             left_s = (within_s or 0.0) - (self.clock() - started)
@@ -327,11 +327,8 @@ def _shared(
     every: Query,
 ) -> Ranking:
     """Interleave both slates; probabilities are the first policy's, so that they compare."""
-    query, scores = scored
-    feature_hash = scores.feature_hash
-    both = with_sales_of(rivals[0], query, among=every)
-    if both is not query and asked.served is not None and asked.served.scorer is not None:
-        query, scores = both, asked.served.scorer.score(both, asked.policy.order_by)
+    feature_hash = scored[1].feature_hash
+    query, scores = with_sales_of(rivals[0], *scored, every=every, asked=asked)
     rivals_query, rivals_scores = rivals
     limit, rules = asked.request.limit, asked.policy.rules
     # Of one experiment both have the same rules.

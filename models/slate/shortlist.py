@@ -20,7 +20,7 @@ from models.slate.exploration import new_sales
 from models.slate.page import PageRow, candidates_of
 from models.slate.slate_policy import NewSaleSlots, SlatePolicy
 
-# decision record 0076.
+# Decision record 0076.
 BEST: Final = (512, 1_024)
 """Candidates of the highest estimates, beside those related to the customer: a hundredth of all, at
 least and at most."""

@@ -45,8 +45,8 @@ def test_candidates_are_counted_by_band_and_missing_feature_beside_training() ->
     drift = Drift(observed.metrics, clock=map(float, count()).__next__)
     model = replace(scorer(), drift_baseline=REFERENCE)
 
-    drift.compare(model, ASKED, scores_of([0.05, 0.1, 0.15, 0.9], n_missing=3))
-    drift.compare(model, ASKED, scores_of([0.9], n_missing=0))
+    drift.compare(model, ASKED, scores=scores_of([0.05, 0.1, 0.15, 0.9], n_missing=3))
+    drift.compare(model, ASKED, scores=scores_of([0.9], n_missing=0))
 
     assert [observed.band("scored_candidates_total", i) for i in (1, 2, 3)] == [2.0, 1.0, 2.0]
     assert [observed.band("trained_score_share", i) for i in (1, 2, 3)] == [0.5, 0.3, 0.2]
@@ -62,7 +62,7 @@ def test_its_work_does_not_grow_with_the_load() -> None:
     model = replace(scorer(), drift_baseline=REFERENCE)
 
     for _ in range(1_000):
-        drift.compare(model, ASKED, scores_of([0.9], n_missing=0))
+        drift.compare(model, ASKED, scores=scores_of([0.9], n_missing=0))
 
     seen = observed.band("scored_candidates_total", 3)
     assert seen is not None
@@ -74,7 +74,7 @@ def test_a_bundle_that_says_nothing_of_its_training_is_not_counted() -> None:
     nothing = DriftBaseline(np.empty(0), np.empty(0), np.zeros(N))
     drift = Drift(observed.metrics, clock=map(float, count()).__next__)
 
-    drift.compare(scorer(), ASKED, scores_of([0.9], n_missing=1))
-    drift.compare(replace(scorer(), drift_baseline=nothing), ASKED, scores_of([0.9], n_missing=1))
+    drift.compare(scorer(), ASKED, scores=scores_of([0.9], n_missing=1))
+    drift.compare(replace(scorer(), drift_baseline=nothing), ASKED, scores=scores_of([0.9], n_missing=1))
 
     assert observed.band("scored_candidates_total", 1) is None
