@@ -75,6 +75,8 @@ def test_a_bundle_that_says_nothing_of_its_training_is_not_counted() -> None:
     drift = Drift(observed.metrics, clock=map(float, count()).__next__)
 
     drift.compare(scorer(), ASKED, scores=scores_of([0.9], n_missing=1))
-    drift.compare(replace(scorer(), drift_baseline=nothing), ASKED, scores=scores_of([0.9], n_missing=1))
+    drift.compare(
+        replace(scorer(), drift_baseline=nothing), ASKED, scores=scores_of([0.9], n_missing=1)
+    )
 
     assert observed.band("scored_candidates_total", 1) is None
