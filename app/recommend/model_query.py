@@ -32,19 +32,19 @@ def shortlist_of(
 
 
 def with_sales_of(
-    other: Query, query: Query, scores: Scores, *, every: Query, asked: RankingRequest
+    other: Query, scored: tuple[Query, Scores], *, every: Query, asked: RankingRequest
 ) -> tuple[Query, Scores]:
     """Return a shortlist with the sales of another one too, whose catalogue may be another.
 
     Args:
         other: The other shortlist.
-        query: The shortlist.
-        scores: Its scores.
+        scored: The shortlist and its scores.
         every: All candidates of its query.
         asked: Its request.
     """
+    query = scored[0]
     if query is every or asked.served is None or asked.served.scorer is None:
-        return query, scores
+        return scored
     known = query.catalogue.rows_for(other.catalogue.keys[other.rows])
     both = every.select(np.intersect1d(np.union1d(query.rows, known), every.rows))
     return both, asked.served.scorer.score(both, asked.policy.order_by)

@@ -328,7 +328,7 @@ def _shared(
 ) -> Ranking:
     """Interleave both slates; probabilities are the first policy's, so that they compare."""
     feature_hash = scored[1].feature_hash
-    query, scores = with_sales_of(rivals[0], *scored, every=every, asked=asked)
+    query, scores = with_sales_of(rivals[0], scored, every=every, asked=asked)
     rivals_query, rivals_scores = rivals
     limit, rules = asked.request.limit, asked.policy.rules
     # Of one experiment both have the same rules.
