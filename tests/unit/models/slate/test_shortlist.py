@@ -1,4 +1,4 @@
-"""Shortlists of large catalogues: what is ranked in full, whatever a policy asks for."""
+"""Shortlists of large catalogues: what is ranked in full, and what a policy asks for."""
 
 from dataclasses import replace
 from typing import Any
