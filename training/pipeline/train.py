@@ -34,6 +34,7 @@ from training.examples.credit import if_few_credited
 from training.examples.customer_sample import sampled
 from training.examples.outcomes import if_no_outcome, objective_for
 from training.examples.point_in_time import PointInTime, assemble_slates
+from training.examples.ranked_lists import ranked_lists
 from training.examples.refit import (
     RefittedSchema,
     after_first_refit,
@@ -91,11 +92,12 @@ def train(
         ConfigurationError: If the objective is `value`, and most sales have no price.
         NothingToRankError: If no list has two sales.
         TooFewPurchasesError: If there are too few outcomes to fit the ranker.
+        ExposureError: If the dataset's file of exposures cannot be read.
     """
     options = _with_objective(data, options)
     examples = assemble(data, options, progress=progress, workers=workers)
     progress.stage("ranker")
-    training = _ranker_training(examples, options)
+    training = _ranker_training(examples, data, options)
     fitted = fit_ranker(training)
     progress.stage("model card")
     usual = usual_contributions(fitted.ranker, training.shown, schema=examples.schema)
@@ -256,14 +258,18 @@ def _schema_of(known: Interactions) -> tuple[FeatureSchema, Mapping[str, str]]:
     return FeatureSchema(recommenders, choose_attributes(known)), left_out
 
 
-def _ranker_training(examples: TrainingExamples, options: TrainingOptions) -> RankerTraining:
+def _ranker_training(
+    examples: TrainingExamples, data: TrainingData, options: TrainingOptions
+) -> RankerTraining:
+    slates, exposures = examples.slates, examples.past.events.exposures
     return RankerTraining(
-        examples.slates,
+        slates,
         examples.matrix,
         examples.schema,
         config=options.config,
         seed=options.seed,
         repeated=examples.repeated,
+        ranked=ranked_lists(data.dataset.directory, slates, exposures=exposures),
         n_threads=options.threads,
     )
 

@@ -73,6 +73,7 @@ class RankerTraining:
         seed: Seed of the trees.
         repeated: Whether each slate is there a second time, with masked history, see
             `ColdStartMask`, shape ``(n_slates,)``; None: none is.
+        ranked: Whether a ranker of this product ordered each slate, same shape; None: none.
         n_threads: Threads; results are the same for any number.
     """
 
@@ -82,6 +83,7 @@ class RankerTraining:
     config: RunConfig
     seed: int
     repeated: NDArray[np.bool_] | None = None
+    ranked: NDArray[np.bool_] | None = None
     n_threads: int = 1
 
     @property
@@ -151,6 +153,7 @@ class RankerTraining:
                 self.matrix, np.flatnonzero(np.repeat(chosen, np.diff(self.slates.starts)))
             ),
             repeated=None if self.repeated is None else self.repeated[chosen],
+            ranked=None if self.ranked is None else self.ranked[chosen],
         )
 
     def rows(self, labels: NDArray[np.bool_]) -> TrainingRows:

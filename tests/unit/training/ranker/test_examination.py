@@ -30,7 +30,8 @@ N_VISITS: Final = 10_000
 def rows_of(log: OwnLog) -> TrainingRows:
     """Put the features of a log into columns of the schema, with positions and devices."""
     scopes = [scope for scope, _ in SCHEMA.features.values()]
-    columns = [n for n, scope in enumerate(scopes) if scope is not Scope.CONTEXT]
+    alike = (Scope.CONTEXT, Scope.CUSTOMER)  # what is the same in all rows of a list
+    columns = [n for n, scope in enumerate(scopes) if scope not in alike]
     matrix = np.zeros((len(log.bought), len(SCHEMA.names)), dtype=np.float32)
     matrix[:, columns[: log.features.shape[1]]] = log.features
     matrix[:, SCHEMA.names.index(POSITION)] = log.positions

@@ -82,6 +82,28 @@ def test_what_decides_is_learned_with_its_probabilities(rng: np.random.Generator
     assert fitted.metrics["n_holdout_outcomes"] == labels.sum()
 
 
+def test_the_slope_is_that_of_the_later_lists_which_no_ranker_ordered(
+    rng: np.random.Generator,
+) -> None:
+    """The price says 0.5 a unit in the earlier half, and three times as much in the later one.
+
+    The ranker says one thing of both, so that its line has a third of the slope where the later
+    half was ordered by a ranker.
+    """
+    n = 20_000
+    matrix = rng.normal(size=(n, len(SCHEMA.names))).astype(np.float32)
+    matrix[:, POSITION] = 1
+    log_odds = -1.5 - np.repeat([0.5, 1.5], n // 2) * matrix[:, PRICE].astype(np.float64)
+    slates = slates_of(rng.random(n) < 1 / (1 + np.exp(-log_odds)))
+    training = RankerTraining(slates, matrix, SCHEMA, config=CONFIG, seed=0)
+    later = np.arange(len(slates)) >= len(slates) // 2
+
+    by_others = fit_ranker(training).ranker.calibration
+    ranked = fit_ranker(replace(training, ranked=later)).ranker.calibration
+
+    assert by_others.slope == pytest.approx(3 * ranked.slope, rel=0.15)
+
+
 def test_shuffled_labels_teach_nothing(tiny_world: Path) -> None:
     """On real features, judged on slates that neither fitted nor stopped nor calibrated."""
     dataset = read_dataset(tiny_world)
