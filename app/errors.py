@@ -150,6 +150,10 @@ class UnknownAttributeError(ServiceError, code="unknown_attribute", status=422):
         )
 
 
+class MalformedFilterError(ServiceError, code="malformed_filter", status=422):
+    """A filter of one visit of a batch that is no condition on sales."""
+
+
 class UnknownModelError(ServiceError, code="unknown_model", status=404):
     """A model name that is not served."""
 

@@ -9,6 +9,7 @@ import lightgbm
 import numpy as np
 
 from models.arrays.array_file import Arrays
+from models.covers.cover_model import COVERS_FILE, CoverModel
 from models.features.schema import FeatureSchema
 from models.ranker.logistic import LogisticRanker
 from models.ranker.ranker import Calibration, LightGbmRanker
@@ -109,6 +110,13 @@ def relabelled(bundle: Path, root: Path, *, scene_model: str) -> Path:
     changes = {"scene_model": scene_model, "awaits_traffic": True}
     manifest = original.manifest.model_copy(update=changes)
     return write_bundle(root, manifest, files=original.files)
+
+
+def choosing(bundle: Path, root: Path, *, covers: CoverModel) -> Path:
+    """Write a bundle that chooses covers by a model."""
+    original = read_bundle(bundle)
+    files = {**original.files, COVERS_FILE: covers.to_bytes()}
+    return write_bundle(root, original.manifest, files=files)
 
 
 def _rewritten(original: Bundle, ranker: LightGbmRanker | TwoStageRanker, root: Path) -> Path:

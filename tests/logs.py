@@ -35,6 +35,7 @@ class Row:
     session: str | None = None
     exposure: str | None = None
     position: int | None = None
+    cover: int | None = None
     market: str | None = None
     device: str | None = None
     quantity: int | None = None
@@ -61,6 +62,7 @@ SCHEMA: Final = {
     "received_us": pl.Int64,
     "exposure_id": pl.String,
     "position": pl.Int64,
+    "cover": pl.Int64,
     "price": pl.Float64,
     "quantity": pl.Int64,
     "revenue": pl.Float64,
@@ -89,6 +91,7 @@ def event_table(rows: Iterable[Row]) -> EventTable:
             "received_us": row.received_us,
             "exposure_id": row.exposure,
             "position": row.position,
+            "cover": row.cover,
             "market": row.market,
             "device": row.device,
             "quantity": row.quantity,

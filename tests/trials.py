@@ -44,6 +44,7 @@ RECORDED: Final[Mapping[str, object]] = {
     "listed": [],
     "rule_prices": [],
     "rows": [],
+    "covers": None,
 }
 """A row of the file of exposures, but for the answer's id, time and slate."""
 
@@ -253,6 +254,7 @@ _EVENT: Final[dict[str, object]] = {
     "sale_id": "s1",
     "exposure_id": None,
     "position": None,
+    "cover": None,
     "price": None,
     "quantity": None,
     "revenue": None,

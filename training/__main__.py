@@ -13,6 +13,7 @@ from training.importers.command import app as importers
 from training.lists.command import batch_score_command
 from training.nightly.command import nightly_command
 from training.off_policy.command import off_policy_command, open_bandit_command
+from training.off_policy.cover_command import covers_command
 from training.pipeline.train_command import train_command
 from training.scenes.command import app as scenes
 from training.simulator.command import simulate
@@ -43,6 +44,7 @@ app.command("features")(features_command)
 app.command("parity")(parity_command)
 app.command("off-policy")(off_policy_command)
 app.command("open-bandit")(open_bandit_command)
+app.command("covers")(covers_command)
 app.command("seeds")(seeds_command)
 app.command("slate-cost")(slate_cost_command)
 app.command("rule-truth")(rule_truth_command)

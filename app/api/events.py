@@ -57,6 +57,7 @@ _EXAMPLE: Final[JsonDict] = {
     "at": "2026-11-22T18:04:05.123456Z",
     "exposure_id": "6f0c0f7a5f1e4f0f9a53a0a5a6f3b0de",
     "position": 1,
+    "cover": 2,
 }
 
 

@@ -28,11 +28,12 @@ from app.api.schema.recommendation import (
     reasons_of,
     slate_fields,
 )
-from app.api.schema.request_filter import FILTER_FIELD, Filter, require_rights
+from app.api.schema.request_filter import FILTER_FIELD, Filter, require_readable, require_rights
 from app.api.schema.sale_fields import VIEW_EXAMPLE, SaleView, sale_view
 from app.api.schema.visit import ListFields
 from models.domain.event import WHOLE, Name
 from models.query.candidates import CallerChoice
+from models.rules.rule import MAX_RULES, NO_RULES, Share, SlateRules
 from models.slate.page import PageRow, RowKind
 
 MAX_ROWS: Final = 20
@@ -46,7 +47,19 @@ _ROWS: Final[list[JsonDict]] = [
     {"name": "for-you", "kind": "for_you", "limit": 8},
     {"name": "because", "kind": "because_you_looked", "min_items": 3},
     {"name": "last-hours", "kind": "closing_soon", "hours": 12},
-    {"name": "ski-week", "kind": "for_you", "filter": 'category == "ski"'},
+    {
+        "name": "ski-week",
+        "kind": "for_you",
+        "filter": 'category == "ski"',
+        "diversity": 0.2,
+        "rules": [
+            {
+                "name": "partner-first",
+                "where": 'country == "FR"',
+                "action": {"kind": "pin", "rank": 1},
+            }
+        ],
+    },
 ]
 _BODY: Final[JsonDict] = {
     "customer_id": "c-1842",
@@ -97,12 +110,32 @@ class RowBody(BaseModel):
         default=1,
         description="A row of fewer sales is empty, and these may stand in later rows.",
     )
+    diversity: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Weight of a sale being unlike those above it in the row; unset: as lists of "
+        "this visit.",
+    )
+    rules: SlateRules = Field(
+        default=NO_RULES,
+        description="Rules of this row alone, see `/v1/rules`, without `budget`, `dry_run` and "
+        "`share`. Those of the plan hold before them. With a key, their conditions need the scopes "
+        "of a `filter`.",
+    )
 
     @model_validator(mode="after")
     def _can_be_filled(self) -> "RowBody":
         if self.min_items > self.limit:
             msg = f"a row of at most {self.limit} sales never has {self.min_items}: see `min_items`"
             raise ValueError(msg)
+        for rule in self.rules.root:
+            if rule.budget is not None or rule.dry_run or isinstance(rule.action, Share):
+                msg = (
+                    f"rule {rule.name} of row {self.name} has a budget, share or dry run, which "
+                    "are of all answers: put it into the plan"
+                )
+                raise ValueError(msg)
         return self
 
     def to_row(self) -> PageRow:
@@ -115,6 +148,8 @@ class RowBody(BaseModel):
             filter=self.filter,
             order_by=self.order_by,
             min_items=self.min_items,
+            diversity=self.diversity,
+            rules=self.rules.live_json,
         )
 
 
@@ -137,6 +172,10 @@ class PageBody(ListFields):
         n_items = sum(row.limit for row in self.rows)
         if n_items > MAX_ITEMS:
             msg = f"the rows want {n_items} sales together: at most {MAX_ITEMS} are given"
+            raise ValueError(msg)
+        n_rules = sum(len(row.rules) for row in self.rows)
+        if n_rules > MAX_RULES:
+            msg = f"the rows have {n_rules} rules together: at most {MAX_RULES} hold"
             raise ValueError(msg)
         return self
 
@@ -186,6 +225,7 @@ async def make_page(
 ) -> Response:
     """Return the rows of a page from one ranking; no sale is shown twice."""
     require_rights(request, body.filter, *(row.filter for row in body.rows))
+    require_readable(request, [rule for row in body.rows for rule in row.rules.root])
     seen = () if body.cursor is None else read_cursor(body.cursor)
     asked = body.to_request(
         limit=sum(row.limit for row in body.rows),

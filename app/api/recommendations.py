@@ -23,11 +23,14 @@ from app.api.schema.recommendation import (
     next_page,
     slate_fields,
 )
-from app.api.schema.request_filter import require_rights
+from app.api.schema.request_filter import FILTER_FIELD, UnreadFilter, require_rights
 from app.api.schema.visit import ListFields
-from app.errors import ServiceError
+from app.errors import ExclusiveVariantsError, MalformedFilterError, ServiceError
+from app.recommend.request import RecommendationRequest
 from models.domain.event import WHOLE
 from models.query.candidates import CallerChoice
+from models.rules.expression import ExpressionError
+from models.rules.rule import request_filter
 
 MAX_LIMIT: Final = 100
 MAX_BATCH: Final = 50
@@ -63,13 +66,26 @@ class ListAnswer(SlateAnswer):
 
 
 class BatchVisit(ListFields):
-    """A customer of a batch, and what is wanted for them."""
+    """A customer of a batch, and what is wanted for them; a wrong filter is an error of theirs."""
 
     model_config = example(_VISIT, extra="forbid")
 
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), WHOLE] = Field(
         default=10, description="Number of sales wanted."
     )
+    filter: UnreadFilter | None = FILTER_FIELD
+
+    def asked(self) -> RecommendationRequest | ServiceError:
+        """Return the request, or why there can be none."""
+        choice = CallerChoice(exclude=self.exclude)
+        try:
+            if self.filter is not None:
+                _ = request_filter(self.filter)
+            return self.to_request(limit=self.limit, choice=choice, filter_text=self.filter)
+        except ExpressionError as exc:
+            return MalformedFilterError(f"filter: {exc}")
+        except ExclusiveVariantsError as exc:
+            return exc
 
 
 class BatchBody(BaseModel):
@@ -148,16 +164,13 @@ async def recommend_batch(
     body: Annotated[BatchBody, body_of(BatchBody)], request: Request, resources: ResourcesDep
 ) -> Response:
     """Return the slates of several customers, as for a newsletter, in one call."""
-    require_rights(request, *(one.filter for one in body.items))
+    asked = [one.asked() for one in body.items]
+    requests = [one for one in asked if not isinstance(one, ServiceError)]
+    require_rights(request, *(one.filter for one in requests))
     turn = turn_of(request)
     turn.n_answers = len(body.items)
-    requests = [
-        one.to_request(
-            limit=one.limit, choice=CallerChoice(exclude=one.exclude), filter_text=one.filter
-        )
-        for one in body.items
-    ]
-    answers = await resources.pipeline.recommend_each(requests, ends_s=turn.ends_s)
+    made = iter(await resources.pipeline.recommend_each(requests, ends_s=turn.ends_s))
+    answers = [one if isinstance(one, ServiceError) else next(made) for one in asked]
     items = [
         {
             "customer_id": visit.customer_id,

@@ -121,6 +121,7 @@ class Replayer:
         ranks = zip(recorded.slate, again.slate, strict=False)
         pairs.append(("interleaving", recorded.interleaving, again.interleaving))
         pairs.append(("rows", recorded.rows, again.rows))
+        pairs.append(("covers", recorded.covers, again.covers))
         pairs += ((f"rank {then.rank}", then, now) for then, now in ranks)
         differences = (
             f"{what}: recorded {then}, made again {now}" for what, then, now in pairs if then != now

@@ -20,8 +20,7 @@ def exposure_record(
 ) -> ExposureRecord:
     """Return the record of an answer that took so many seconds from the request to the slate."""
     request, state, policy, served = asked.request, asked.state, asked.policy, asked.served
-    choice, exclude = request.choice, excluded_ids(asked)
-    candidates = _known(choice.sale_ids or (), served)
+    choice, exclude, candidates = request.choice, excluded_ids(asked), _candidates(asked)
     return ExposureRecord(
         recommendation_id=asked.recommendation_id,
         customer_id=request.customer_id,
@@ -58,6 +57,7 @@ def exposure_record(
         rule_prices=ranking.rule_prices,
         filter=request.filter,
         rows=ranking.rows,
+        covers=ranking.covers,
     )
 
 
@@ -69,6 +69,10 @@ def excluded_ids(asked: RankingRequest) -> tuple[str, ...]:
         return exclude
     eligible = served.eligible_sales.at(request.market, asked.state.now_us)
     return tuple(dict.fromkeys([*exclude, *request.choice.seen_ids(eligible)]))
+
+
+def _candidates(asked: RankingRequest) -> tuple[str, ...]:
+    return _known(asked.request.choice.sale_ids or (), asked.served)
 
 
 def _known(sale_ids: Sequence[str], served: CatalogueVersion | None) -> tuple[str, ...]:

@@ -356,8 +356,10 @@ class RecommendationPipeline:
 
 def _require_known_attributes(request: RecommendationRequest, served: CatalogueVersion) -> None:
     known = attribute_names(served.catalogue)
+    rules = [rule for row in request.rows for rule in row.own_rules]
     filters = (request.filter, *(row.filter for row in request.rows))
-    for text in filters:
-        for one in () if text is None else request_filter(text).fields:
+    rules += [request_filter(text) for text in filters if text is not None]
+    for rule in rules:
+        for one in rule.fields:
             if one.is_attribute and one.scope is FieldScope.SALE and one.name not in known:
                 raise UnknownAttributeError(one.name, [*FIELDS, *sorted(known)])

@@ -6,11 +6,9 @@ from math import inf
 from time import perf_counter
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from app.catalogue.catalogue_version import CatalogueVersion
 from app.observability import Metrics, get_logger
+from app.recommend.covers import shown_covers
 from app.recommend.degradation_level import (
     ALL_LOST,
     CAUSES,
@@ -33,12 +31,17 @@ from app.recommend.latency_estimate import MAX_DOUBLINGS, LatencyEstimate
 from app.recommend.model_query import query_of, shortlist_of, with_sales_of
 from app.recommend.page import empty_rows, exploration_cost, priced_list, ranked_page, row_records
 from app.recommend.request import RankingRequest, Rival
-from models.experiments.exposure_record import InterleavedRecord, RowRecord, ShownItem
+from models.experiments.exposure_record import (
+    CoversRecord,
+    InterleavedRecord,
+    RowRecord,
+    ShownItem,
+)
 from models.query.query import Query
 from models.recommenders.popularity import Popularity
 from models.scoring.scorer import Scorer, Scores
 from models.slate.exploration import Slate, seed_from, uniforms
-from models.slate.interleaving import FIRST, NO_TEAM, SECOND, team_draft
+from models.slate.interleaving import FIRST, NO_TEAM, SECOND, same_sales, team_draft
 from models.slate.rule_price import RulePrice, is_priced, rule_prices
 from models.slate.slate import (
     certain_order,
@@ -79,6 +82,7 @@ class Ranking:
         rows: Rows of a page; empty for a list.
         shares: Of a list with a model, or of the first row of such a page; see
             `models.slate.exploration.Slate`.
+        covers: The covers that were chosen; None where none was.
     """
 
     slate: tuple[ShownItem, ...]
@@ -91,6 +95,7 @@ class Ranking:
     rule_prices: tuple[RulePrice, ...] = ()
     rows: tuple[RowRecord, ...] = ()
     shares: tuple[tuple[str, int], ...] = ()
+    covers: CoversRecord | None = None
 
     @property
     def degraded(self) -> DegradationLevel | None:
@@ -157,10 +162,11 @@ class SlateRanker:
             left_s = (within_s or 0.0) - (self.clock() - started)
             found = self._by_rival(asked, asked.rival, within_s=left_s)
             if not isinstance(found, Cause):
-                return _shared(asked, asked.rival, scored, rivals=found, every=every)
+                shared = _shared(asked, asked.rival, scored, rivals=found, every=every)
+                return _with_covers(asked, query, shared, scorer=scorer)
             cause = worse(cause, found)
         alone = self._by_model(asked, query, scores, scorer=scorer, policy=policy)
-        return replace(alone, cause=cause)
+        return _with_covers(asked, query, replace(alone, cause=cause), scorer=scorer)
 
     def _by_model(
         self,
@@ -260,6 +266,13 @@ def order_of(asked: RankingRequest) -> SlatePolicy:
     return BY_POPULARITY.model_copy(update={"rules": asked.policy.rules})
 
 
+def _with_covers(
+    asked: RankingRequest, query: Query, ranking: Ranking, *, scorer: Scorer
+) -> Ranking:
+    covers = shown_covers(asked, query, scorer=scorer, slate=ranking.slate)
+    return ranking if covers is None else replace(ranking, covers=covers)
+
+
 def _without_model(asked: RankingRequest, query: Query, cause: Cause) -> Ranking:
     listed = listed_candidates(asked, query)
     rules, limit = asked.policy.rules, asked.request.limit
@@ -284,7 +297,8 @@ def _with_model(
 ) -> Ranking:
     if asked.request.rows:
         return _page_with_model(asked, query, scores, scorer=scorer, policy=policy)
-    slate = _slate(asked, query, scores, policy=policy)
+    seed, limit = seed_from(asked.recommendation_id), asked.request.limit
+    slate = make_slate(query, scores, policy=policy, limit=limit, seed=seed)
     probabilities: list[float] = scores.probabilities[slate.picks].tolist()
     items = _items(query, slate, probabilities)
     cost = None
@@ -313,11 +327,6 @@ def _page_with_model(
     )
 
 
-def _slate(asked: RankingRequest, query: Query, scores: Scores, *, policy: SlatePolicy) -> Slate:
-    seed, limit = seed_from(asked.recommendation_id), asked.request.limit
-    return make_slate(query, scores, policy=policy, limit=limit, seed=seed)
-
-
 def _shared(
     asked: RankingRequest,
     rival: Rival,
@@ -339,7 +348,7 @@ def _shared(
     second = certain_order(*rivals, policy=rival.policy, ruled=rivals_ruled, limit=limit)
     draft = team_draft(
         first,
-        _same_sales(rivals_query, second, query),
+        same_sales(rivals_query, second, other=query),
         limit=limit,
         drawn=uniforms(seed_from(asked.recommendation_id), limit),
         ruled=ruled,
@@ -366,18 +375,6 @@ def _shared(
         unmet=draft.slate.unmet,
         shares=draft.slate.shares,
     )
-
-
-def _same_sales(query: Query, picks: NDArray[np.intp], other: Query) -> NDArray[np.intp]:
-    """Return the candidates of another query that are the same sales, without those it lacks."""
-    sales = query.catalogue.sales
-    rows: list[int] = query.rows[picks].tolist()
-    wanted = [other.catalogue.row_for(sales[row].sale_id) for row in rows]
-    places = np.flatnonzero(np.isin(other.rows, [row for row in wanted if row is not None]))
-    place: dict[int | None, int] = dict(
-        zip(other.rows[places].tolist(), places.tolist(), strict=True)
-    )
-    return np.array([place[row] for row in wanted if row in place], dtype=np.intp)
 
 
 def _items(

@@ -18,7 +18,7 @@ from models.dataset.customers import CustomerTable
 from models.dataset.event_columns import keys_for
 from models.dataset.guest_events import with_guests
 from models.dataset.refunded_events import Refunds, counted_refunds
-from models.domain.customer import WINDOW_EVENTS, Window, stamps, with_quantities
+from models.domain.customer import WINDOW_EVENTS, Window, stamps
 from models.domain.event import IMPRESSION, PURCHASE
 from models.domain.profile import Profile, night_floor
 from models.domain.recent_impressions import RecentImpressions
@@ -41,7 +41,7 @@ def loaded_customers(events: EventTable, now_us: int) -> Iterator[LoadedCustomer
     events = with_guests(replace(events, merges=merges))
     guests_of = merges.guests_of(events.customers.values)
     merged = {guest for guests in guests_of.values() for guest, _ in guests}
-    firsts = with_quantities(events.event_keys, events.kinds, quantities=events.quantities)
+    firsts = events.first_column
     undone_us = Refunds.from_events(events).undone_us
     order = np.lexsort((firsts, events.at_us, events.customers.codes))
     is_known = (events.received_us <= now_us) & ~np.isin(events.customers.codes, list(merged))

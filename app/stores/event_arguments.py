@@ -47,7 +47,12 @@ def event_arguments(event: Event) -> tuple[Argument, ...]:
         stamp = str(shown_at.item())
     else:
         member = pack_member(
-            event_key, sale_key, at_us=at_us, event_type=event.type, quantity=event.quantity
+            event_key,
+            sale_key,
+            at_us=at_us,
+            event_type=event.type,
+            quantity=event.quantity,
+            cover=event.cover,
         )
     # Sets keep integers of 64 bits packed, and know only signed ones.
     signed = event_key - 2**64 if event_key >= 2**63 else event_key

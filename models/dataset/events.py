@@ -20,6 +20,7 @@ from models.dataset.merges import MergeTable
 from models.dataset.receiving import with_received
 from models.dataset.schema import EVENTS
 from models.dataset.tables import Table
+from models.domain.customer import first_column
 from models.domain.event import (
     MAX_AGE_US,
     MAX_AHEAD_US,
@@ -52,6 +53,7 @@ class EventTable:
             an import.
         exposures: Exposure ids.
         positions: Rank in the slate from 1, 0 where unknown.
+        covers: Number of the picture that was shown, 0 where unknown.
         prices: Price at that moment, NaN where unknown.
         quantities: Pieces bought or refunded, 0 where unknown.
         revenues: Revenue, NaN where unknown.
@@ -74,6 +76,7 @@ class EventTable:
     received_us: NDArray[np.int64]
     exposures: Labels
     positions: NDArray[np.int32]
+    covers: NDArray[np.int32]
     prices: NDArray[np.float64]
     quantities: NDArray[np.int32]
     revenues: NDArray[np.float64]
@@ -87,6 +90,13 @@ class EventTable:
     def __len__(self) -> int:
         """Return the number of events."""
         return len(self.at_us)
+
+    @property
+    def first_column(self) -> NDArray[np.uint64]:
+        """First column of the members of windows, see `models.domain.customer.first_column`."""
+        return first_column(
+            self.event_keys, self.kinds, quantities=self.quantities, covers=self.covers
+        )
 
     @property
     def counted(self) -> NDArray[np.bool_]:
@@ -143,6 +153,7 @@ class EventTable:
             received_us=columns.times("received_us"),
             exposures=columns.labels("exposure_id"),
             positions=columns.counts("position"),
+            covers=columns.counts("cover"),
             prices=columns.numbers("price"),
             quantities=columns.counts("quantity"),
             revenues=columns.numbers("revenue"),

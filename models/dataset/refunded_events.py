@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.catalogue.event_counts import RETENTION_HOURS
 from models.dataset.events import EventTable
 from models.dataset.guest_events import customers_of
-from models.domain.customer import MOST_PIECES, WINDOW_EVENTS, stamps, with_quantities
+from models.domain.customer import MOST_PIECES, WINDOW_EVENTS, first_column, stamps
 from models.domain.event import DISLIKE, IMPRESSION, PURCHASE, REFUND
 from models.domain.refund_matching import SalePurchases, refunds_in_order
 from models.domain.units import HOUR_US
@@ -58,7 +58,12 @@ class Refunds:
         refunded = _with_refunds(events, codes, purchases=purchases, refunds=refunds)
         rows = np.concatenate([refunded, refunds])
         kinds, at_us = events.kinds[rows], events.at_us[rows]
-        firsts = with_quantities(events.event_keys[rows], kinds, quantities=events.quantities[rows])
+        firsts = first_column(
+            events.event_keys[rows],
+            kinds,
+            quantities=events.quantities[rows],
+            covers=events.covers[rows],
+        )
         # In the order of windows: by time, then by member.
         rows = rows[np.lexsort((stamps(at_us, kinds), events.sale_keys[rows], firsts, at_us))]
         of = zip(codes[rows].tolist(), events.sale_keys[rows], strict=True)
@@ -151,7 +156,7 @@ def counted_refunds(events: EventTable) -> tuple[NDArray[np.intp], NDArray[np.in
 
 
 def _removed_from_counts(events: EventTable, rows: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
-    firsts = with_quantities(events.event_keys, events.kinds, quantities=events.quantities)
+    firsts = events.first_column
     is_purchase = events.kinds == PURCHASE
     quantities = np.clip(events.quantities, is_purchase, MOST_PIECES).astype(np.int64)
     counts = events.counted & is_purchase

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from models.domain.event import MAX_AMOUNT, MIN_AMOUNT
-from models.domain.sale import MAX_STOCK
+from models.domain.sale import COVER, MAX_PICTURES, MAX_STOCK
 
 
 class Kind(StrEnum):
@@ -95,6 +95,7 @@ EVENTS: Final = (
     _identifier("session_id"),
     _identifier("exposure_id"),
     Column(name="position", kind=Kind.WHOLE, low=1, high=10_000),
+    Column(name="cover", kind=Kind.WHOLE, low=COVER, high=MAX_PICTURES),
     _amount("price"),
     Column(name="quantity", kind=Kind.WHOLE, low=1, high=1_000_000),
     _amount("revenue"),

@@ -13,7 +13,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.event import KIND, PURCHASE, REFUND, EventType
+from models.domain.event import CLICK, KIND, PURCHASE, REFUND, EventType
 from models.domain.recent_impressions import NOTHING_SHOWN, RecentImpressions
 
 # Chosen, not measured; part of the schema hash.
@@ -35,6 +35,11 @@ MOST_PIECES: Final = (1 << _QUANTITY_BITS) - 1
 ALL_PIECES: Final = 0
 """Quantity of a refund of a whole purchase."""
 
+# The last two bytes of the event key of a click that names its cover are this and the number.
+_COVER_MARK: Final = 0xC0B0
+_COVER_MASK: Final = 0xF
+_UNMARKED: Final = 0x10
+
 
 def pack_member(
     event_key: int,
@@ -43,6 +48,7 @@ def pack_member(
     at_us: int,
     event_type: EventType,
     quantity: int | None = None,
+    cover: int | None = None,
 ) -> bytes:
     """Pack one event into the 24 bytes that stores and exposures keep.
 
@@ -54,7 +60,8 @@ def pack_member(
         sale_key: Key of the sale id.
         at_us: When it happened, microseconds since the epoch, not negative.
         event_type: Any type but an impression.
-        quantity: Pieces of a purchase or refund, see `with_quantities`.
+        quantity: Pieces of a purchase or refund, see `first_column`.
+        cover: Number of the picture of a click, see `first_column`.
 
     Raises:
         ValueError: If the event is an impression, which windows do not hold.
@@ -66,6 +73,11 @@ def pack_member(
         least = 1 if event_type is EventType.PURCHASE else ALL_PIECES
         pieces = min(quantity or least, MOST_PIECES)
         event_key = event_key >> _QUANTITY_BITS << _QUANTITY_BITS | pieces
+    elif event_type is EventType.CLICK:
+        if cover is not None:
+            event_key = event_key >> _QUANTITY_BITS << _QUANTITY_BITS | _COVER_MARK | cover
+        elif event_key & MOST_PIECES & ~_COVER_MASK == _COVER_MARK:
+            event_key ^= _UNMARKED
     stamp = at_us << _KIND_BITS | KIND[event_type]
     return b"".join(part.to_bytes(8, "big") for part in (event_key, sale_key, stamp))
 
@@ -150,6 +162,13 @@ class Window:
         return (self.members[:, 0] & np.uint64(MOST_PIECES)).astype(np.int64)
 
     @property
+    def covers(self) -> NDArray[np.int64]:
+        """Number of the picture that each event names, 0 for none, shape ``(n,)``."""
+        ends = self.members[:, 0] & np.uint64(MOST_PIECES)
+        is_named = (self.kinds == CLICK) & (ends & ~np.uint64(_COVER_MASK) == _COVER_MARK)
+        return np.where(is_named, ends & np.uint64(_COVER_MASK), 0).astype(np.int64)
+
+    @property
     def at_us(self) -> NDArray[np.int64]:
         """Time of each event as the client reported it, microseconds since the epoch, ``(n,)``."""
         return (self.members[:, 2] >> np.uint64(_KIND_BITS)).astype(np.int64)
@@ -173,24 +192,34 @@ def stamps(at_us: NDArray[np.int64], kinds: NDArray[np.integer]) -> NDArray[np.u
     return (at_us.astype(np.uint64) << np.uint64(_KIND_BITS)) | kinds.astype(np.uint64)
 
 
-def with_quantities(
+def first_column(
     event_keys: NDArray[np.uint64],
     kinds: NDArray[np.integer],
     *,
     quantities: NDArray[np.integer],
+    covers: NDArray[np.integer],
 ) -> NDArray[np.uint64]:
-    """Return the first column of members: keys, and pieces of purchases, shape ``(n,)``.
+    """Return the first column of members: keys, pieces, covers of clicks, shape ``(n,)``.
+
+    The last two bytes are the pieces of a purchase or refund. Of a click that names its cover they
+    are 0xC0B0 and the number; a key of another click that ends so has a bit of it flipped.
 
     Args:
         event_keys: Keys of the event ids, shape ``(n,)``.
         kinds: Type codes, same shape.
         quantities: Pieces of purchases and refunds, at most 65,535 count, 0 where unknown, same
             shape. A purchase of unknown quantity has one piece, a refund is of the whole purchase.
+        covers: Numbers of the pictures that clicks name, 0 for none, same shape.
     """
     of_pieces = (kinds == PURCHASE) | (kinds == REFUND)
     pieces = np.clip(quantities, (kinds == PURCHASE).astype(np.int64), MOST_PIECES)
     kept = event_keys & ~np.uint64(MOST_PIECES)
-    return np.where(of_pieces, kept | pieces.astype(np.uint64), event_keys)
+    firsts = np.where(of_pieces, kept | pieces.astype(np.uint64), event_keys)
+    is_click, is_named = kinds == CLICK, covers > 0
+    marked = kept | np.uint64(_COVER_MARK) | covers.astype(np.uint64)
+    looks_marked = event_keys & np.uint64(MOST_PIECES & ~_COVER_MASK) == _COVER_MARK
+    firsts = np.where(is_click & is_named, marked, firsts)
+    return np.where(is_click & ~is_named & looks_marked, event_keys ^ np.uint64(_UNMARKED), firsts)
 
 
 def canonical_order(members: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -148,6 +148,11 @@ class Event(BaseModel):
     position: Annotated[int, Field(ge=1, le=10_000), WHOLE] | None = Field(
         default=None, description="Rank in the slate."
     )
+    cover: Annotated[int, Field(ge=1, le=9), WHOLE] | None = Field(
+        default=None,
+        description="Of impressions and clicks: number of the picture that was shown, as `cover` "
+        "of the answer said.",
+    )
     price: Amount | None = None
     quantity: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = Field(
         default=None,

@@ -6,13 +6,13 @@ parity read it back. The columns of the file follow from the class.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
-from functools import lru_cache
 from types import NoneType
 from typing import Any, Final, get_args, get_type_hints
 
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
+from models.covers.cover_choice import CoverPolicy
 from models.domain.event import to_us
 from models.experiments.exposure import ExposureError
 from models.experiments.plan.plan import Assignment
@@ -44,6 +44,35 @@ class ShownItem:
     propensity: float
     purchase_probability: float | None
     rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCover:
+    """The cover of a shown sale that was chosen among its pictures.
+
+    Attributes:
+        rank: Position of the sale, from 1.
+        number: Number of the picture.
+        propensity: Probability that the logging policy chose it, given the sale, in (0, 1];
+            independent of the other covers.
+    """
+
+    rank: int
+    number: int
+    propensity: float
+
+
+@dataclass(frozen=True, slots=True)
+class CoversRecord:
+    """The chosen covers of an answer.
+
+    Attributes:
+        policy: JSON of how they were chosen, see `models.covers.cover_choice.CoverPolicy`.
+        shown: Those of the sales with at least two pictures, by rank.
+    """
+
+    policy: str
+    shown: tuple[ShownCover, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +171,7 @@ class ExposureRecord:
         rule_prices: What each rule costs, dry runs too, of a share of answers; empty for others.
         filter: Condition on sales that the caller sent; None for none.
         rows: Rows of a page, from the top; empty for a list.
+        covers: The chosen covers; None where none was chosen.
     """
 
     recommendation_id: str
@@ -179,6 +209,7 @@ class ExposureRecord:
     rule_prices: tuple[RulePrice, ...] = ()
     filter: str | None = None
     rows: tuple[RowRecord, ...] = ()
+    covers: CoversRecord | None = None
 
     @property
     def context(self) -> Context:
@@ -195,22 +226,19 @@ class ExposureRecord:
         """The policy that made the slate.
 
         Raises:
-            ValueError: If its exploration, rules or filter are none of this software.
+            ValueError: If its exploration, rules, filter or covers are none of this software.
         """
         given = self.exploration
         exploration = None if given is None else _EXPLORATION.validate_json(given)
         policy = SlatePolicy(
             order_by=self.order_by, diversity=self.diversity, exploration=exploration
         )
+        if self.covers is not None:
+            covers = CoverPolicy.model_validate_json(self.covers.policy)
+            policy = policy.model_copy(update={"covers": covers})
         if self.rules is not None:
-            policy = policy.model_copy(update={"rules": _read_rules(self.rules)})
+            policy = policy.model_copy(update={"rules": SlateRules.from_record(self.rules)})
         return policy.filtered(self.filter)
-
-
-# Chosen: answers between two changes of a plan share their rules.
-@lru_cache(maxsize=16)
-def _read_rules(text: str) -> SlateRules:
-    return SlateRules.from_record(text)
 
 
 _EXPLORATION: Final[TypeAdapter[Exploration]] = TypeAdapter(Exploration)

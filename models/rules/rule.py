@@ -315,14 +315,15 @@ class SlateRules(RootModel[tuple[SlateRule, ...]]):
         """Return the same rules with another one in front of them."""
         return self.model_construct((rule, *self.root))
 
-    @classmethod
-    def from_record(cls, text: str) -> Self:
+    @staticmethod
+    @lru_cache(maxsize=64)  # chosen: answers between two changes of a plan share their rules
+    def from_record(text: str) -> "SlateRules":
         """Read `live_json`, which may hold a rule of the service's own.
 
         Raises:
             ValueError: If it is none of this software.
         """
-        return cls.model_construct(_RULES.validate_json(text))
+        return SlateRules.model_construct(_RULES.validate_json(text))
 
 
 @lru_cache(maxsize=256)  # chosen: a website has a few dozen filters

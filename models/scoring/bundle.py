@@ -17,7 +17,7 @@ from models.arrays.atomic_file import sync_directory, write_file
 from models.domain.errors import UserError, reason_for
 
 # Raised where an older service could not read a bundle, or would score it otherwise.
-FORMAT_VERSION: Final = 11
+FORMAT_VERSION: Final = 12
 MANIFEST: Final = "manifest.json"
 # Chosen: files are read into memory as a whole.
 MAX_FILE_BYTES: Final = 2**31

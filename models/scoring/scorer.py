@@ -12,6 +12,7 @@ from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import SaleCounts
 from models.catalogue.snapshot import Snapshot
+from models.covers.cover_model import COVERS_FILE, CoverModel
 from models.domain.customer import Window
 from models.domain.event import VIEW
 from models.domain.profile import Profile
@@ -126,6 +127,7 @@ class Scorer:
         probability_of: What the probabilities are of.
         objective: What it was trained for; with `VALUE`, `META` orders by expected revenue.
         order_sizes: Usual sizes of purchases, as of the end of the data.
+        covers: Predicts clicks by cover, as of the same moment; None if no sale has two pictures.
     """
 
     bundle_id: str
@@ -141,6 +143,7 @@ class Scorer:
     probability_of: ProbabilityOf = ProbabilityOf.SHOWN_FIRST
     objective: TrainingObjective = TrainingObjective.PURCHASE
     order_sizes: OrderSizes = field(default_factory=OrderSizes.single)
+    covers: CoverModel | None = None
 
     @classmethod
     def load(cls, bundle: Bundle) -> Self:
@@ -178,6 +181,7 @@ class Scorer:
             names=schema.names,
         )
         baseline, card = bundle.files.get(DRIFT_BASELINE_FILE), read_model_card(bundle)
+        covers = bundle.files.get(COVERS_FILE)
         return cls(
             bundle_id=bundle.id,
             scene_model=bundle.manifest.scene_model,
@@ -194,6 +198,7 @@ class Scorer:
             probability_of=card.probability_of,
             objective=card.objective,
             order_sizes=OrderSizes.from_bytes(bundle.content(ORDER_SIZES_FILE)),
+            covers=None if covers is None else CoverModel.from_bytes(covers),
         )
 
     @cached_property

@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.query.query import Query
 from models.slate.exploration import Slate
 from models.slate.filling import Filling
 from models.slate.ruled_slate import RuledOrder
@@ -131,3 +132,15 @@ def _slate(places: Sequence[tuple[int, float, int]], ruled: RuledOrder | None) -
         slate = Slate(certain, probabilities, unexplored=certain)
     teams = [team for _, _, team in places]
     return InterleavedSlate(slate, np.array(teams, dtype=np.int8))
+
+
+def same_sales(query: Query, picks: NDArray[np.intp], *, other: Query) -> NDArray[np.intp]:
+    """Return the candidates of another query that are the same sales, without those it lacks."""
+    sales = query.catalogue.sales
+    rows: list[int] = query.rows[picks].tolist()
+    wanted = [other.catalogue.row_for(sales[row].sale_id) for row in rows]
+    places = np.flatnonzero(np.isin(other.rows, [row for row in wanted if row is not None]))
+    place: dict[int | None, int] = dict(
+        zip(other.rows[places].tolist(), places.tolist(), strict=True)
+    )
+    return np.array([place[row] for row in wanted if row in place], dtype=np.intp)

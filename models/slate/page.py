@@ -16,7 +16,7 @@ from models.domain.purchase_history import PurchaseHistory
 from models.domain.units import HOUR_US
 from models.query.query import Query
 from models.rules.field import Subject
-from models.rules.rule import request_filter
+from models.rules.rule import SlateRule, SlateRules, request_filter
 from models.slate.exploration import Slate
 
 _LOOKED: Final = (VIEW, CLICK)
@@ -52,6 +52,8 @@ class PageRow:
         order_by: A policy of the bundle that orders it, if the bundle has it; None for that of the
             visit.
         min_items: With fewer it is empty, and its sales may stand in later rows.
+        diversity: Weight of being unlike what stands above; None for that of the visit.
+        rules: JSON of rules that hold in it alone, behind those of the visit; None for none.
     """
 
     name: str
@@ -61,6 +63,13 @@ class PageRow:
     filter: str | None = None
     order_by: str | None = None
     min_items: int = 1
+    diversity: float | None = None
+    rules: str | None = None
+
+    @property
+    def own_rules(self) -> tuple[SlateRule, ...]:
+        """The rules that hold in it alone."""
+        return () if self.rules is None else SlateRules.from_record(self.rules).root
 
 
 @dataclass(frozen=True, slots=True, eq=False)

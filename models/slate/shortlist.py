@@ -83,8 +83,8 @@ def shortlisted(
         is_chosen[_highest(np.where(is_new, opens_us, -np.inf), n_best)] = True
     for row in rows:
         of_row = orders.get(row.order_by or "", order)
-        matching = free & candidates_of(row, query)[1]
-        is_chosen[_best_of(matching, of_row, limit + _N_OF_PART)] = True
+        for part in _of_row(row, query, free, order=of_row, n=limit + _N_OF_PART):
+            is_chosen[part] = True
     return query.select(query.rows[is_chosen])
 
 
@@ -114,6 +114,17 @@ def _order(
     none = np.empty((len(estimates), 0), dtype=np.float32)
     values = {"prices": prices, "margins": margins, "sizes": sizes}
     return scorer.order(Scores(estimates, sigmoid(estimates), none, **values), policy)
+
+
+def _of_row(
+    row: PageRow, query: Query, free: NDArray[np.bool_], *, order: NDArray[np.float64], n: int
+) -> Iterator[NDArray[np.intp]]:
+    """Yield indices of the best that a row is about, and that its own rules leave or name."""
+    matching = free & candidates_of(row, query)[1]
+    yield _best_of(matching, order, n)
+    if row.rules is not None:
+        own = Constraints.from_rules(holding(row.own_rules, query), query)
+        yield from _of_rules(own, matching & own.without_excluded, order, n=n, n_best=n)
 
 
 def _of_rules(

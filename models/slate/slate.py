@@ -96,10 +96,10 @@ def make_page(
     policy: SlatePolicy,
     seed: int,
 ) -> PageSlate:
-    """Fill the rows of a page: each has an order and diversity of its own.
+    """Fill the rows of a page: each has an order, and may have a diversity and rules of its own.
 
     Exclusions, boosts and upper bounds of the policy's rules hold in every row. Pins, guarantees
-    and exploration are of the first.
+    and exploration are of the first. Rules of a row hold in it alone, behind those of the policy.
 
     Args:
         query: The scored query of the page.
@@ -109,28 +109,40 @@ def make_page(
         policy: Diversity, exploration and rules.
         seed: Of the exploration.
     """
-    held = holding(policy.rules.live, query)
-    constraints = Constraints.from_rules(held, query) if held else None
-    certain = policy.without_exploration
+    of_first, of_later = _constraints(policy.rules, query)
 
     def select(place: int, indices: NDArray[np.intp]) -> Slate:
-        order, limit, of_row = orders[place][indices], rows[place].limit, constraints
-        if place and constraints is None and not policy.diversity:
-            return Slate.certain(best(order, limit))
-        part, applied = query.select(query.rows[indices]), certain if place else policy
-        probabilities = scores.probabilities[indices]
+        row, order = rows[place], orders[place][indices]
+        applied = policy.without_exploration if place else policy
+        if row.diversity is not None:
+            applied = applied.model_copy(update={"diversity": row.diversity})
+        of_row = of_later if place else of_first
+        if row.rules is not None:
+            every = (*(policy.rules.of_later_rows if place else policy.rules).live, *row.own_rules)
+            of_row = Constraints.from_rules(holding(every, query), query)
+        if place and of_row is None and not applied.diversity:
+            return Slate.certain(best(order, row.limit))
+        part, probabilities = query.select(query.rows[indices]), scores.probabilities[indices]
         if of_row is None:
             return _unruled_slate(
-                part, order, probabilities, policy=applied, limit=limit, seed=seed
+                part, order, probabilities, policy=applied, limit=row.limit, seed=seed
             )
-        of_row = of_row.take(indices)
-        if place:
-            of_row = replace(of_row, pins=(), floors=())
-        ruled = ruled_order(of_row, order, probabilities=probabilities, limit=limit)
-        diversity, exploration = policy.diversity, applied.exploration
+        ruled = ruled_order(
+            of_row.take(indices), order, probabilities=probabilities, limit=row.limit
+        )
+        diversity, exploration = applied.diversity, applied.exploration
         return ruled_slate(ruled, part, diversity=diversity, exploration=exploration, seed=seed)
 
     return PageSlate.fill(query, rows, select=select)
+
+
+def _constraints(rules: SlateRules, query: Query) -> tuple[Constraints | None, Constraints | None]:
+    """Return what the rules that hold ask of the first row of a page, and of each later one."""
+    held = holding(rules.live, query)
+    if not held:
+        return None, None
+    of_first = Constraints.from_rules(held, query)
+    return of_first, replace(of_first, pins=(), floors=())
 
 
 def fallback_page(
@@ -140,8 +152,10 @@ def fallback_page(
 
     def select(place: int, indices: NDArray[np.intp]) -> Slate:
         part = query.select(query.rows[indices])
-        of_row = rules.of_later_rows if place else rules
-        return fallback_slate(part, order[indices], rules=of_row, limit=rows[place].limit)
+        row, of_row = rows[place], rules.of_later_rows if place else rules
+        if row.rules is not None:
+            of_row = SlateRules.model_construct((*of_row.root, *row.own_rules))
+        return fallback_slate(part, order[indices], rules=of_row, limit=row.limit)
 
     return PageSlate.fill(query, rows, select=select)
 

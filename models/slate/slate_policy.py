@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.covers.cover_choice import CoverPolicy
 from models.domain.event import Name
 from models.rules.rule import NO_RULES, SlateRule, SlateRules, request_filter
 from models.scoring.scorer import META
@@ -59,6 +60,10 @@ class SlatePolicy(BaseModel):
     rules: SlateRules = Field(
         default=NO_RULES, description="What a merchandiser asks of every slate, by precedence."
     )
+    covers: CoverPolicy | None = Field(
+        default=None,
+        description="How the picture of each sale is chosen per customer; unset: by the shop.",
+    )
 
     def exploring(self, usual: PlackettLuce | None) -> Self:
         """Return the policy with the usual exploration, unless it says its own or ``null``."""
@@ -102,6 +107,7 @@ class PolicyChange(BaseModel):
     order_by: Name | None = None
     diversity: float | None = Field(default=None, ge=0, lt=1)
     exploration: Exploration | None = None
+    covers: CoverPolicy | None = None
     rules: SlateRules = Field(
         default=NO_RULES, description="In place of those of the default policy; [] for none."
     )

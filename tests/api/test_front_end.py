@@ -248,7 +248,14 @@ class TestBatches:
     async def test_a_visit_that_cannot_be_answered_leaves_the_others_theirs(
         self, client: httpx.AsyncClient
     ) -> None:
-        visits = [{"variant": ["none:a"]}, {"limit": 1}, {"filter": "stars > 3"}]
+        visits = [
+            {"variant": ["none:a"]},
+            {"limit": 1},
+            {"filter": "stars > 3"},
+            {"filter": "price <"},
+            {"variant": ["a:b", "a:c"]},
+            {"limit": 2},
+        ]
 
         items = (await client.post(BATCH, json={"items": visits})).json()["items"]
 
@@ -256,8 +263,22 @@ class TestBatches:
             "unknown_variant",
             None,
             "unknown_attribute",
+            "malformed_filter",
+            "exclusive_variants",
+            None,
         ]
-        assert [one["answer"] is None for one in items] == [True, False, True]
+        shown = [one["answer"] and len(one["answer"]["items"]) for one in items]
+        assert shown == [None, 1, None, None, None, 2]
+
+    async def test_a_batch_of_nothing_but_malformed_filters_is_answered(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        answer = await client.post(BATCH, json={"items": [{"filter": "price <"}] * 2})
+
+        assert answer.status_code == 200
+        codes = [one["error"]["code"] for one in answer.json()["items"]]
+        assert codes == ["malformed_filter"] * 2
+        assert "filter: " in answer.json()["items"][0]["error"]["detail"]
 
     @pytest.mark.parametrize("n", [0, 51])
     async def test_a_batch_is_of_one_to_fifty_visits(

@@ -127,11 +127,18 @@ async def test_a_filter_compares_no_value_that_its_key_may_not_read(
     client: httpx.AsyncClient, keys: Mapping[Scope, str], text: str, needed: Scope | None
 ) -> None:
     headers = {"X-API-Key": keys[Scope.READ]}
+    rule = {"name": "r", "where": text, "action": {"kind": "boost", "odds": 2.0}}
 
     answers = [
         await client.get("/v1/recommendations", params={"filter": text}, headers=headers),
         await client.post(
             "/v1/recommendations/batch", json={"items": [{"filter": text}]}, headers=headers
+        ),
+        await client.post(
+            "/v1/pages", json={"rows": [{"name": "a", "filter": text}]}, headers=headers
+        ),
+        await client.post(
+            "/v1/pages", json={"rows": [{"name": "a", "rules": [rule]}]}, headers=headers
         ),
     ]
 

@@ -88,9 +88,41 @@ async def test_rules_of_the_plan_hold_in_every_row(client: httpx.AsyncClient) ->
     assert (answer["unmet_rules"], answer["rows"][0]["items"][0]["rules"]) == ([], ["bali"])
 
 
+PIN = {"name": "rome-first", "where": 'sale_id == "rome"', "action": {"kind": "pin", "rank": 1}}
+
+
+async def test_a_row_has_rules_of_its_own_and_its_sales_say_so(client: httpx.AsyncClient) -> None:
+    await put(client, BALI_FIRST)
+    rows = [{"name": "a", "limit": 1}, {"name": "b", "rules": [PIN]}]
+
+    answer = await page(client, rows=rows, market="de")
+
+    first, second = shown(answer)
+    assert first == ["bali"]
+    assert second[0] == "rome"
+    assert sorted(second) == ["alps", "rome", "tignes"]
+    assert answer["rows"][1]["items"][0]["rules"] == ["rome-first"]
+
+
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
+        ([{"name": "a", "rules": [{**PIN, "where": "price <"}]}], "is no expression"),
+        ([{"name": "a", "rules": [{**PIN, "where": "stars > 3"}]}], "no sale has an attribute"),
+        ([{"name": "a", "rules": [{**PIN, "budget": 3.0}]}], "put it into the plan"),
+        ([{"name": "a", "rules": [{**PIN, "dry_run": True}]}], "put it into the plan"),
+        (
+            [{"name": "a", "rules": [{**PIN, "action": {"kind": "share", "of": 0.1}}]}],
+            "put it into the plan",
+        ),
+        (
+            [
+                {"name": row, "rules": [{**PIN, "name": f"p{n}"} for n in range(26)]}
+                for row in ("a", "b")
+            ],
+            "52 rules together",
+        ),
+        ([{"name": "a", "diversity": 1.0}], "less than 1"),
         ([], "at least 1"),
         ([{"name": "a"}] * 2, "2 rows are named 'a'"),
         ([{"name": f"r{n}"} for n in range(21)], "at most 20"),
@@ -158,12 +190,14 @@ class TestBundles:
         drawn = {"kind": "plackett_luce", "temperature": 1.0}
         plan = {"default": {"exploration": drawn, "rules": rules}}
         assert (await client.put("/v1/plan", json=plan)).status_code == 200
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"name": "top", "limit": 3},
             {"name": "new", "kind": "opening_now", "hours": 48, "limit": 2, "min_items": 2},
             {"name": "popular", "order_by": "popularity", "filter": "price > 0", "limit": 3},
             {"name": "looked", "kind": "because_you_looked"},
         ]
+        boost = {"name": "dear", "where": "price > 300", "action": {"kind": "boost", "odds": 9.0}}
+        rows[2] |= {"rules": [boost], "diversity": 0.3}
         answers = [await page(client, customer_id=f"c{n}", rows=rows) for n in range(8)]
         sale_id = shown(answers[0])[0][0]
         await client.post("/v1/events", json={"events": [click("e1", sale_id)]})

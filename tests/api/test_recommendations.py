@@ -146,7 +146,7 @@ async def test_the_record_of_an_answer_holds_what_it_was_made_from(
     assert record["recommendation_id"] == answer.json()["recommendation_id"]
     assert (record["device"], record["limit"], record["exclude"]) == ("tv", 1, ["rome"])
     assert window.pack() == (await stores.customers.read("c1")).window.pack()
-    assert (item.pop("explanation"), item.pop("sale")) == (None, None)
+    assert [item.pop(name) for name in ("explanation", "sale", "cover")] == [None] * 3
     assert record["slate"] == [{**item, "propensity": 1.0}]
     assert len(cast("str", record["feature_hash"])) == 32
     content, counts = cast("str", record["snapshot_id"]).split(".")

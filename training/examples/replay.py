@@ -28,8 +28,8 @@ from models.domain.customer import (
     WINDOW_EVENTS,
     Window,
     canonical_order,
+    first_column,
     stamps,
-    with_quantities,
 )
 from models.domain.event import IMPRESSION
 from models.domain.profile import Profile, night_floor
@@ -134,10 +134,11 @@ class WindowReplay:
         kept = np.flatnonzero(events.kinds != IMPRESSION)
         members = np.stack(
             [
-                with_quantities(
+                first_column(
                     events.event_keys[kept],
                     events.kinds[kept],
                     quantities=events.quantities[kept],
+                    covers=events.covers[kept],
                 ),
                 events.sale_keys[kept],
                 stamps(events.at_us[kept], events.kinds[kept]),

@@ -11,6 +11,7 @@ from models.domain.sale import PictureScores
 from models.features.schema import FeatureSchema
 from models.scoring.bundle import Bundle, read_bundle
 from models.scoring.scorer import Scorer
+from training.covers.fit_covers import covers_of
 from training.examples.point_in_time import PointInTime
 from training.examples.refit import fit_recommenders
 from training.nightly.comparison import BundleComparison, JudgedBundle
@@ -22,7 +23,7 @@ from training.scenes.picture_scores import pictures_of
 
 
 def refitted(judged: Path, comparison: BundleComparison) -> Bundle:
-    """Fit the recommenders of a judged bundle again, with the days on which it was judged.
+    """Fit the recommenders and covers of a judged bundle again, with the days that judged it.
 
     The meta-model and its calibration, the labeller, the topics and the drift baseline stay as
     they were judged. The meta-model was fitted on scores of recommenders that were refitted along
@@ -43,7 +44,13 @@ def refitted(judged: Path, comparison: BundleComparison) -> Bundle:
     dataset = cut(comparison.dataset, comparison.until_us)
     pictures = pictures_of(before, judged, images=dataset.images, cache=comparison.cache)
     scorer, past = _fitted_on(dataset, before, pictures=pictures, until_us=comparison.until_us)
-    scorer = replace(scorer, counts=counts_at_end(past, comparison.until_us))
+    covers = covers_of(
+        past.events,
+        past.catalogue,
+        effect=scorer.ranker.position_effect,
+        outcome_us=comparison.config.outcome_us,
+    )
+    scorer = replace(scorer, counts=counts_at_end(past, comparison.until_us), covers=covers)
     known = known_files(
         scorer, past.events, until_us=comparison.until_us, seed=bundle.manifest.seed
     )

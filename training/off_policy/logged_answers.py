@@ -24,6 +24,7 @@ from models.experiments.exposure_record import (
     read_exploration,
     read_records,
 )
+from models.pictures.topics import Topics
 from models.query.candidates import candidate_query
 from models.query.query import Query
 from models.slate.slate_policy import PlackettLuce
@@ -168,7 +169,9 @@ def rounds_of(
     """
     rng = np.random.default_rng(setting.seed)
     views: list[View] = []
-    for record, catalogue in _with_catalogues(read_records(answers), setting):
+    for record, catalogue in with_catalogues(
+        read_records(answers), snapshots=setting.snapshots, topics=setting.target.scorer.topics
+    ):
         views.append(setting.target.view(*_question(record, catalogue), rng=rng))
         progress.tick()
     # An answer and each of its sales have `rules`, of which nothing is read here.
@@ -217,11 +220,20 @@ def _rounds(
     )
 
 
-def _with_catalogues(
-    answers: Iterator[ExposureRecord], setting: Setting
+def with_catalogues(
+    answers: Iterator[ExposureRecord], *, snapshots: Path, topics: Topics
 ) -> Iterator[tuple[ExposureRecord, Catalogue]]:
-    """Pair each answer with its catalogue; answers of one snapshot stand together."""
-    folder = SnapshotFolder(setting.snapshots)
+    """Pair each answer with its catalogue; answers of one snapshot stand together.
+
+    Args:
+        answers: The answers.
+        snapshots: Directory of the service's snapshots.
+        topics: Of the bundle that scores.
+
+    Raises:
+        AnswersError: If a snapshot is missing.
+    """
+    folder = SnapshotFolder(snapshots)
     read_id, content_id, catalogue = "", "", None
     for record in answers:
         if record.snapshot_id != read_id or catalogue is None:
@@ -230,7 +242,7 @@ def _with_catalogues(
             try:
                 if wanted != content_id or catalogue is None:
                     content = folder.content(wanted)
-                    catalogue = content.catalogue(setting.target.scorer.topics)
+                    catalogue = content.catalogue(topics)
                     content_id = wanted
                 counts = folder.counts(counts_id, n_sales=len(catalogue))
             except OSError as exc:

@@ -14,6 +14,7 @@ import numpy as np
 from models.arrays.array_file import Arrays
 from models.catalogue.event_counts import SaleCounts
 from models.catalogue.snapshot import Snapshot
+from models.covers.cover_model import COVERS_FILE
 from models.dataset.events import EventTable
 from models.domain.customer import Window
 from models.domain.event import from_us
@@ -49,7 +50,7 @@ def known_files(
     """Serialise the parts of a bundle that a nightly refit replaces, by file name.
 
     These are the recommenders and columns of attributes, the catalogue snapshot with its counts,
-    order sizes, and golden rows.
+    order sizes, covers, and golden rows.
 
     Args:
         scorer: The model.
@@ -76,6 +77,7 @@ def known_files(
         ORDER_SIZES_FILE: scorer.order_sizes.to_bytes(),
         GOLDEN_FILE: golden.to_bytes(),
         ATTRIBUTES_FILE: scorer.schema.attributes.to_bytes(),
+        **({COVERS_FILE: scorer.covers.to_bytes()} if scorer.covers else {}),
         **{
             recommender_file(recommender.name): Arrays(recommender.to_arrays()).to_bytes()
             for recommender in scorer.schema.recommenders

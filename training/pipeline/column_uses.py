@@ -70,6 +70,7 @@ _EVENTS: Final = {
     "session_id": (False, "read by evaluation and experiments; visits are found by their gaps"),
     "quantity": (True, "pieces that were refunded; usual sizes of orders"),
     "propensity": (False, "read by off-policy estimates"),
+    "cover": (False, "which pictures sell; no feature of the ranker"),
     "variant": (False, "no model reads it"),
 }
 
@@ -183,6 +184,7 @@ def _recorded(events: EventTable) -> dict[str, bool]:
         **{name: bool((labels.codes >= 0).any()) for name, labels in texts.items()},
         **{name: not np.isnan(values).all() for name, values in numbers.items()},
         "position": bool(events.positions.any()),
+        "cover": bool(events.covers.any()),
         "quantity": bool(events.quantities.any()),
     }
 

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
+from models.covers.cover_model import CoverModel
 from models.domain.sale import Sale
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from models.ranker.objective import TrainingObjective
+from models.ranker.position_effect import PositionEffect
 from models.ranker.two_stage import ranker_files
 from models.scoring.bundle import write_bundle
 from models.scoring.model_card import MODEL_CARD_FILE
@@ -27,6 +29,7 @@ from models.scoring.scorer import (
 )
 from training.configuration import ConfigurationError, RunConfig, TrainingOptions
 from training.console import Progress
+from training.covers.fit_covers import covers_of
 from training.examples.assembly_by_parts import PartedLog, assemble_by_parts
 from training.examples.closed_sales import if_mostly_closed
 from training.examples.cold_start_mask import ColdStartMask
@@ -114,6 +117,7 @@ def train(
         logistic=fitted.logistic,
         objective=card.objective,
         order_sizes=fit_order_sizes(past.events, past.catalogue),
+        covers=_covers(past, fitted.ranker.position_effect, options),
     )
     files = {
         COLUMNS_FILE: uses_to_bytes(
@@ -293,6 +297,13 @@ def _require_learnable(mask: ColdStartMask, past: PointInTime, options: Training
             raise
         msg = f"{few}; {exc}"
         raise TooFewPurchasesError(msg) from exc
+
+
+def _covers(
+    past: PointInTime, effect: PositionEffect, options: TrainingOptions
+) -> CoverModel | None:
+    outcome_us = options.config.outcome_us
+    return covers_of(past.events, past.catalogue, effect=effect, outcome_us=outcome_us)
 
 
 def _with_objective(data: TrainingData, options: TrainingOptions) -> TrainingOptions:

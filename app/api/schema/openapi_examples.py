@@ -13,6 +13,7 @@ _AUDIENCE: Final = {"markets": ["fr"], "devices": None, "visitors": "all"}
 _LAYER: Final = {"name": "ranking", "salt": "ranking-2026", "unit": "customer"}
 _HOLDOUT: Final = {"salt": "holdout-2026", "share_bp": 100}
 _EXPLORATION: Final = {"kind": "new_sales", "slots": 1, "hours": 24.0}
+_COVERS: Final = {"temperature": 0.05, "even_share": 0.05}
 _POLICY: Final = {"bundle": None, "order_by": "meta", "diversity": 0.0, "exploration": None}
 _CHANGE: Final = {"order_by": "meta-revenue"}
 _VARIANT: Final = {"name": "by-revenue", "buckets": [{"start": 5_000, "stop": 10_000}]}
@@ -106,7 +107,8 @@ _RULES: Final = {
 }
 _EVENT: Final = {
     **{"event_id": "e1", "customer_id": "c1", "session_id": "v1", "type": "click"},
-    **{"sale_id": "s1", "at": _FROM, "exposure_id": "5a1d", "position": 3, "market": "fr"},
+    **{"sale_id": "s1", "at": _FROM, "exposure_id": "5a1d", "position": 3, "cover": 2},
+    "market": "fr",
 }
 _SALE: Final = {
     **{"sale_id": "s1", "title": "Three nights by the sea", "country": "FR", "category": "hotel"},
@@ -211,6 +213,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "Look": _LOOK,
     "Mismatch": _MISMATCH,
     "NewSaleSlots": _EXPLORATION,
+    "CoverPolicy": _COVERS,
     "OffPolicyEstimate": {
         **{"bundle": _ID, "refusal": None, "logged": _INTERVAL},
         **{"difference": {"cascade-dr": _INTERVAL}, "first_3": _PLACES},

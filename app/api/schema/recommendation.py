@@ -20,6 +20,7 @@ from app.recommend.explanation import MAX_EXPLAINED
 from app.recommend.pipeline import Recommendation
 from app.resources import Resources
 from models.domain.event import key
+from models.domain.sale import COVER, MAX_PICTURES
 from models.experiments.exposure_record import ExposureRecord
 from models.ranker.explanation import Explanation
 from models.scoring.probability import MEANINGS, ProbabilityOf
@@ -45,6 +46,7 @@ SALE_EXAMPLE: Final[JsonDict] = {
     "rank": 1,
     "purchase_probability": 0.0183,
     "rules": ["ski-in-winter"],
+    "cover": 2,
     "explanation": EXPLANATION_EXAMPLE,
     "sale": VIEW_EXAMPLE,
 }
@@ -101,6 +103,12 @@ class RecommendedSale(BaseModel):
     rules: list[str] = Field(
         description="Names of the rules that put it there, see `/v1/rules`: that pin it, or "
         "moved it by a boost, or keep a place for it."
+    )
+    cover: int | None = Field(
+        ge=COVER,
+        le=MAX_PICTURES,
+        description="Number of the picture to show for it, of those put under `/v1/sales`: send it "
+        "back as `cover` of its impression and click. Null where the shop decides.",
     )
     explanation: SaleExplanation | None = Field(
         description=f"With `explain`: why, for the first {MAX_EXPLAINED} sales; null where it "
@@ -253,6 +261,7 @@ def slate_body(record: ExposureRecord, explanations: Sequence[Explanation]) -> d
         record: Of the answer.
         explanations: Those of its first sales.
     """
+    covers = {one.rank: one.number for one in record.covers.shown} if record.covers else {}
     return {
         "recommendation_id": record.recommendation_id,
         "bundle": record.bundle_id or None,
@@ -267,6 +276,7 @@ def slate_body(record: ExposureRecord, explanations: Sequence[Explanation]) -> d
                 "rank": shown.rank,
                 "purchase_probability": shown.purchase_probability,
                 "rules": shown.rules,
+                "cover": covers.get(shown.rank),
                 "sale": None,
                 "explanation": explanation
                 and {

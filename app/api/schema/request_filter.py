@@ -1,5 +1,6 @@
 """Filter of a request: a condition on sales, within what the key of its caller may read."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 from fastapi import Request
@@ -9,7 +10,7 @@ from app.errors import ForbiddenError
 from app.security.key import Scope
 from models.rules.expression import MAX_CHARS
 from models.rules.field import FieldScope, RuleField
-from models.rules.rule import request_filter
+from models.rules.rule import SlateRule, request_filter
 
 # By comparisons a caller could find out any value.
 _OF_SHOP: Final = frozenset({"margin", "stock"})
@@ -20,11 +21,9 @@ def _is_condition(text: str) -> str:
     return text
 
 
-Filter = Annotated[
-    str,
-    Field(min_length=1, max_length=MAX_CHARS),
-    AfterValidator(_is_condition),
-]
+UnreadFilter = Annotated[str, Field(min_length=1, max_length=MAX_CHARS)]
+
+Filter = Annotated[UnreadFilter, AfterValidator(_is_condition)]
 
 
 FILTER_FIELD: Final[Any] = Field(
@@ -41,7 +40,16 @@ FILTER_FIELD: Final[Any] = Field(
 
 
 def require_rights(request: Request, *filters: str | None) -> None:
-    """Refuse filters by what the caller's key may not read; without keys all may be read.
+    """Refuse filters by what the caller's key may not read; see `require_readable`.
+
+    Raises:
+        ForbiddenError: Names the scope that is missing.
+    """
+    require_readable(request, [request_filter(text) for text in filters if text is not None])
+
+
+def require_readable(request: Request, rules: Iterable[SlateRule]) -> None:
+    """Refuse rules by what the caller's key may not read; without keys all may be read.
 
     Raises:
         ForbiddenError: Names the scope that is missing.
@@ -49,8 +57,8 @@ def require_rights(request: Request, *filters: str | None) -> None:
     held: tuple[Scope, ...] | None = request.scope.get("key_scopes")
     if held is None:
         return
-    for text in filters:
-        for field in () if text is None else request_filter(text).fields:
+    for rule in rules:
+        for field in rule.fields:
             needed = _needed(field)
             if needed is not None and needed not in held:
                 raise ForbiddenError(needed)

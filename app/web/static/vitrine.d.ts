@@ -17,6 +17,7 @@ export interface EventFields {
   at?: string;
   exposure_id?: string;
   position?: number;
+  cover?: number;
   price?: number;
   quantity?: number;
   revenue?: number;
@@ -29,6 +30,7 @@ export interface Item {
   rank: number;
   purchase_probability: number | null;
   rules: string[];
+  cover: number | null;
   sale: Record<string, unknown> | null;
 }
 

@@ -115,6 +115,7 @@ export class Vitrine {
 
   watch(element, item, answer) {
     const shown = { exposure_id: answer.recommendation_id, position: item.rank };
+    if (item.cover) shown.cover = item.cover;
     whenSeen(element, () => this.record("impression", item.sale_id, shown));
     const clicked = (event) => {
       if (event.target.closest("a[href]")) this.record("click", item.sale_id, shown);

@@ -58,6 +58,7 @@ class Item(TypedDict):
     rank: int
     purchase_probability: float | None
     rules: list[str]
+    cover: int | None
     explanation: dict[str, Any] | None
     sale: dict[str, Any]
 
@@ -109,6 +110,7 @@ class Event(TypedDict, total=False):
     at: str
     exposure_id: str | None
     position: int | None
+    cover: int | None
     price: float | None
     quantity: int | None
     revenue: float | None

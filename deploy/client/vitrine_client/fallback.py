@@ -93,6 +93,7 @@ def _impersonal(item: Item, rank: int) -> Item:
         "rank": rank,
         "purchase_probability": None,
         "rules": [],
+        "cover": None,
         "explanation": None,
         "sale": item["sale"],
     }

@@ -202,12 +202,13 @@ def _require_teams(experiment: Experiment) -> None:
                 "do not have: compare it by shares"
             )
             raise ValueError(msg)
-        if "rules" in variant.policy.model_fields_set:
-            msg = (
-                f"variant {variant.name} of {name} changes rules, and an interleaved slate has one "
-                "set of them: compare it by shares"
-            )
-            raise ValueError(msg)
+        for field in ("rules", "covers"):
+            if field in variant.policy.model_fields_set:
+                msg = (
+                    f"variant {variant.name} of {name} changes {field}, and an interleaved slate "
+                    "has one set of them: compare it by shares"
+                )
+                raise ValueError(msg)
 
 
 def _require_apart(held: Mapping[str, tuple[BucketRange, ...]]) -> None:

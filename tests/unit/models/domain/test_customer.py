@@ -13,9 +13,9 @@ from models.domain.customer import (
     WINDOW_EVENTS,
     Window,
     canonical_order,
+    first_column,
     pack_member,
     stamps,
-    with_quantities,
 )
 from models.domain.event import KIND, EventType, key
 from models.domain.recent_impressions import NOTHING_SHOWN, RecentImpressions
@@ -77,10 +77,35 @@ def test_members_of_purchases_and_refunds_hold_their_pieces(
 
     assert window.quantities.tolist() == [pieces]
     assert (window.at_us.tolist(), window.kinds.tolist()) == ([5], [KIND[event_type]])
-    columns = with_quantities(
+    columns = first_column(
         np.array([2**64 - 1], dtype=np.uint64),
         np.array([KIND[event_type]]),
         quantities=np.array([quantity or 0]),
+        covers=np.zeros(1, dtype=np.int64),
+    )
+    assert columns.tolist() == window.members[:, 0].tolist()
+
+
+@pytest.mark.parametrize("event_key", [0, 0xC0B7, 0xFFFF_C0B0, 2**64 - 1])
+@pytest.mark.parametrize("cover", [None, 1, 9])
+def test_members_of_clicks_hold_their_cover_and_no_other_event_seems_to(
+    event_key: int, cover: int | None
+) -> None:
+    """Keys are hashes: some end as that of a click with a cover does."""
+    types = EventType.CLICK, EventType.VIEW, EventType.FAVOURITE
+    packed_ones = [
+        pack_member(event_key, 2, at_us=at_us, event_type=one, cover=cover)
+        for at_us, one in enumerate(types)
+    ]
+
+    window = Window.from_members(packed_ones)
+
+    assert window.covers.tolist() == [cover or 0, 0, 0]
+    columns = first_column(
+        np.full(3, event_key, dtype=np.uint64),
+        np.array([KIND[one] for one in types]),
+        quantities=np.zeros(3, dtype=np.int64),
+        covers=np.full(3, cover or 0),
     )
     assert columns.tolist() == window.members[:, 0].tolist()
 
@@ -216,7 +241,8 @@ def test_columns_make_the_same_members_as_single_events(
     at_us = np.array([event[2] for event in events], dtype=np.int64)
     kinds = np.array([KIND[event[3]] for event in events], dtype=np.int8)
     keys = np.array([event[:2] for event in events], dtype=np.uint64).reshape(-1, 2)
-    firsts = with_quantities(keys[:, 0], kinds, quantities=np.zeros(len(events), dtype=np.int64))
+    none = np.zeros(len(events), dtype=np.int64)
+    firsts = first_column(keys[:, 0], kinds, quantities=none, covers=none)
     members = np.column_stack([firsts, keys[:, 1], stamps(at_us, kinds)])
 
     window = Window(canonical_order(members), NOTHING_SHOWN)

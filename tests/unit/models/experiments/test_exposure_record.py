@@ -133,12 +133,22 @@ FILE = {
                         "filter": pl.String,
                         "order_by": pl.String,
                         "min_items": pl.Int64,
+                        "diversity": pl.Float64,
+                        "rules": pl.String,
                     }
                 ),
                 "n_items": pl.Int64,
                 "because_of": pl.String,
             }
         )
+    ),
+    "covers": pl.Struct(
+        {
+            "policy": pl.String,
+            "shown": pl.List(
+                pl.Struct({"rank": pl.Int64, "number": pl.Int64, "propensity": pl.Float64})
+            ),
+        }
     ),
 }
 """The columns that files have had since 0.1: readers of other teams rely on them."""

@@ -175,6 +175,38 @@ def test_rules_hold_in_every_row_and_pins_in_the_first() -> None:
     assert ids(without, asked) == [["s1", "s4"], ["s2"]]
 
 
+def test_rules_of_a_row_hold_in_it_alone_behind_those_of_the_policy() -> None:
+    """Also without a model: s2 is pinned in the second row, where no more than two of a stand."""
+    asked = query(catalogue(*FIVE))
+    probabilities = [0.1 * (1 + int(one.sale_id[1])) for one in asked.catalogue.sales]
+    excluded = [{"name": "no", "where": 'sale_id == "s1"', "action": {"kind": "exclude"}}]
+    pin = {"name": "pin", "where": 'sale_id in ["s1", "s0"]', "action": {"kind": "pin", "rank": 1}}
+    few = {"name": "few", "where": 'sale_id != "s0"', "action": {"kind": "at_most", "n": 1}}
+    own = SlateRules.model_validate([pin, few]).live_json
+    rows = [PageRow("first", limit=1), PageRow("second", rules=own), PageRow("third")]
+    rules = SlateRules.model_validate(excluded)
+
+    page = page_of(asked, probabilities, rows, policy=SlatePolicy(rules=rules))
+    without = fallback_page(asked, np.array(probabilities), rows=rows, rules=rules)
+
+    assert ids(page, asked) == [["s4"], ["s0", "s3"], ["s2"]]
+    assert page.slate.rules == ((), ("pin",), (), ())
+    assert ids(without, asked) == [["s4"], ["s0", "s3"], ["s2"]]
+
+
+def test_a_row_has_a_diversity_of_its_own() -> None:
+    """Below s4, of Rome as s2, half of the relevance of s3 is more: 3/8 against 7/16 - 1/4."""
+    shop = catalogue(*(sale(f"s{n}", destination=("rome", "nice")[n % 2]) for n in range(5)))
+    asked, probabilities = query(shop), [0.1, 0.1, 0.8, 0.7, 0.9]
+    by_id = [probabilities[int(one.sale_id[1])] for one in asked.catalogue.sales]
+
+    plain = page_of(asked, by_id, [PageRow("a", limit=2)])
+    mixed = page_of(asked, by_id, [PageRow("a", limit=2, diversity=0.5)])
+
+    assert ids(plain, asked) == [["s4", "s2"]]
+    assert ids(mixed, asked) == [["s4", "s3"]]
+
+
 def test_the_propensities_of_a_page_are_its_probability() -> None:
     """Each of 12 first rows occurs as often as the page's propensities multiply to.
 
@@ -222,6 +254,13 @@ def shop(rng: np.random.Generator, n_sales: int) -> Catalogue:
     return catalogue(*found)
 
 
+OWN_RULES = [
+    {"name": "own-no", "where": 'category == "c0"', "action": {"kind": "exclude"}},
+    {"name": "own-pin", "where": 'destination == "d3"', "action": {"kind": "pin", "rank": 1}},
+    {"name": "own-one", "action": {"kind": "at_most", "n": 1, "per": "destination"}},
+]
+
+
 def random_rows(rng: np.random.Generator) -> list[PageRow]:
     filters = [None, None, 'category == "c1"', "price < 400", 'destination != "d2"']
     return [
@@ -232,6 +271,10 @@ def random_rows(rng: np.random.Generator) -> list[PageRow]:
             hours=float(rng.integers(1, 90)),
             filter=filters[int(rng.integers(len(filters)))],
             min_items=int(rng.integers(1, 4)),
+            diversity=float(rng.choice([0.0, 0.4])) if rng.random() < 0.2 else None,
+            rules=SlateRules.model_validate(
+                [one for one in OWN_RULES if rng.random() < 0.2]
+            ).live_json,
         )
         for number in range(int(rng.integers(1, 7)))
     ]
@@ -295,6 +338,10 @@ def test_no_page_shows_a_sale_twice_or_a_closed_one(proof: Proof, rng: np.random
             shown = sales_at(of, asked.rows[filled.slate.picks])
             if row.filter == 'category == "c1"':
                 assert {one.category for one in shown} <= {"c1"}
+            own = {rule.name for rule in row.own_rules}
+            assert "own-no" not in own or "c0" not in {one.category for one in shown}
+            places = [one.destination for one in shown]
+            assert "own-one" not in own or len(set(places)) == len(places)
         assert ((page.slate.propensities > 0) & (page.slate.propensities <= 1)).all()
         assert again.slate.picks.tolist() == page.slate.picks.tolist()
         assert again.slate.propensities.tolist() == page.slate.propensities.tolist()

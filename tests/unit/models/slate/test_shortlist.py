@@ -183,6 +183,17 @@ def test_each_row_of_a_page_has_its_candidates(asked: Query, model: Scorer) -> N
     assert sum(closing) >= 2 * LIMIT
 
 
+def test_what_rules_of_a_row_name_has_its_place(asked: Query, model: Scorer) -> None:
+    last = int(asked.rows[~np.isin(asked.rows, short(asked, model).rows)][-1])
+    sale_id = asked.catalogue.sales[last].sale_id
+    pin = {"where": f'sale_id == "{sale_id}"', "action": {"kind": "pin", "rank": 1}}
+    own = ruled(pin).rules.live_json
+
+    rows = short(asked, model, rows=(PageRow("own", rules=own),)).rows
+
+    assert last in rows
+
+
 def test_a_random_part_of_a_shortlist_is_known(asked: Query, model: Scorer) -> None:
     """By which the distribution of all candidates is watched, and not that of the best."""
     found = short(asked, model)

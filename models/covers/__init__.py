@@ -1,0 +1,1 @@
+"""Covers: which of its pictures stands for a sale, chosen per customer."""

@@ -1,0 +1,103 @@
+"""`covers` on files as a service exports them: values, and which picture works for whom."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from models.catalogue.snapshot import Snapshot, content_file
+from models.covers.cover_choice import CoverPolicy
+from models.domain.sale import PictureScores
+from models.scoring.bundle import read_bundle
+from models.scoring.scorer import Scorer
+from tests.api.test_covers import COVERS
+from tests.bundles import choosing
+from tests.unit.training.off_policy.test_command import N_ANSWERS, export
+from training.__main__ import app
+
+POLICY = CoverPolicy(even_share=1.0)
+
+
+@pytest.fixture(scope="module")
+def chooser(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return choosing(tiny_bundle[0], tmp_path_factory.mktemp("shelf"), covers=COVERS)
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Each of two pictures was shown to 200: the first had 50 clicks, the second 100."""
+    folder = tmp_path_factory.mktemp("covers")
+    scorer = Scorer.load(read_bundle(tiny_bundle[0]))
+
+    def shown(_: Scorer, now_us: int) -> list[dict[str, Any]]:
+        row = int(scorer.seed_catalogue().eligible(None, now_us)[0])
+        sale_id = scorer.seed_catalogue().sales[row].sale_id
+        item: dict[str, Any] = {"sale_id": sale_id, "rank": 1, "propensity": 1.0, "rules": []}
+        return [
+            {
+                "slate": [item],
+                "device": "phone",
+                "covers": {
+                    "policy": POLICY.model_dump_json(),
+                    "shown": [{"rank": 1, "number": 1 + number % 2, "propensity": 0.5}],
+                },
+            }
+            for number in range(N_ANSWERS)
+        ]
+
+    def clicked(number: int, _: str) -> bool:
+        return number % 4 == 1 or number % 8 == 0
+
+    export(folder, tiny_bundle, shown, clicked=clicked)
+    sales = {one.sale_id: one for one in scorer.snapshot.sales}
+    some = next(iter(scorer.pictures.values()))
+    other = PictureScores(some.probabilities, np.roll(some.embedding, 1), some.statistics)
+    both = PictureScores.combine({1: some, 2: other})
+    twice = Snapshot.from_sales(sales, dict.fromkeys(sales, both))
+    (folder / content_file("c")).write_bytes(twice.to_bytes())
+    return folder
+
+
+def test_values_and_rates_are_those_of_the_log(exported: Path, chooser: Path) -> None:
+    """Of first pictures 50 in 200; the second one is best, for all and on phones."""
+    options = ["--data", str(exported), "--snapshots", str(exported), "--json"]
+
+    run = CliRunner().invoke(app, ["covers", "--bundle", str(chooser), *options])
+
+    assert run.exit_code == 0, run.output
+    found = json.loads(run.stdout)
+    first = found["values"]["first pictures"]
+    assert first["logged"]["value"] == pytest.approx(150 / 400)
+    assert list(first["target"]) == ["dm", "ips", "snips", "dr"]
+    assert first["target"]["snips"]["value"] == pytest.approx(0.25)
+    assert first["difference"]["snips"]["high"] < 0
+    rates = {(one["segment"], one["number"]): one for one in found["pictures"]}
+    assert set(rates) == {(who, n) for who in ("all", "device=phone") for n in (1, 2)}
+    assert rates["all", 2]["rate"]["value"] == pytest.approx(0.5)
+    assert [rates["device=phone", n]["is_best"] for n in (1, 2)] == [False, True]
+
+
+def test_the_report_is_a_page_and_a_table(exported: Path, chooser: Path, tmp_path: Path) -> None:
+    report, options = tmp_path / "covers.html", ["--snapshots", str(exported), "--report"]
+
+    run = CliRunner().invoke(
+        app,
+        ["covers", "--bundle", str(chooser), "--data", str(exported), *options, str(report)],
+    )
+
+    assert run.exit_code == 0, run.output
+    assert "Which picture works for whom" in report.read_text(encoding="utf-8")
+    assert "50.00%" in run.stdout
+    assert "device=phone" in run.stdout
+
+
+def test_a_bundle_without_covers_is_refused(exported: Path, tiny_bundle: tuple[Path, Path]) -> None:
+    options = ["--data", str(exported), "--snapshots", str(exported)]
+
+    run = CliRunner().invoke(app, ["covers", "--bundle", str(tiny_bundle[0]), *options])
+
+    assert run.exit_code == 1
+    assert "it chooses no covers" in run.output

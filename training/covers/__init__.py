@@ -1,0 +1,1 @@
+"""Covers: fits which pictures are clicked, and by whom, from impressions and clicks."""
