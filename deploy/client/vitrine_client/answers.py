@@ -51,6 +51,17 @@ class PageAsk(_Sales, total=False):
     rows: Required[Sequence[dict[str, object]]]
 
 
+class Assignment(TypedDict):
+    """Variant of a visitor in one experiment."""
+
+    experiment: str
+    variant: str
+    unit: Literal["customer", "session", "device"]
+    unit_id: str | None
+    share_bp: int
+    forced: bool
+
+
 class Item(TypedDict):
     """One sale of an answer."""
 
@@ -71,7 +82,7 @@ class Head(TypedDict):
 
     recommendation_id: str | None
     bundle: str | None
-    assignments: list[dict[str, Any]]
+    assignments: list[Assignment]
     degraded: str | None
     probability_of: str | None
     unmet_rules: list[str]

@@ -6,7 +6,7 @@ from typing import Any, Final, Self, Unpack, cast
 
 import httpx
 
-from .answers import Ask, Event, Page, PageAsk, Slate
+from .answers import Ask, Assignment, Event, Page, PageAsk, Slate, Visit
 from .fallback import Fallback, with_closing
 from .outbox import FLUSH_S, Outbox
 
@@ -58,10 +58,7 @@ class AsyncClient:
     async def recommend(self, **asked: Unpack[Ask]) -> Slate:
         """Return a list of sales; without the service, of the newest list, or none."""
         given: dict[str, Any] = {**asked, "fields": with_closing(asked.get("fields", ()))}
-        params = {name: value for name, value in given.items() if value is not None}
-        found = await self._ask(
-            self._http.build_request("GET", "/v1/recommendations", params=params), has="items"
-        )
+        found = await self._get("/v1/recommendations", given)
         if found is None:
             return self._fallback.slate(asked)
         slate = cast("Slate", found)
@@ -79,6 +76,11 @@ class AsyncClient:
         page = cast("Page", found)
         self._fallback.remember(asked, {row["name"]: row["items"] for row in page["rows"]})
         return page
+
+    async def assignments(self, **visit: Unpack[Visit]) -> list[Assignment] | None:
+        """Return the variants of a visit, which counts none as shown; None without answer."""
+        found = await self._get("/v1/assignments", {**visit})
+        return None if found is None else cast("list[Assignment]", found["items"])
 
     def record(self, **event: Unpack[Event]) -> str:
         """Queue an event, to be sent within a second or as soon as can be, and return its id."""
@@ -115,6 +117,10 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         """Close at the end of the block."""
         await self.close()
+
+    async def _get(self, path: str, given: dict[str, Any]) -> dict[str, Any] | None:
+        params = {name: value for name, value in given.items() if value is not None}
+        return await self._ask(self._http.build_request("GET", path, params=params), has="items")
 
     async def _ask(self, request: httpx.Request, *, has: str) -> dict[str, Any] | None:
         """Ask twice within the time; None without an answer that has the field."""

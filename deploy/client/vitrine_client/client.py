@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from threading import Lock, Thread
 from typing import Any, Self, TypeVar, Unpack
 
-from .answers import Ask, Event, Page, PageAsk, Slate
+from .answers import Ask, Assignment, Event, Page, PageAsk, Slate, Visit
 from .async_client import MAX_WAITING, REMEMBER_S, TIMEOUT_S, AsyncClient
 from .outbox import Outbox
 
@@ -47,6 +47,10 @@ class Client:
     def page(self, **asked: Unpack[PageAsk]) -> Page:
         """Return rows of sales; without the service, of the newest page, or empty ones."""
         return self._run(self._client.page(**asked))
+
+    def assignments(self, **visit: Unpack[Visit]) -> list[Assignment] | None:
+        """Return the variants of a visit, which counts none as shown; None without answer."""
+        return self._run(self._client.assignments(**visit))
 
     def record(self, **event: Unpack[Event]) -> str:
         """Queue an event, to be sent within a second or as soon as can be, and return its id."""

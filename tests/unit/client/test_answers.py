@@ -23,6 +23,7 @@ def names(typed: Any) -> set[str]:  # noqa: ANN401 - a TypedDict's class has no 
         (answers.Page, "PageAnswer"),
         (answers.Row, "RowAnswer"),
         (answers.Item, "RecommendedSale"),
+        (answers.Assignment, "AssignmentAnswer"),
         (answers.EventResult, "EventResult"),
         (answers.Event, "Event"),
         (answers.PageAsk, "PageBody"),
@@ -33,10 +34,14 @@ def test_a_type_has_the_fields_of_its_schema(typed: type, schema: str) -> None:
     assert names(typed) - {"next"} == set(SCHEMAS[schema]["properties"]) - {"next"}
 
 
-def test_a_list_is_asked_for_by_its_parameters() -> None:
-    route = DOCUMENT["paths"]["/v1/recommendations"]["get"]
+@pytest.mark.parametrize(
+    ("typed", "path"),
+    [(answers.Ask, "/v1/recommendations"), (answers.Visit, "/v1/assignments")],
+)
+def test_a_call_has_the_parameters_of_its_route(typed: type, path: str) -> None:
+    route = DOCUMENT["paths"][path]["get"]
 
-    assert names(answers.Ask) == {one["name"] for one in route["parameters"]}
+    assert names(typed) == {one["name"] for one in route["parameters"]}
 
 
 def test_types_of_events_are_those_of_the_api() -> None:
