@@ -29,10 +29,16 @@ def scan_parquet(paths: Sequence[Path]) -> pl.LazyFrame:
 
     Args:
         paths: Files in the order in which they were written, at least one. Those of earlier
-            versions may lack columns of the last one.
+            versions may lack columns of the last one, and fields of its structs: both are null.
     """
     # Absolute: polars would expand a leading tilde.
     absolute = [path.absolute() for path in paths]
     with absolute[-1].open("rb") as file:
         schema = pl.read_parquet_schema(file)
-    return pl.scan_parquet(absolute, glob=False, schema=schema, missing_columns="insert")
+    return pl.scan_parquet(
+        absolute,
+        glob=False,
+        schema=schema,
+        missing_columns="insert",
+        cast_options=pl.ScanCastOptions(missing_struct_fields="insert"),
+    )

@@ -34,3 +34,20 @@ def test_a_star_reads_no_other_folder(tmp_path: Path) -> None:
     written(tmp_path / "shop-of-others" / "part.parquet")
 
     assert scan_parquet([starred]).collect().height == 1
+
+
+def test_files_of_earlier_versions_lack_columns_and_fields(tmp_path: Path) -> None:
+    """Rows of pages, within lists of structs, have got fields."""
+    paths = tmp_path / "earlier.parquet", tmp_path / "now.parquet"
+    row = {"row": {"name": "a"}, "n_items": 1}
+    pl.DataFrame({"rows": [[row]]}).write_parquet(paths[0])
+    ruled = {"row": {"name": "b", "rules": "[]"}, "n_items": 2}
+    pl.DataFrame({"rows": [[ruled]], "covers": ["c"]}).write_parquet(paths[1])
+
+    found = scan_parquet(paths).collect()
+
+    assert found["rows"].to_list() == [
+        [{"row": {"name": "a", "rules": None}, "n_items": 1}],
+        [ruled],
+    ]
+    assert found["covers"].to_list() == [None, "c"]
