@@ -88,10 +88,10 @@ class CoverModel:
         Returns:
             ``sum vector / (4 + n)`` over ``n`` clicks, shape ``(n_axes,)``.
         """
-        total, n = np.zeros(len(self.agreement)), 0
-        clicked = np.flatnonzero(window.covers)
+        total, n, covers = np.zeros(len(self.agreement)), 0, window.covers
+        clicked = np.flatnonzero(covers)
         rows: list[int] = catalogue.rows_for(window.sale_keys[clicked]).tolist()
-        for row, number in zip(rows, window.covers[clicked].tolist(), strict=True):
+        for row, number in zip(rows, covers[clicked].tolist(), strict=True):
             known = self.pictures(catalogue, row) if row >= 0 else None
             if known is not None and number in known.numbers:
                 total += known.vectors[known.numbers.index(number), :-1]
