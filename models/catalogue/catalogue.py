@@ -104,6 +104,11 @@ class Catalogue:
         """Return the number of sales."""
         return len(self.sales)
 
+    @property
+    def content(self) -> "SaleContent":
+        """Its sales and pictures, without what was derived from them."""
+        return SaleContent(self.keys, self.sales, self.pictures)
+
     def with_counts(self, counts: SaleCounts) -> Self:
         """Return the same sales with other counts.
 
@@ -117,11 +122,7 @@ class Catalogue:
 
     def rows_for(self, sale_keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return the rows of sale keys, -1 for unknown ones; same shape."""
-        if not len(self.keys):
-            return np.full(len(sale_keys), -1, dtype=np.int64)
-        # A key above all others would be found behind the last row.
-        found = np.minimum(self.keys.searchsorted(sale_keys), len(self.keys) - 1)
-        return np.where(self.keys[found] == sale_keys, found, -1)
+        return rows_for(sale_keys, self.keys)
 
     def row_for(self, sale_id: str) -> int | None:
         """Return the row of a sale id, None for an unknown one."""
@@ -145,6 +146,36 @@ class Catalogue:
         if market is not None:
             shown &= (self.markets.bits & self.markets.bit(market)) != 0
         return np.flatnonzero(shown)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SaleContent:
+    """Sales and pictures of a catalogue, by which columns of their content are reused.
+
+    Attributes:
+        keys: Sale keys, ascending, shape ``(n,)``.
+        sales: The sales, row by row.
+        pictures: Their picture scores, None without a picture.
+    """
+
+    keys: NDArray[np.uint64]
+    sales: tuple[Sale, ...]
+    pictures: tuple[PictureScores | None, ...]
+
+    def reused_by(self, later: Catalogue) -> RowReuse:
+        """Return which rows of a later catalogue have the same sale and picture, as objects."""
+        rows = rows_for(later.keys, self.keys)
+        same = _same(self.sales, later.sales, rows) & _same(self.pictures, later.pictures, rows)
+        return RowReuse.from_rows(rows, is_same=same)
+
+
+def rows_for(sale_keys: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return where sale keys are among ascending ones, -1 for unknown ones; shape of the first."""
+    if not len(keys):
+        return np.full(len(sale_keys), -1, dtype=np.int64)
+    # A key above all others would be found behind the last row.
+    found = np.minimum(keys.searchsorted(sale_keys), len(keys) - 1)
+    return np.where(keys[found] == sale_keys, found, -1)
 
 
 def build_catalogue(

@@ -45,13 +45,14 @@ class Snapshot:
         """
         ordered = tuple(sorted(sales.values(), key=lambda sale: key(sale.sale_id)))
         seen = {s.sale_id: pictures[s.sale_id] for s in ordered if s.sale_id in pictures}
-        known = before.known_digests() if before else {}
+        # Numbers, not tuples: the garbage collector would visit a hundred thousand of them.
+        places = {sale.sale_id: place for place, sale in enumerate(before.sales if before else ())}
         digests: list[bytes] = []
         for sale in ordered:
-            scores, hashed = seen.get(sale.sale_id), known.get(sale.sale_id)
+            scores, place = seen.get(sale.sale_id), places.get(sale.sale_id)
             # By identity: hashing all sales anew at each change would take longer than the change.
-            if hashed and hashed[0] is sale and hashed[1] is scores:
-                digests.append(hashed[2])
+            if before and place is not None and before.has(place, sale, scores):
+                digests.append(before.digests[place])
                 continue
             digest = blake2b(_json(sale).encode(), digest_size=16)
             for number, one in scores.each.items() if scores else ():
@@ -71,12 +72,9 @@ class Snapshot:
         """Build the columns; see `models.catalogue.catalogue.build_catalogue`."""
         return build_catalogue(self.sales, self.pictures, topics=topics, before=before)
 
-    def known_digests(self) -> "dict[str, _Hashed]":
-        """Return sale, picture scores and their hash by sale id."""
-        return {
-            sale.sale_id: (sale, self.pictures.get(sale.sale_id), digest)
-            for sale, digest in zip(self.sales, self.digests, strict=True)
-        }
+    def has(self, place: int, sale: Sale, scores: PictureScores | None) -> bool:
+        """Return whether a place holds these very objects."""
+        return self.sales[place] is sale and self.pictures.get(sale.sale_id) is scores
 
     def to_bytes(self, *, base: "Snapshot | None" = None) -> bytes:
         """Serialise: JSON lines of the sales, then float32 arrays, without pickle.
@@ -172,9 +170,6 @@ def _read(arrays: Arrays) -> tuple[dict[str, Sale], dict[str, PictureScores]]:
         each.setdefault(sales[row].sale_id, {})[number] = scores
     pictures = {sale_id: PictureScores.combine(seen) for sale_id, seen in each.items()}
     return {sale.sale_id: sale for sale in sales}, pictures
-
-
-_Hashed = tuple[Sale, PictureScores | None, bytes]
 
 
 def _json(sale: Sale) -> str:

@@ -1,6 +1,7 @@
 """Content features of a sale as one vector: picture, topics, texts, price and attributes."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
@@ -8,8 +9,9 @@ from numpy.typing import NDArray
 
 from models.arrays.array_file import Arrays
 from models.catalogue.attributes import attribute_numbers, mark_attribute_texts, text_columns
-from models.catalogue.catalogue import Catalogue
+from models.catalogue.catalogue import Catalogue, SaleContent
 from models.catalogue.catalogue_cache import cached
+from models.domain.sale import AttributeValues
 
 # Log price and discount.
 _N_PRICES: Final = 2
@@ -56,33 +58,39 @@ class Encoder:
             + len(self.number_centre)
         )
 
-    def encode(self, catalogue: Catalogue) -> NDArray[np.float64]:
-        """Encode every sale of a catalogue.
+    def encode(
+        self, catalogue: Catalogue, rows: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
+        """Encode sales of a catalogue.
 
         A row's bits do not depend on the other rows: einsum, not BLAS.
 
         Args:
             catalogue: The sales.
+            rows: Rows of those that are encoded, shape ``(n,)``; None for all.
 
         Returns:
-            Shape ``(n_catalogue, size)``.
+            Shape ``(n, size)``.
         """
-        pictured = catalogue.pictured[:, None]
+        at = slice(None) if rows is None else rows
+        pictured = catalogue.pictured[at, None]
         pictures = np.einsum(
-            "ij,jk->ik", catalogue.embeddings - self.picture_centre, self.picture_axes
+            "ij,jk->ik", catalogue.embeddings[at] - self.picture_centre, self.picture_axes
         )
         # A catalogue without a scene model has no topics.
         has_topics = catalogue.topics.shape[1] == len(self.topic_centre)
-        topics = catalogue.topics - self.topic_centre if has_topics else self.topic_centre * 0.0
-        statistics = (catalogue.image_statistics - self.statistics_centre) / self.statistics_scale
-        numbers = number_columns(catalogue, self.numbers)
+        topics = catalogue.topics[at] - self.topic_centre if has_topics else self.topic_centre * 0.0
+        statistics = (
+            catalogue.image_statistics[at] - self.statistics_centre
+        ) / self.statistics_scale
+        numbers = number_columns(catalogue, self.numbers, rows)
         numbers = (numbers - self.number_centre) / self.number_scale
         return np.hstack(
             [
                 np.where(pictured, pictures, 0.0),
                 np.where(pictured, topics, 0.0),
                 np.where(pictured, statistics, 0.0),
-                indicators(catalogue, self.values) - self.value_centre,
+                indicators(catalogue, self.values, rows) - self.value_centre,
                 # Standardised: 0 is the mean.
                 np.nan_to_num(numbers, nan=0.0).clip(-_MAX_NUMBER, _MAX_NUMBER),
             ]
@@ -118,39 +126,50 @@ class Encoder:
 _ARRAYS: Final = tuple(f.name for f in fields(Encoder) if f.name not in {"values", "numbers"})
 
 
-def indicators(catalogue: Catalogue, values: tuple[tuple[str, str], ...]) -> NDArray[np.float64]:
+def indicators(
+    catalogue: Catalogue,
+    values: tuple[tuple[str, str], ...],
+    rows: NDArray[np.int64] | None = None,
+) -> NDArray[np.float64]:
     """One-hot encode texts of sales.
 
     Args:
         catalogue: The sales.
         values: Column or attribute, and text, of each output column.
+        rows: Rows of the sales, shape ``(n,)``; None for all.
 
     Returns:
-        1 where a sale has a value, else 0, shape ``(n_sales, n_values)``.
+        1 where a sale has a value, else 0, shape ``(n, n_values)``.
     """
     place = {value: index for index, value in enumerate(values)}
     # Codes count from 1; 0 is a missing value.
     places = np.array([-1, *(place.get(value, -1) for value in catalogue.vocabulary.values)])
-    found = places[catalogue.vocabulary.codes]
+    found = places[catalogue.vocabulary.codes[slice(None) if rows is None else rows]]
     known = found >= 0
     matrix = np.zeros((len(found), len(values)))
     matrix[np.nonzero(known)[0], found[known]] = 1.0
-    mark_attribute_texts(
-        [sale.attributes for sale in catalogue.sales], text_columns(place), matrix=matrix
-    )
+    mark_attribute_texts(_attributes(catalogue, rows), text_columns(place), matrix=matrix)
     return matrix
 
 
-def number_columns(catalogue: Catalogue, names: tuple[str, ...]) -> NDArray[np.float64]:
-    """Return log price, discount and attributes, NaN where unknown.
+def number_columns(
+    catalogue: Catalogue, names: tuple[str, ...], rows: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Return log price, discount and attributes, NaN where unknown; see `indicators`.
 
     Returns:
-        Shape ``(n_catalogue, 2 + n_names)``.
+        Shape ``(n, 2 + n_names)``.
     """
-    prices = np.stack([catalogue.log_price, catalogue.discount], axis=1)
-    return np.hstack(
-        [prices, attribute_numbers([sale.attributes for sale in catalogue.sales], names)]
-    )
+    at = slice(None) if rows is None else rows
+    prices = np.stack([catalogue.log_price[at], catalogue.discount[at]], axis=1)
+    return np.hstack([prices, attribute_numbers(_attributes(catalogue, rows), names)])
+
+
+def _attributes(catalogue: Catalogue, rows: NDArray[np.int64] | None) -> list[AttributeValues]:
+    if rows is None:
+        return [sale.attributes for sale in catalogue.sales]
+    chosen: list[int] = rows.tolist()
+    return [catalogue.sales[row].attributes for row in chosen]
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,9 +192,13 @@ class Projection:
     @cached
     def project(self, catalogue: Catalogue) -> NDArray[np.float64]:
         """Project every sale of a catalogue, shape ``(n_catalogue, n_dimensions)``; read only."""
-        projected = np.einsum("ij,jk->ik", self.encoder.encode(catalogue), self.axes)
+        projected = self._table.projected(catalogue)
         projected.flags.writeable = False
         return projected
+
+    @cached_property
+    def _table(self) -> "_Table":
+        return _Table(self)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the fitted arrays; see `from_arrays`."""
@@ -193,3 +216,22 @@ class Projection:
             msg = f"{len(axes)} rows of axes for vectors of length {encoder.size}"
             raise ValueError(msg)
         return cls(encoder, axes)
+
+
+class _Table:
+    """Projects successive catalogues; sales that the previous one had are not projected again."""
+
+    def __init__(self, projection: Projection) -> None:
+        self._projection = projection
+        self._before: tuple[SaleContent, NDArray[np.float64]] | None = None
+
+    def projected(self, catalogue: Catalogue) -> NDArray[np.float64]:
+        """Project every sale, shape ``(n_catalogue, n_dimensions)``."""
+        before, axes = self._before, self._projection.axes
+        reuse = None if before is None else before[0].reused_by(catalogue)
+        encoded = self._projection.encoder.encode(catalogue, None if reuse is None else reuse.new)
+        found = np.einsum("ij,jk->ik", encoded, axes)
+        if before is not None and reuse is not None:
+            found = reuse.column(before[1], found)
+        self._before = catalogue.content, found
+        return found

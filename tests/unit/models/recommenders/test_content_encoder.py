@@ -9,7 +9,7 @@ from models.arrays.array_file import Arrays
 from models.catalogue.catalogue import build_catalogue
 from models.pictures.topics import Topics
 from models.recommenders.content_encoder import Encoder, Projection
-from tests.builders import catalogue, picture, row, sale
+from tests.builders import TOPICS, catalogue, picture, row, sale
 
 SHOP = catalogue(
     sale("slope", category="ski", price=99.0, original_price=198.0),
@@ -126,3 +126,29 @@ def test_scales_of_another_number_of_attributes_are_refused() -> None:
 
     with pytest.raises(ValueError, match="an encoder of 1 numbers has 2 scales"):
         Encoder.from_arrays(Arrays(arrays))
+
+
+def test_a_later_catalogue_is_projected_as_if_it_were_the_first() -> None:
+    """One sale is dearer, one has another picture, one is new, one is gone."""
+    pictures = {
+        name: picture(0.5, 0.5, embedding={index: 1.0})
+        for index, name in enumerate(("slope", "sea", "town"))
+    }
+    sales = [sale(name, category="beach", price=50.0) for name in ("slope", "sea", "town", "gone")]
+    before = build_catalogue(sales, pictures, topics=TOPICS)
+    axes = np.random.default_rng(1).normal(size=(ENCODER.size, 3))
+    projection = Projection(ENCODER, axes)
+    projection.project(before)
+
+    dearer = sales[0].model_copy(update={"price": 75.0})
+    later = build_catalogue(
+        [dearer, *sales[1:3], sale("new", price=10.0)],
+        pictures | {"sea": picture(0.25, 0.75, embedding={1: 1.0})},
+        topics=TOPICS,
+        before=before,
+    )
+
+    alone = Projection(ENCODER, axes).project(later)
+    assert projection.project(later).tolist() == alone.tolist()
+    again = projection.project(before)
+    assert again.tolist() == Projection(ENCODER, axes).project(before).tolist()
