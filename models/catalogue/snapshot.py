@@ -51,7 +51,7 @@ class Snapshot:
         for sale in ordered:
             scores, place = seen.get(sale.sale_id), places.get(sale.sale_id)
             # By identity: hashing all sales anew at each change would take longer than the change.
-            if before and place is not None and before.has(place, sale, scores):
+            if before and place is not None and before.has(place, sale, scores=scores):
                 digests.append(before.digests[place])
                 continue
             digest = blake2b(_json(sale).encode(), digest_size=16)
@@ -72,7 +72,7 @@ class Snapshot:
         """Build the columns; see `models.catalogue.catalogue.build_catalogue`."""
         return build_catalogue(self.sales, self.pictures, topics=topics, before=before)
 
-    def has(self, place: int, sale: Sale, scores: PictureScores | None) -> bool:
+    def has(self, place: int, sale: Sale, *, scores: PictureScores | None) -> bool:
         """Return whether a place holds these very objects."""
         return self.sales[place] is sale and self.pictures.get(sale.sale_id) is scores
 

@@ -83,14 +83,14 @@ class Encoder:
         statistics = (
             catalogue.image_statistics[at] - self.statistics_centre
         ) / self.statistics_scale
-        numbers = number_columns(catalogue, self.numbers, rows)
+        numbers = number_columns(catalogue, self.numbers, rows=rows)
         numbers = (numbers - self.number_centre) / self.number_scale
         return np.hstack(
             [
                 np.where(pictured, pictures, 0.0),
                 np.where(pictured, topics, 0.0),
                 np.where(pictured, statistics, 0.0),
-                indicators(catalogue, self.values, rows) - self.value_centre,
+                indicators(catalogue, self.values, rows=rows) - self.value_centre,
                 # Standardised: 0 is the mean.
                 np.nan_to_num(numbers, nan=0.0).clip(-_MAX_NUMBER, _MAX_NUMBER),
             ]
@@ -129,6 +129,7 @@ _ARRAYS: Final = tuple(f.name for f in fields(Encoder) if f.name not in {"values
 def indicators(
     catalogue: Catalogue,
     values: tuple[tuple[str, str], ...],
+    *,
     rows: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
     """One-hot encode texts of sales.
@@ -153,7 +154,7 @@ def indicators(
 
 
 def number_columns(
-    catalogue: Catalogue, names: tuple[str, ...], rows: NDArray[np.int64] | None = None
+    catalogue: Catalogue, names: tuple[str, ...], *, rows: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
     """Return log price, discount and attributes, NaN where unknown; see `indicators`.
 
