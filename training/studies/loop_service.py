@@ -154,7 +154,9 @@ def _with_searches(run: Shop, asked: Asked, log: Events) -> EventTable:
     rng = np.random.default_rng(0)  # draws quantities, which no feature reads
     frame = event_frame(world, log, uniform=run.uniform, until_us=_LAST_US, rng=rng)
     frame = frame.rename({"received_at": "received_us"}).with_columns(
-        pl.col("at", "received_us").dt.epoch("us")
+        # Simulated sales have one picture.
+        pl.col("at", "received_us").dt.epoch("us"),
+        cover=pl.lit(None, pl.Int32),
     )
     markets: list[int] = world.customers.market[customer].tolist()
     devices: list[int] = world.visits.device[asked.visit].tolist()
