@@ -25,7 +25,7 @@ _THREADS: Final = {
 # Chosen: a worker that is killed takes its task along, which another one does again. A task that
 # itself kills each worker ends the run all the same.
 _ALLOWED_FAILURES: Final = 10
-# Chosen: a scheduler on the network answers within milliseconds.
+# Chosen: a scheduler on the network answers within milliseconds, workers start within seconds.
 _CONNECT_S: Final = 30.0
 
 
@@ -71,16 +71,19 @@ class Workers:
 
 
 @contextmanager
-def workers(scheduler: str | None, *, n_processes: int) -> Generator[Workers]:
+def workers(
+    scheduler: str | None, *, n_processes: int, wait_s: float = _CONNECT_S
+) -> Generator[Workers]:
     """Start workers, or connect to a scheduler's, while the block runs.
 
     Args:
         scheduler: Address of a scheduler, such as ``tcp://10.0.0.5:8786``; None for processes of
             this machine.
         n_processes: Number of these.
+        wait_s: How long a scheduler may take to answer, and then to have a worker.
 
     Raises:
-        WorkersError: If the scheduler does not answer.
+        WorkersError: If the scheduler does not answer, or has no worker.
     """
     with ExitStack() as stack:
         if scheduler is None:
@@ -95,9 +98,16 @@ def workers(scheduler: str | None, *, n_processes: int) -> Generator[Workers]:
             yield Workers(stack.enter_context(Client(stack.enter_context(cluster))))
             return
         try:
-            client = stack.enter_context(Client(scheduler, timeout=_CONNECT_S))
+            client = stack.enter_context(Client(scheduler, timeout=wait_s))
         except (OSError, ValueError) as exc:
             msg = f"the scheduler {scheduler} does not answer: {exc}"
+            raise WorkersError(msg) from exc
+        try:
+            client.wait_for_workers(1, timeout=wait_s)
+        except TimeoutError as exc:
+            msg = (
+                f"the scheduler {scheduler} has no worker: start one, as `dask worker {scheduler}`"
+            )
             raise WorkersError(msg) from exc
         yield Workers(client)
 
