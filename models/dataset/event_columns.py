@@ -68,11 +68,13 @@ class EventColumns:
     Attributes:
         parts: The events, in parts.
         order: Place of each event among those of all parts, shape ``(n,)``.
+        keys: Keys of the ids, in this order, same shape.
         folder: Where files hold the columns; None: they are in memory.
     """
 
     parts: Sequence[Part]
     order: NDArray[np.int64]
+    keys: NDArray[np.uint64]
     folder: Path | None = None
 
     @classmethod
@@ -90,15 +92,12 @@ class EventColumns:
         first, *others = (_joined(parts, name, pl.Series.to_numpy) for name in names)
         keys = _joined(parts, "event_id", keys_for)
         columns = (keys, first, *others) if row is None else (first, keys, *others)
-        return cls(parts, np.lexsort(columns), folder)
+        order = np.lexsort(columns)
+        return cls(parts, order, held(keys[order], folder=folder), folder)
 
     def event_ids(self) -> pl.Series:
         """Return the ids of the events."""
         return pl.concat(part("event_id") for part in self.parts).gather(self.order)
-
-    def event_keys(self) -> NDArray[np.uint64]:
-        """Return the keys of the ids, shape ``(n,)``."""
-        return self._column("event_id", keys_for)
 
     def labels(self, name: str) -> Labels:
         """Encode a column of texts."""

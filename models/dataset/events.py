@@ -143,7 +143,7 @@ class EventTable:
         sale_keys = np.append(keys_for(sales.values), np.uint64(NO_SALE))
         return cls(
             event_ids=columns.event_ids(),
-            event_keys=columns.event_keys(),
+            event_keys=columns.keys,
             customers=customers,
             sessions=columns.labels("session_id"),
             sale_ids=sales,
