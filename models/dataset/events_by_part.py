@@ -1,5 +1,6 @@
 """Reader of events that are larger than the memory: split by customer, validated part by part."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -70,8 +71,8 @@ def read_events_by_part(
         n_parts: Number of parts.
 
     Returns:
-        As `read_events` of the whole table, but for the order of the faults: part by part; and the
-        number of rows.
+        As `read_events` of the whole table, but for the order of the kinds of faults; and the number
+        of rows.
 
     Raises:
         DatasetError: If a file cannot be read.
@@ -104,13 +105,19 @@ def read_events_by_part(
         columns = EventColumns.ordered(
             [partial(_column, file) for file in files], row=ROW, folder=folder
         )
-        return EventTable.from_columns(columns), FaultReport.concatenate(faults), split.n_rows
+        return EventTable.from_columns(columns), _by_kind(faults), split.n_rows
 
 
 def _of_part(faults: FaultReport, *, is_first: bool) -> FaultReport:
     """Return the faults of rows, and of the first part those of columns: all parts have them."""
     of_rows = FaultReport(faults.table.filter(pl.col("row").is_not_null()))
     return faults.with_codes(FaultCode.UNKNOWN_COLUMN) + of_rows if is_first else of_rows
+
+
+def _by_kind(faults: Sequence[FaultReport]) -> FaultReport:
+    """Return the faults of parts kind by kind, each in ascending order of rows."""
+    kinds = FaultReport.concatenate(faults).by_kind()
+    return FaultReport.concatenate(FaultReport(one.table.sort("row")) for one in kinds)
 
 
 def _column(file: Path, name: str) -> pl.Series:

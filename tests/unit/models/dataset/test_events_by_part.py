@@ -102,6 +102,7 @@ def test_parts_are_the_whole(form: str, n_parts: int, tmp_path: Path) -> None:
     assert len(whole.events) > 80
     assert len(whole.faults.counts()) >= 8
     require_equal(found, whole)
+    assert all(one.table["row"].is_sorted() for one in found.faults.by_kind())
     assert isinstance(found.events.at_us, np.memmap)
     assert list(scratch.iterdir()) == []
 
