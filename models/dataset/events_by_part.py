@@ -71,8 +71,8 @@ def read_events_by_part(
         n_parts: Number of parts.
 
     Returns:
-        As `read_events` of the whole table, but for the order of the kinds of faults; and the number
-        of rows.
+        As `read_events` of the whole table, but for the order of kinds of faults; and the number of
+        rows.
 
     Raises:
         DatasetError: If a file cannot be read.
