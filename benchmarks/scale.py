@@ -261,8 +261,8 @@ def page(shop: Shop) -> str:
             "A lost part is computed again, and finished parts stay "
             "([lists](lists.md#interrupted-runs)).",
             f"Training on {shop.events:,} events takes {train_h:.1f} hours of one core, by five "
-            "million; workers may take the features, about a quarter of it. Twenty million were not "
-            "tried.",
+            "million; workers may take the features, about a quarter of it. Twenty million were "
+            "not tried.",
         ],
         "Cost": [
             f"At {shop.core_hour} an hour and core, and {shop.gb_hour} an hour and GB of the "
