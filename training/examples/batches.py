@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
+from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import SaleCounts
 from models.query.query import Batch, CandidateCounts, Query
 
@@ -46,6 +47,7 @@ def batches(
     """
     waiting: dict[tuple[int, int], list[tuple[int, Query, CandidateCounts]]] = defaultdict(list)
     last_fit: int | None = None
+    emptied: tuple[Catalogue, Catalogue] | None = None
     for place, query in enumerate(queries):
         fit = fit_at(query.context.now_us)
         if fit != last_fit:
@@ -56,7 +58,11 @@ def batches(
         kind = len(query.rows), len(query.window).bit_length() // 2
         counts = counted(place, query)
         # A masked query has counts of its own, 20 MB of 80,000 sales: many wait at a time.
-        query = replace(query, catalogue=replace(query.catalogue, counts=SaleCounts.none(0)))
+        if emptied is None or emptied[0] is not query.catalogue:
+            catalogue, none = query.catalogue, SaleCounts.none(0)
+            counts_now = SaleCounts(catalogue.counts.at_us, none.totals, none.decayed)
+            emptied = catalogue, replace(catalogue, counts=counts_now)
+        query = replace(query, catalogue=emptied[1])
         waiting[kind].append((place, query, counts))
         if len(waiting[kind]) == BATCH_SIZE:
             yield _batch(waiting.pop(kind))

@@ -174,6 +174,7 @@ class ProfileReplay:
         self._undone_us = _kept(events, Refunds.from_events(events).undone_us[order])
         self._sale_keys = _kept(events, events.sale_keys[order])
         self._attributes = events.attributes
+        self._latest: dict[int, tuple[int, Profile]] = {}
         self._log = _log(events, order)
 
     def profile(self, customer: int, now_us: int) -> Profile:
@@ -192,8 +193,16 @@ class ProfileReplay:
         return profile
 
     def _own(self, customer: int, now_us: int) -> Profile:
-        known = self._known(customer, now_us)
+        # Slates of a day follow each other: the last profile of each customer is that of most.
         night_us = night_floor(now_us)
+        night, profile = self._latest.get(customer, (None, None))
+        if profile is None or night != night_us:
+            profile = self._made(customer, night_us)
+            self._latest[customer] = night_us, profile
+        return profile
+
+    def _made(self, customer: int, night_us: int) -> Profile:
+        known = self._known(customer, night_us)
         return Profile.from_events(
             self._kinds[known],
             self._at_us[known],
@@ -285,7 +294,7 @@ class CountReplay:
             partial, whole, current = self._partial[rows], self._whole_hours, self._current
             current.totals[rows] = whole.totals[rows] + partial
             current.decayed[:, rows] = whole.decayed[:, rows] + partial
-            self._current = replace(current, at_us=at_us)
+            self._current = SaleCounts(at_us, current.totals, current.decayed, current.half_lives)
         return self._current
 
     def _enter_hour(self, hour: int) -> None:

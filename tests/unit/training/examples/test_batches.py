@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from models.catalogue.event_counts import SaleCounts
 from models.query.query import Query
-from tests.builders import browse, crowd, query
+from models.recommenders.bestsellers import Bestsellers
+from tests.builders import DAY_US, NOW_US, browse, crowd, query
 from training.examples.batches import BATCH_SIZE, batches
 
 
@@ -103,3 +104,21 @@ def test_a_batch_of_one_is_that_query(n_events: int, rng: np.random.Generator) -
     ((places, batch),) = batches([one], fit_at=lambda _: 0)
 
     assert (places, batch.queries[0].context.now_us, batch.rows.tolist()) == ([0], 7, [[0, 1, 2]])
+
+
+def test_what_depends_on_the_time_of_the_counts_is_that_of_serving(
+    rng: np.random.Generator,
+) -> None:
+    """Half of the recent events of a fit of a week ago are among the counts of 14 days."""
+    shop = crowd(5, rng)
+    one = query(replace(shop, opens_us=shop.opens_us - 90 * DAY_US))
+    bestsellers = Bestsellers(
+        keys=one.catalogue.keys,
+        events=np.full(5, 100.0),
+        recent=np.full(5, 40.0),
+        fitted_us=NOW_US - 7 * DAY_US,
+    )
+
+    ((_, batch),) = batches([one, one], fit_at=lambda _: 0)
+
+    assert bestsellers.batch_scores(batch).tolist() == [bestsellers.scores(one).tolist()] * 2
