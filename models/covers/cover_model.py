@@ -142,7 +142,7 @@ class CoverModel:
         """Read what `to_bytes` wrote.
 
         Raises:
-            ValueError: If an array is missing or malformed.
+            ValueError: If an array is missing, malformed or not finite.
         """
         arrays = Arrays.from_bytes(content)
         model = cls(
@@ -156,6 +156,10 @@ class CoverModel:
         shapes = model.axes.shape, model.common.shape, model.liking.shape
         if shapes != ((EMBEDDING_SIZE, n_axes), (n_axes + 1,), (n,)):
             msg = f"the arrays of the cover model do not fit each other: {shapes}"
+            raise ValueError(msg)
+        weights = (model.axes, model.common, model.agreement, model.liking)
+        if not all(np.isfinite(one).all() for one in weights):
+            msg = "a weight of the cover model is not finite"
             raise ValueError(msg)
         return model
 

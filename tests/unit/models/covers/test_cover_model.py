@@ -103,3 +103,13 @@ def test_arrays_that_do_not_fit_each_other_are_refused(name: str) -> None:
 
     with pytest.raises(ValueError, match="do not fit each other"):
         CoverModel.from_bytes(Arrays(arrays).to_bytes())
+
+
+@pytest.mark.parametrize("name", ["axes", "common", "agreement", "liking"])
+def test_weights_that_are_not_finite_are_refused(name: str) -> None:
+    """An answer with such a propensity could not be written."""
+    arrays = dict(Arrays.from_bytes(MODEL.to_bytes()).arrays)
+    arrays[name] = np.full_like(arrays[name], np.nan)
+
+    with pytest.raises(ValueError, match="is not finite"):
+        CoverModel.from_bytes(Arrays(arrays).to_bytes())
