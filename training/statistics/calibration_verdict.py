@@ -1,5 +1,6 @@
 """Verdict on probabilities: whether slope and error are as wanted, by their intervals."""
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
@@ -41,8 +42,8 @@ def calibration_verdict(figures: Mapping[str, Interval]) -> CalibrationVerdict:
         basic interval.
     """
     slope, error = figures.get("slope"), figures.get("calibration_error_share")
-    # Resamples of one customer all agree, which is no certainty.
-    if slope is None or error is None or slope.low == slope.high:
+    # Resamples of one customer all agree, up to rounding, which is no certainty.
+    if slope is None or error is None or math.isclose(slope.low, slope.high, rel_tol=1e-6):
         return CalibrationVerdict.TOO_FEW
     least, most = _SLOPES
     if slope.low > most:
@@ -105,4 +106,7 @@ def _values(figures: Mapping[str, Interval]) -> str:
         found.append(f"slope {slope.value:.3g} [{slope.low:.3g}, {slope.high:.3g}]")
     if error := figures.get("calibration_error_share"):
         found.append(f"error {error.value:.0%} of the base rate")
+    if level := figures.get("predicted_over_observed"):
+        ratio = f"{level.value:.2f} [{level.low:.2f}, {level.high:.2f}]"
+        found.append(f"{ratio} predicted for each that happened")
     return ", ".join(found) or "without figures"

@@ -58,7 +58,7 @@ class Reliability:
     Attributes:
         figures: Intervals by metric: ``base_rate``, ``auc``, ``log_loss``,
             ``calibration_error``, the same as a ``calibration_error_share`` of the base rate,
-            ``slope`` and ``intercept``.
+            ``predicted_over_observed``, of their sums, ``slope`` and ``intercept``.
         bins: From the smallest to the largest predictions.
     """
 
@@ -115,6 +115,9 @@ def _figures(predictions: Predictions, weights: NDArray[np.float64]) -> dict[str
         "log_loss": log_loss(p, y, weights=w),
         "calibration_error": error,
         "calibration_error_share": error / base_rate if base_rate else float("nan"),
+        "predicted_over_observed": float(np.average(p, weights=w)) / base_rate
+        if base_rate
+        else float("nan"),
         "slope": slope,
         "intercept": intercept,
     }

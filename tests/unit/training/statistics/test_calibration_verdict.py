@@ -24,6 +24,7 @@ def figures(
         "base_rate": Interval(0.01, 0.009, 0.011, n),
         "slope": Interval(*slope, n),
         "calibration_error_share": Interval(*error, n),
+        "predicted_over_observed": Interval(0.72, 0.61, 0.844, n),
     }
 
 
@@ -40,7 +41,7 @@ def figures(
         ((1.01, 0.97, 1.04), (0.06, 0.05, 0.10), "as_wanted"),
         ((1.01, 0.97, 1.04), (0.12, 0.10, 0.20), "too_few_to_tell"),
         # One customer: all resamples agree.
-        ((1.50, 1.50, 1.50), (0.30, 0.30, 0.30), "too_few_to_tell"),
+        ((1.50, 1.50, 1.50 + 1e-12), (0.30, 0.30, 0.30), "too_few_to_tell"),
     ],
 )
 def test_a_verdict_is_that_of_the_intervals(
@@ -62,6 +63,7 @@ def test_the_sentence_says_what_it_means_and_what_to_do() -> None:
 
     assert wrong.startswith("Probabilities are too close to each other: high ones are too low")
     assert "slope 1.25 [1.06, 1.4], error 5% of the base rate" in wrong
+    assert "0.72 [0.61, 0.84] predicted for each that happened" in wrong
     assert wrong.endswith("train on more data.")
     assert open_.startswith("60 purchases are too few to tell whether")
     assert "train on more data" not in open_

@@ -48,6 +48,7 @@ def test_twice_too_high_is_an_error_of_the_whole_base_rate() -> None:
     found = figures(np.tile([0.1, 0.4], 500), np.tile([0.05, 0.2], 500))
 
     assert found["calibration_error_share"][1] == pytest.approx(1.0)
+    assert found["predicted_over_observed"] == pytest.approx((2.0, 2.0, 2.0))
 
 
 def test_a_tenth_of_the_predictions_is_a_point_of_the_plot() -> None:
