@@ -195,6 +195,9 @@ class TrainingOptions:
         scratch: Folder of large arrays while they are used; None: they are in memory.
         n_parts: Parts in which customers are read, and taken by workers; None: by the size of the
             dataset.
+        scheduler: Address of the Dask scheduler whose workers compute features; None: see next.
+        n_processes: Processes of this machine that do; None: the command alone, without a
+            scheduler.
     """
 
     config: RunConfig
@@ -202,6 +205,13 @@ class TrainingOptions:
     threads: int = 1
     scratch: Path | None = None
     n_parts: int | None = None
+    scheduler: str | None = None
+    n_processes: int | None = None
+
+    @property
+    def on_workers(self) -> bool:
+        """Whether workers compute features."""
+        return self.scheduler is not None or self.n_processes is not None
 
     @property
     def by_part(self) -> ReadingByPart | None:

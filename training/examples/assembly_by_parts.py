@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Final
 
 import numpy as np
@@ -32,13 +32,14 @@ from models.domain.profile import Profile
 from models.domain.sale import PictureScores
 from models.pictures.topics import Topics
 from models.query.query import CandidateCounts, Context, Query
+from training.configuration import TrainingOptions
 from training.console import Progress
 from training.examples.assembly_run import AssemblyRun, PartSlates
 from training.examples.cold_start_mask import ColdStartMask
 from training.examples.point_in_time import PointInTime, assemble_slates, sales_as_known
 from training.examples.refit import RefittedSchema
 from training.parts.part import read_part
-from training.parts.workers import Workers
+from training.parts.workers import workers
 
 # Chosen: parts have to be many enough for workers, and each takes a pass of its own over the sales.
 _PART_EVENTS: Final = 250_000
@@ -53,18 +54,12 @@ class PartedLog:
         until_us: End of the training data, microseconds since the epoch.
         pictures: Scores of the sales' pictures, by sale id.
         topics: Topics of pictures.
-        workers: The workers, which see dataset and ``folder`` under the same paths.
-        folder: Where the files of a run are, for the time of the run.
-        n_parts: Parts of the customers; None: by the size of the dataset.
     """
 
     dataset: Dataset
     until_us: int
     pictures: Mapping[str, PictureScores]
     topics: Topics
-    workers: Workers
-    folder: Path
-    n_parts: int | None = None
 
 
 def assemble_by_parts(
@@ -73,17 +68,17 @@ def assemble_by_parts(
     *,
     mask: ColdStartMask,
     schema: RefittedSchema,
-    caller_orders: bool,
+    options: TrainingOptions,
     progress: Progress,
 ) -> NDArray[np.float32]:
     """Assemble the features of all entries of slates, to the bit those of `assemble_slates`.
 
     Args:
-        log: The dataset and the workers.
+        log: The dataset.
         past: The state at every moment.
         mask: The slates, ordered by time, and what is masked of them.
         schema: The features, of one fit a period.
-        caller_orders: See `PointInTime.queries`.
+        options: Who the workers are; they see the dataset and `scratch` under the same paths.
         progress: Counts parts.
 
     Returns:
@@ -94,10 +89,11 @@ def assemble_by_parts(
         OSError: If a file cannot be written.
     """
     directory, merges = log.dataset.directory.absolute(), log.dataset.events.merges
-    n_parts = log.n_parts or parts_for(events_path(directory), n_events=_PART_EVENTS)
-    log.folder.mkdir(parents=True, exist_ok=True)
+    n_parts, scratch = options.n_parts, options.scratch or Path(gettempdir())
+    n_parts = n_parts or parts_for(events_path(directory), n_events=_PART_EVENTS)
+    scratch.mkdir(parents=True, exist_ok=True)
     progress.stage("splitting")
-    with TemporaryDirectory(dir=log.folder, prefix="parts-") as folder:
+    with TemporaryDirectory(dir=scratch, prefix="parts-") as folder:
         run = AssemblyRun(
             data=directory,
             folder=Path(folder).absolute(),
@@ -105,7 +101,7 @@ def assemble_by_parts(
             half_lives=past.half_lives,
             starts_us=tuple(schema.starts_us),
             recommenders=tuple(one.name for one in schema.schemas[0].recommenders),
-            caller_orders=caller_orders,
+            caller_orders=options.config.caller_orders,
         )
         split_dataset(
             directory,
@@ -120,11 +116,13 @@ def assemble_by_parts(
         parts = part_numbers(ids, n_parts=n_parts, merges=merges)[mask.slates.customers]
         places = {part: np.flatnonzero(parts == part) for part in np.unique(parts).tolist()}
         progress.stage("counts", len(mask.slates))
-        _write_slates(run, past, mask, places=places, scratch=log.folder, progress=progress)
+        _write_slates(run, past, mask, places=places, scratch=scratch, progress=progress)
         progress.stage("features", len(places))
-        log.workers.run(assemble_part, run, parts=places, progress=progress)
+        # Only now: workers that wait take memory and time.
+        with workers(options.scheduler, n_processes=options.n_processes or 1) as started:
+            started.run(assemble_part, run, parts=places, progress=progress)
         shape = len(mask.slates.rows), len(schema.names)
-        matrix = mapped_array(shape, np.float32, folder=log.folder)
+        matrix = mapped_array(shape, np.float32, folder=options.scratch)
         for part, chosen in places.items():
             matrix[mask.slates.entries_of(chosen)] = np.load(run.matrix(part), mmap_mode="r")
     return matrix

@@ -52,7 +52,6 @@ from training.nightly.publish_gate import (
 from training.nightly.refit import as_of, refitted
 from training.nightly.stage_cache import StageCache
 from training.nightly.waiting import remove_expired
-from training.parts.workers import workers_if
 from training.pipeline.prepare import DataOptions, prepare, require_happened
 from training.pipeline.train import train
 from training.statistics.bootstrap import Interval
@@ -128,6 +127,8 @@ def _options(night: Night) -> TrainingOptions:
         threads=night.threads,
         scratch=night.cache / SCRATCH,
         n_parts=night.n_parts,
+        scheduler=night.scheduler,
+        n_processes=night.processes,
     )
 
 
@@ -292,8 +293,7 @@ def _candidate(
             scenes=night.scenes,
         )
         prepared = prepare(source, options, progress=progress)
-        with workers_if(night.scheduler, n_processes=night.processes) as started:
-            made = train(prepared, options, root=root, progress=progress, workers=started)
+        made = train(prepared, options, root=root, progress=progress)
         # Verified as the service will verify it: what cannot be served fails here.
         Scorer.load(read_bundle(made))
         return {"bundle": made.name}

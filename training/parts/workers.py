@@ -17,14 +17,17 @@ from training.console import Progress
 
 _Run = TypeVar("_Run")
 
-# One thread a library: sums in another order are other bits.
-_THREADS: Final = {
-    f"distributed.nanny.pre-spawn-environ.{name}": "1"
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
-}
+_LIBRARIES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 # Chosen: a worker that is killed takes its task along, which another one does again. A task that
 # itself kills each worker ends the run all the same.
 _ALLOWED_FAILURES: Final = 10
+_SETTINGS: Final = {
+    # One thread a library: sums in another order are other bits.
+    **{f"distributed.nanny.pre-spawn-environ.{name}": "1" for name in _LIBRARIES},
+    "distributed.scheduler.allowed-failures": _ALLOWED_FAILURES,
+    # Nothing reads profiles, which look at the running code a hundred times a second.
+    "distributed.worker.profile.enabled": False,
+}
 # Chosen: a scheduler on the network answers within milliseconds, workers start within seconds.
 _CONNECT_S: Final = 30.0
 
@@ -87,8 +90,7 @@ def workers(
     """
     with ExitStack() as stack:
         if scheduler is None:
-            settings = _THREADS | {"distributed.scheduler.allowed-failures": _ALLOWED_FAILURES}
-            stack.enter_context(dask.config.set(settings))
+            stack.enter_context(dask.config.set(_SETTINGS))
             cluster = LocalCluster(
                 n_workers=n_processes,
                 threads_per_worker=1,
@@ -110,13 +112,3 @@ def workers(
             )
             raise WorkersError(msg) from exc
         yield Workers(client)
-
-
-@contextmanager
-def workers_if(scheduler: str | None, *, n_processes: int | None) -> Generator[Workers | None]:
-    """Start or find workers, see `workers`; None if neither scheduler nor number is given."""
-    if scheduler is None and n_processes is None:
-        yield None
-        return
-    with workers(scheduler, n_processes=n_processes or 1) as started:
-        yield started

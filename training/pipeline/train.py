@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Final
 
 import numpy as np
@@ -46,7 +45,6 @@ from training.examples.refit import (
 )
 from training.examples.sampled_slates import training_slates
 from training.examples.slates import Slates, settled
-from training.parts.workers import Workers
 from training.pipeline.bundle_parts import counts_at_end, known_files, manifest_of, seed_snapshot
 from training.pipeline.column_uses import COLUMNS_FILE, column_uses, uses_to_bytes
 from training.pipeline.model_card import model_card
@@ -77,16 +75,14 @@ def train(
     *,
     root: Path,
     progress: Progress,
-    workers: Workers | None = None,
 ) -> Path:
     """Fit topics, recommenders and the ranker, and write the bundle below a directory of bundles.
 
     Args:
         data: The training data.
-        options: Configuration, seed and threads.
+        options: Configuration, seed, and who computes.
         root: The directory of bundles.
         progress: Receives the stages.
-        workers: Compute the features; None: this process. The bundle is the same.
 
     Returns:
         The bundle's directory.
@@ -98,7 +94,7 @@ def train(
         ExposureError: If the dataset's file of exposures cannot be read.
     """
     options = _with_objective(data, options)
-    examples = assemble(data, options, progress=progress, workers=workers)
+    examples = assemble(data, options, progress=progress)
     progress.stage("ranker")
     training = _ranker_training(examples, data, options)
     fitted = fit_ranker(training)
@@ -167,7 +163,6 @@ def assemble(
     options: TrainingOptions,
     *,
     progress: Progress,
-    workers: Workers | None = None,
 ) -> TrainingExamples:
     """Fit topics and recommenders, and compute the features of every slate.
 
@@ -205,7 +200,7 @@ def assemble(
         past=past,
         slates=mask.slates,
         repeated=mask.new_sales,
-        matrix=own(progress=progress, workers=workers),
+        matrix=own(progress=progress),
         schema=schema,
         left_out=left_out,
         shown=tuple(known.catalogue.sales[row] for row in shown),
@@ -221,26 +216,11 @@ def _matrix(
     schema: RefittedSchema,
     options: TrainingOptions,
     progress: Progress,
-    workers: Workers | None,
 ) -> NDArray[np.float32]:
-    if workers is not None:
-        folder = options.scratch or Path(gettempdir())
-        log = PartedLog(
-            data.dataset,
-            data.until_us,
-            data.pictures,
-            topics,
-            workers,
-            folder,
-            options.n_parts,
-        )
+    if options.on_workers:
+        log = PartedLog(data.dataset, data.until_us, data.pictures, topics)
         return assemble_by_parts(
-            log,
-            past,
-            mask=mask,
-            schema=schema,
-            caller_orders=options.config.caller_orders,
-            progress=progress,
+            log, past, mask=mask, schema=schema, options=options, progress=progress
         )
     progress.stage("features", len(mask.slates))
     return assemble_slates(

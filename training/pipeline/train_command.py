@@ -30,7 +30,6 @@ from training.console import (
     print_remarks,
 )
 from training.parts.options import FewProcesses, Parts, Scheduler, StoredData
-from training.parts.workers import workers_if
 from training.pipeline.column_uses import COLUMNS_FILE
 from training.pipeline.model_card import judged_calibration
 from training.pipeline.prepare import (
@@ -100,12 +99,13 @@ def train_command(
             threads=threads,
             scratch=cache / SCRATCH,
             n_parts=parts,
+            scheduler=scheduler,
+            n_processes=processes,
         )
         prepared = prepare(source, options, progress=progress, faults=broken_pictures)
         if until is None:
             require_happened(prepared.dataset, to_us(datetime.now(UTC)))
-        with workers_if(scheduler, n_processes=processes) as started:
-            directory = train(prepared, options, root=out, progress=progress, workers=started)
+        directory = train(prepared, options, root=out, progress=progress)
         n_sales, unpriced = len(prepared.dataset.sales), n_unpriced(prepared.dataset.sales)
     # Loaded as the service loads it: a bundle that cannot be served fails here.
     bundle = read_bundle(directory)

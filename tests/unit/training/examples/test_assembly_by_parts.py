@@ -13,7 +13,6 @@ from models.domain.event import from_us
 from tests.logs import DAY
 from tests.worlds import END_US, Silent
 from training.configuration import RunConfig, TrainingOptions
-from training.parts.workers import Workers, workers
 from training.pipeline.prepare import DataOptions, prepare
 from training.pipeline.train import TrainingExamples, assemble
 from training.pipeline.training_data import TrainingData
@@ -36,11 +35,11 @@ def data(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Training
 
 
 def assembled(
-    data: TrainingData, *, caller_orders: bool = False, own: Workers | None = None
+    data: TrainingData, *, caller_orders: bool, n_processes: int | None
 ) -> TrainingExamples:
     config = RunConfig(caller_orders=caller_orders, hidden_share=0.3)
-    options = TrainingOptions(config=config, n_parts=N_PARTS)
-    return assemble(data, options, progress=Killing() if own else Silent(), workers=own)
+    options = TrainingOptions(config=config, n_parts=N_PARTS, n_processes=n_processes)
+    return assemble(data, options, progress=Killing())
 
 
 class Killing(Silent):
@@ -58,7 +57,8 @@ class Killing(Silent):
         """Kill a worker when it is time."""
         self._ticks += 1
         if self._now == "features" and self._ticks == N_PARTS // 2:
-            os.kill(workers_here()[0], signal.SIGKILL)
+            for worker in workers_here()[:1]:
+                os.kill(worker, signal.SIGKILL)
 
 
 def workers_here() -> list[int]:
@@ -71,10 +71,9 @@ def workers_here() -> list[int]:
 
 @pytest.mark.parametrize("caller_orders", [False, True])
 def test_parts_and_killed_workers_change_no_bit(data: TrainingData, *, caller_orders: bool) -> None:
-    whole = assembled(data, caller_orders=caller_orders)
+    whole = assembled(data, caller_orders=caller_orders, n_processes=None)
 
-    with workers(None, n_processes=2) as two:
-        parted = assembled(data, caller_orders=caller_orders, own=two)
+    parted = assembled(data, caller_orders=caller_orders, n_processes=2)
 
     assert len(whole.matrix) > 1_000
     assert whole.repeated.any()

@@ -18,7 +18,6 @@ from tests.scenes import write_pictures
 from tests.worlds import END_US, Silent, train_bundle
 from training.configuration import RunConfig, SceneNetwork, TrainingOptions
 from training.examples.customer_sample import in_sample
-from training.parts.workers import workers
 from training.pipeline.prepare import DataOptions, prepare
 from training.pipeline.train import assemble, train
 from training.pipeline.training_data import cut
@@ -42,12 +41,13 @@ def test_workers_that_take_parts_of_the_customers_make_the_same_bundle(
     tiny_bundle: tuple[Path, Path], picture_cache: Path, tmp_path: Path
 ) -> None:
     bundle, data = tiny_bundle
-    options = TrainingOptions(config=RunConfig(), scratch=tmp_path / "scratch", n_parts=5)
+    options = TrainingOptions(
+        config=RunConfig(), scratch=tmp_path / "scratch", n_parts=5, n_processes=2
+    )
     source = DataOptions(directory=data, cache=picture_cache, strict=True)
     material = prepare(source, options, progress=Silent())
 
-    with workers(None, n_processes=2) as two:
-        made = train(material, options, root=tmp_path, progress=Silent(), workers=two)
+    made = train(material, options, root=tmp_path, progress=Silent())
 
     assert read_bundle(made).files == read_bundle(bundle).files
     assert list((tmp_path / "scratch").iterdir()) == []
