@@ -56,7 +56,10 @@ class ReviewedRule(BaseModel):
 
     rule: SlateRule
     holds: bool = Field(description="Whether it runs now and its `when` is met in any market.")
-    n_matching: int = Field(description="Open sales that meet its `where`.")
+    n_matching: int = Field(
+        description="Open sales that meet its `where`, in the market where it holds and these are "
+        "most; where it holds in none, in any."
+    )
     spent: float | None = Field(
         description="Expected outcomes that a rule with a budget has cost, by its price; below 0 "
         "for a gain. Null without a budget."

@@ -24,7 +24,8 @@ class RuleReview:
     Attributes:
         rule: The rule.
         holds: Whether it holds for any of the visits.
-        n_matching: Candidates that it is about.
+        n_matching: Candidates that it is about, in the market where it holds and these are most; if
+            it holds in none, in any.
         warnings: What looks wrong.
     """
 
@@ -52,12 +53,15 @@ def review(
     visits = [(query, anywhere), *((markets[name], its) for name, its in held.items())]
     found: list[RuleReview] = []
     for rule in given:
+        of_rule = [(one, its) for one, its in visits if rule in its]
+        where = [one for one, _ in of_rule or visits]
         # Of the market where it is about most: a `where` may name one.
-        n_matching = max(int(_matching(rule, one).sum()) for one, _ in visits)
+        n_matching = max(int(_matching(rule, one).sum()) for one in where)
         about_customer = any(one.scope is FieldScope.BOTH for one in rule.fields)
         warnings: list[str] = []
         if n and not n_matching and not about_customer:
-            warnings.append(f"none of the {n:,} open sales meets {rule.where!r}")
+            n_open = max(len(one.rows) for one in where)
+            warnings.append(f"none of the {n_open:,} open sales meets {rule.where!r}")
         warnings += [
             f"no sale is of market {name!r}, which its `when` names"
             for name in _markets(rule)
@@ -74,7 +78,6 @@ def review(
             ]
         if rule.ends_at is not None and rule.ends_at <= from_us(query.context.now_us):
             warnings.append(f"it ended at {rule.ends_at.isoformat()}")
-        of_rule = [(one, its) for one, its in visits if rule in its]
         if of_rule and n_matching and not about_customer:
             first, its = of_rule[0]
             warnings += [*_too_few(rule, of_rule), *_beside_earlier(rule, first, held=its)]

@@ -314,6 +314,18 @@ async def test_a_rule_about_a_market_is_counted_there(client: httpx.AsyncClient)
     assert one["warnings"] == ["with it none of the 5 open sales of market 'fr' may be shown"]
 
 
+async def test_a_rule_that_holds_in_a_market_is_about_its_sales_alone(
+    client: httpx.AsyncClient, stores: Stores
+) -> None:
+    await stores.sales.put([sale("york", markets=["uk"]), sale("nantes", markets=["fr"])])
+    where = 'sale_id == "york" or sale_id == "nantes"'
+    rule = {"name": "uk", "when": 'market == "uk"', "where": where, "action": {"kind": "exclude"}}
+
+    [one] = (await put(client, rule)).json()["items"]
+
+    assert (one["holds"], one["n_matching"]) == (True, 1)
+
+
 SKI = 'category == "ski"'
 PIN = {"name": "b", "where": 'sale_id == "nice"', "action": {"kind": "pin", "rank": 1}}
 
