@@ -50,20 +50,26 @@ class CountHistory:
         oldest = hour - RETENTION_HOURS
         # A clock that was set back brings an hour that was complete to run again. Its refunds are
         # of purchases of earlier hours, which are therefore read again as well.
+        is_same_hour = hour == self._next_hour
         if self._next_hour is None or hour < self._next_hour:
             known, first = NO_COUNTS, oldest
         else:
-            known, first = _hours(self._whole, oldest, hour), max(self._next_hour, oldest)
+            known = self._whole if is_same_hour else _hours(self._whole, oldest, hour)
+            first = max(self._next_hour, oldest)
         new = await self._store.since(first, until_us=grid_us)
         away = [*new.unread]
-        last = _hours(self._last, oldest, hour + 1)
-        kept = last.where(np.isin(last.parts, away))
-        # Of loaded history some hours may have been read: they are among the last known ones.
-        counts = self._last = new.where(~np.isin(new.parts, kept.parts)).join(
-            known.where(~np.isin(known.parts, away)), kept
-        )
+        if away:
+            last = _hours(self._last, oldest, hour + 1)
+            kept = last.where(np.isin(last.parts, away))
+            # Of loaded history some hours may have been read: they are among the last known ones.
+            counts = self._last = new.where(~np.isin(new.parts, kept.parts)).join(
+                known.where(~np.isin(known.parts, away)), kept
+            )
+            return counts
+        # Here the event loop waits: all counts are gone through once an hour alone.
+        counts = self._last = new.join(known)
         # Kept only after a whole read: where it failed, the next call begins at the same hour.
-        if not away:
+        if not is_same_hour:
             self._whole = _hours(counts, oldest, hour)
             self._next_hour = hour
         return counts
