@@ -291,7 +291,8 @@ class KnownCatalogue:
     def _continues(self, changes: SaleChanges, sales: Mapping[str, Sale]) -> bool:
         is_same = changes.generation == self.generation or self.is_blank
         left_out = self._unreadable_after(changes)
-        n_stored = len(sales) + len(left_out.keys() - sales.keys())
+        # Not a difference of sets, which goes through all sales at each look for changes.
+        n_stored = len(sales) + sum(sale_id not in sales for sale_id in left_out)
         return is_same and changes.version >= self.version and n_stored == changes.n_sales
 
     def _unreadable_after(self, changes: SaleChanges) -> dict[str, str]:
@@ -327,7 +328,7 @@ class KnownCatalogue:
 
     def _take(self, changes: SaleChanges, sales: dict[str, Sale]) -> CatalogueUpdate:
         """Take over changes, and the sales with these changes applied."""
-        has_new = not sales.keys() <= self.sales.keys()
+        has_new = sales is not self.sales and not sales.keys() <= self.sales.keys()
         if self.is_blank:
             self.generation = changes.generation
         self.version = max(self.version, changes.version)
