@@ -120,11 +120,11 @@ def conclusion(evaluation: Evaluation) -> Conclusion:
 
 
 def calibration_conclusion(evaluation: Evaluation) -> str:
-    """Say whether probabilities of shown sales are as wanted; nothing if they were not measured."""
+    """Say whether probabilities of shown sales are as wanted, or that none could be judged."""
     measured = evaluation.reliability
     found = next((measured[kind] for kind in (AS_SHOWN, UNPLACED) if kind in measured), None)
     if found is None:
-        return ""
+        return "Probabilities were not judged: no list that was shown is on record for this time."
     figures = deciding(evaluation)
     objective = TrainingObjective.PURCHASE if figures is None else figures.objective
     return calibration_text(found.figures, outcomes=outcome_noun(objective))

@@ -44,7 +44,7 @@ def as_json(evaluation: Evaluation) -> dict[str, JsonValue]:
         "conclusion": {
             "verdict": found.mark.word,
             "text": found.text,
-            "calibration": calibration_conclusion(evaluation) or None,
+            "calibration": calibration_conclusion(evaluation),
         },
         "figures": {name: plain(one.scorers) for name, one in protocols.items()},
         "segments": {
@@ -92,10 +92,9 @@ def print_tables(evaluation: Evaluation) -> None:
 
 
 def conclusions(evaluation: Evaluation) -> Iterator[Block]:
-    """Yield what an evaluation says of orders and, where they were measured, of probabilities."""
+    """Yield what an evaluation says of orders and of probabilities."""
     yield conclusion(evaluation)
-    if text := calibration_conclusion(evaluation):
-        yield Paragraph(text)
+    yield Paragraph(calibration_conclusion(evaluation))
 
 
 def summary_table(name: str, protocol: ProtocolFigures) -> Table:
