@@ -1,6 +1,6 @@
 """Commands ``python -m training off-policy`` and ``open-bandit``: off-policy estimates."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,6 +45,7 @@ from training.off_policy.logged_answers import (
     Setting,
     at_own_temperature,
     judged,
+    learned_from,
     rounds_of,
 )
 from training.off_policy.policy_value import PlaceValues, Valuation, value_places
@@ -101,7 +102,8 @@ def off_policy_command(
         )
         raise typer.BadParameter(msg)
     with exit_on_user_error(), bars() as progress:
-        scorer = Scorer.load(read_bundle(resolve_bundle(bundle, bundles)))
+        loaded = read_bundle(resolve_bundle(bundle, bundles))
+        scorer = Scorer.load(loaded)
         with _refusals_reported(scorer.bundle_id, as_json=as_json):
             log = _Log.read(data, reward, round(window_hours * HOUR_US), variant=variant)
             if temperature is None:
@@ -114,24 +116,36 @@ def off_policy_command(
             setting = Setting(target, snapshots, reward, log.window_us, seed)
             limits = _Limits(positions, clip, min_rewarded)
             found = _value(log, setting, limits, progress=progress)
+        warning = learned_from(log.chosen.answers["now_us"], loaded.manifest.until)
         if report is not None:
             asked = {
                 "target": f"{scorer.bundle_id}: {policy.model_dump_json(exclude_defaults=True)}",
                 "log": f"{data}, {'every variant' if variant is None else f'only {variant}'}",
                 "reward": f"{reward.value} within {window_hours:g} hours",
             }
+            if warning is not None:
+                asked["warning"] = warning
             blocks = document(found, question=asked, left_out=log.chosen.left_out)
             report.write_text(page("Off-policy estimate", blocks), encoding="utf-8")
     if as_json:
         left_out: dict[str, JsonValue] = {**log.chosen.left_out}
-        print_json({"bundle": scorer.bundle_id, **places_json(found), "left_out": left_out})
+        said: dict[str, JsonValue] = {"left_out": left_out, "warning": warning}
+        print_json({"bundle": scorer.bundle_id, **places_json(found), **said})
     else:
-        for title, one in titled(found).items():
-            if isinstance(one, Valuation):
-                print_table(interval_table(f"{reward.value} a slate, {title}", rows_for(one)))
-            else:
-                typer.echo(f"{title}: {one}", err=True)
-        typer.echo(f"left out: {log.chosen.left_out}", err=True)
+        _print(found, reward, left_out=log.chosen.left_out, warning=warning)
+
+
+def _print(
+    found: PlaceValues, reward: Reward, *, left_out: Mapping[str, int], warning: str | None
+) -> None:
+    for title, one in titled(found).items():
+        if isinstance(one, Valuation):
+            print_table(interval_table(f"{reward.value} a slate, {title}", rows_for(one)))
+        else:
+            typer.echo(f"{title}: {one}", err=True)
+    typer.echo(f"left out: {left_out}", err=True)
+    if warning is not None:
+        typer.echo(warning, err=True)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Command ``python -m training covers``: what chosen covers bring, and which picture for whom."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -9,7 +9,6 @@ import typer
 from pydantic import JsonValue
 
 from models.covers.cover_choice import CoverPolicy
-from models.covers.cover_model import CoverModel
 from models.dataset import read_dataset
 from models.domain.units import HOUR_US
 from models.experiments.exposure import known_until_us, read_exposures
@@ -26,11 +25,16 @@ from training.console import (
 )
 from training.evaluation.command import Report
 from training.evaluation.document import interval_table
-from training.off_policy.cover_answers import CoverTarget, cover_rounds, shown_covers
+from training.off_policy.cover_answers import (
+    CoverTarget,
+    ShownCovers,
+    cover_rounds,
+    shown_covers,
+)
 from training.off_policy.cover_rates import CoverRate, cover_rates
 from training.off_policy.document import rows_for, valuation_json
-from training.off_policy.logged_answers import AnswersError
-from training.off_policy.policy_value import Valuation, value_policy
+from training.off_policy.logged_answers import AnswersError, learned_from, listed
+from training.off_policy.policy_value import Valuation, value_difference, value_policy
 from training.off_policy.rounds import Rounds
 from training.off_policy.support import RefusedError
 from training.report.block import Block, Heading, Paragraph, Table
@@ -40,6 +44,8 @@ from training.statistics.bootstrap import Interval
 
 # Of one position all forms for slates are the same.
 _ESTIMATORS: Final = ("dm", "ips", "snips", "dr")
+COVERS: Final = "covers of the bundle"
+FIRST: Final = "first pictures"
 
 
 def covers_command(
@@ -54,49 +60,63 @@ def covers_command(
     report: Report = None,
     as_json: Json = False,
 ) -> None:
-    """Value chosen covers against first pictures, and list which picture works for whom."""
+    """Value covers of a bundle against first pictures, and list which picture works for whom."""
     with exit_on_user_error():
-        scorer = Scorer.load(read_bundle(resolve_bundle(bundle, bundles)))
+        loaded = read_bundle(resolve_bundle(bundle, bundles))
+        scorer = Scorer.load(loaded)
         if scorer.covers is None:
             msg = f"bundle {scorer.bundle_id} knows no sale with two pictures: it chooses no covers"
             raise AnswersError(msg)
         events, exposures = read_dataset(data).events, read_exposures(data)
         until_us, window_us = known_until_us(exposures, events), round(window_hours * HOUR_US)
-        rows = shown_covers(exposures, events, until_us=until_us, window_us=window_us)
-        values = {
-            name: _value(
-                cover_rounds(
-                    rows, exposures, target=one, snapshots=snapshots, topics=scorer.topics
-                ),
-                seed=seed,
+        shown = shown_covers(exposures, events, until_us=until_us, window_us=window_us)
+        covers, first = (
+            cover_rounds(
+                shown.rows,
+                exposures,
+                target=CoverTarget(scorer.covers, policy),
+                snapshots=snapshots,
+                topics=scorer.topics,
             )
-            for name, one in _targets(scorer.covers).items()
-        }
-    rates = cover_rates(rows)
-    blocks = cover_blocks(values, rates)
+            for policy in (CoverPolicy(), None)
+        )
+    answers = shown.rows.unique("recommendation_id")
+    found = CoverValues(
+        {COVERS: _value(covers, seed=seed), FIRST: _value(first, seed=seed)},
+        difference=_difference(covers, first, seed=seed),
+        shown=shown,
+        warning=learned_from(answers["now_us"], loaded.manifest.until),
+    )
+    rates = cover_rates(shown.rows)
+    blocks = cover_blocks(found, rates)
     if report is not None:
         report.write_text(page("Covers", blocks), encoding="utf-8")
     if as_json:
-        print_json({"bundle": scorer.bundle_id, **_json(values, rates)})
+        print_json({"bundle": scorer.bundle_id, **_json(found, rates)})
     else:
         print_blocks(blocks)
 
 
-def _targets(model: CoverModel) -> dict[str, CoverTarget]:
-    return {
-        "covers of the bundle": CoverTarget(model, CoverPolicy()),
-        "first pictures": CoverTarget(model, None),
-    }
+@dataclass(frozen=True, slots=True, eq=False)
+class CoverValues:
+    """What covers bring, and of what log.
 
+    Attributes:
+        values: By how covers are chosen.
+        difference: Covers of the bundle minus first pictures, by estimator, or why not.
+        shown: The log.
+        warning: Why the figures flatter; None where they do not.
+    """
 
-def _json(
-    values: Mapping[str, Valuation | RefusedError], rates: Sequence[CoverRate]
-) -> dict[str, JsonValue]:
-    judged: dict[str, JsonValue] = {
-        name: {"refusal": str(one)} if isinstance(one, RefusedError) else valuation_json(one)
-        for name, one in values.items()
-    }
-    return {"values": judged, "pictures": [asdict(one) for one in rates]}
+    values: dict[str, Valuation | RefusedError]
+    difference: dict[str, Interval] | RefusedError
+    shown: ShownCovers
+    warning: str | None
+
+    @property
+    def n_answers(self) -> int:
+        """Number of answers of which covers are valued."""
+        return self.shown.rows["recommendation_id"].n_unique()
 
 
 def _value(rounds: Rounds, *, seed: int) -> Valuation | RefusedError:
@@ -104,21 +124,64 @@ def _value(rounds: Rounds, *, seed: int) -> Valuation | RefusedError:
         found = value_policy(rounds, seed=seed)
     except RefusedError as exc:
         return exc
-    target = {name: found.target[name] for name in _ESTIMATORS}
-    difference = {name: found.difference[name] for name in _ESTIMATORS}
+    target, difference = _of_one_position(found.target), _of_one_position(found.difference)
     return replace(found, target=target, difference=difference)
 
 
-def cover_blocks(
-    values: Mapping[str, Valuation | RefusedError], rates: Sequence[CoverRate]
-) -> list[Block]:
+def _difference(covers: Rounds, first: Rounds, *, seed: int) -> dict[str, Interval] | RefusedError:
+    try:
+        return _of_one_position(value_difference(covers, first, seed=seed))
+    except RefusedError as exc:
+        return exc
+
+
+def _of_one_position(found: Mapping[str, Interval]) -> dict[str, Interval]:
+    return {name: found[name] for name in _ESTIMATORS}
+
+
+def _json(found: CoverValues, rates: Sequence[CoverRate]) -> dict[str, JsonValue]:
+    judged: dict[str, JsonValue] = {
+        name: {"refusal": str(one)} if isinstance(one, RefusedError) else valuation_json(one)
+        for name, one in found.values.items()
+    }
+    difference: dict[str, JsonValue] = (
+        {"refusal": str(found.difference)}
+        if isinstance(found.difference, RefusedError)
+        else {name: {**asdict(one)} for name, one in found.difference.items()}
+    )
+    return {
+        "values": judged,
+        "difference": difference,
+        "pictures": [asdict(one) for one in rates],
+        "answers": found.n_answers,
+        "covers": found.shown.rows.height,
+        "covers_not_seen": found.shown.not_seen,
+        "left_out": {**found.shown.left_out},
+        "warning": found.warning,
+    }
+
+
+def cover_blocks(found: CoverValues, rates: Sequence[CoverRate]) -> list[Block]:
     """Return the report: values by how covers are chosen, and rates of pictures."""
-    blocks: list[Block] = [Heading("What covers bring")]
-    for name, one in values.items():
+    shown = found.shown
+    blocks: list[Block] = [
+        Heading("What covers bring"),
+        Paragraph(
+            f"Of {found.n_answers:,} answers {shown.rows.height:,} covers were seen; "
+            f"{shown.not_seen:,} are named by no impression. "
+            f"Answers left out: {listed(shown.left_out) or 'none'}."
+        ),
+    ]
+    if found.warning is not None:
+        blocks.append(Paragraph(found.warning))
+    for name, one in found.values.items():
         if isinstance(one, RefusedError):
             blocks.append(Paragraph(f"{name}: {one}"))
         else:
             blocks.append(interval_table(f"Clicks a shown sale, {name}", rows_for(one)))
+    if not isinstance(found.difference, RefusedError):
+        rows = {name: {f"{COVERS} - {FIRST}": one} for name, one in found.difference.items()}
+        blocks.append(interval_table("Clicks a shown sale, difference", rows))
     blocks += [
         Heading("Which picture works for whom"),
         Paragraph(

@@ -1,7 +1,8 @@
 """Logged answers: exported answers as rounds, with their probabilities under a target policy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from models.dataset import EventTable
 from models.dataset.event_columns import keys_for
 from models.domain.customer import Window
 from models.domain.errors import UserError
+from models.domain.event import to_us
 from models.domain.profile import Profile
 from models.experiments.exposure_record import (
     FILE_COLUMNS,
@@ -34,8 +36,13 @@ from training.off_policy.rounds import Rounds
 from training.off_policy.support import NoAnswersError, NoTemperatureError
 from training.off_policy.target import TargetPolicy, View
 
-# Previews of a variant, and what another platform decided.
-_FORCED: Final = pl.element().struct.field("is_forced")
+IS_FORCED: Final = (
+    pl.col("assignments")
+    .list.eval(pl.element().struct.field("is_forced"))
+    .list.any()
+    .fill_null(value=False)
+)
+"""Whether an answer is a preview of a variant, or another platform's decision."""
 
 
 class AnswersError(UserError):
@@ -78,30 +85,62 @@ def judged(exposures: pl.DataFrame, *, until_us: int, window_us: int) -> LoggedA
         msg = f"exposures lack the columns {', '.join(missing)}: export again by this version"
         raise AnswersError(msg)
     rest = exposures.with_columns(pl.col("now").dt.epoch("us").alias("now_us"))
-    left_out: dict[str, int] = {}
-    for reason, keeps in (
-        ("degraded", pl.col("degraded").is_null()),
-        ("forced", ~pl.col("assignments").list.eval(_FORCED).list.any().fill_null(value=False)),
-        ("own_candidates", pl.col("candidates").is_null()),
-        ("interleaved", pl.col("interleaving").is_null()),
-        ("filtered", pl.col("filter").is_null()),
-        ("ruled", pl.col("rules").is_null()),
-        ("page", pl.col("rows").list.len() == 0),
-        ("empty", pl.col("slate").list.len() > 0),
-        ("window_not_over", pl.col("now_us") + window_us <= until_us),
-    ):
-        kept = rest.filter(keeps)
-        left_out[reason] = rest.height - kept.height
-        rest = kept
+    rest, left_out = sifted(
+        rest,
+        degraded=pl.col("degraded").is_null(),
+        forced=~IS_FORCED,
+        own_candidates=pl.col("candidates").is_null(),
+        interleaved=pl.col("interleaving").is_null(),
+        filtered=pl.col("filter").is_null(),
+        ruled=pl.col("rules").is_null(),
+        page=pl.col("rows").list.len() == 0,
+        empty=pl.col("slate").list.len() > 0,
+        window_not_over=pl.col("now_us") + window_us <= until_us,
+    )
     if not rest.height:
-        counted = ", ".join(f"{n} {reason}" for reason, n in left_out.items() if n)
         msg = (
-            f"no answer can be judged ({counted or 'there are none'}): see Refusals in "
+            f"no answer can be judged ({listed(left_out) or 'there are none'}): see Refusals in "
             "docs/off-policy.md, or compare both by an interleaving"
         )
         raise NoAnswersError(msg)
     # By snapshot: one catalogue is in memory at a time.
     return LoggedAnswers(rest.sort("snapshot_id", "now_us", "recommendation_id"), left_out)
+
+
+def sifted(answers: pl.DataFrame, **keeps: pl.Expr) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Keep the answers that meet every condition, and count those that each one leaves out.
+
+    Args:
+        answers: Rows of the file of exposures.
+        keeps: The conditions, by what those that do not meet them are called.
+    """
+    left_out: dict[str, int] = {}
+    for reason, condition in keeps.items():
+        kept = answers.filter(condition)
+        left_out[reason] = answers.height - kept.height
+        answers = kept
+    return answers, left_out
+
+
+def listed(left_out: Mapping[str, int]) -> str:
+    """Return the counts that are not 0 as a text."""
+    return ", ".join(f"{n} {reason}" for reason, n in left_out.items() if n)
+
+
+def learned_from(now_us: pl.Series, until: str) -> str | None:
+    """Return a warning if a bundle is valued on answers whose clicks it may have learned from.
+
+    Args:
+        now_us: Times of the answers, microseconds since the epoch.
+        until: End of the data of the bundle, see `models.scoring.bundle.Manifest`.
+    """
+    n_early = int((now_us < to_us(datetime.fromisoformat(until))).sum())
+    if not n_early:
+        return None
+    return (
+        f"these figures flatter: {n_early:,} of {len(now_us):,} answers are from before {until}, "
+        "until when the bundle learned; value it on answers of later"
+    )
 
 
 def at_own_temperature(chosen: LoggedAnswers) -> tuple[LoggedAnswers, float]:

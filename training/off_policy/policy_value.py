@@ -69,6 +69,32 @@ def value_policy(
     return Valuation(logged, target, difference, support)
 
 
+def value_difference(first: Rounds, second: Rounds, *, seed: int) -> dict[str, Interval]:
+    """Estimate what one target policy brings minus another, by estimator.
+
+    Args:
+        first: The log under the one policy.
+        second: The same log under the other.
+        seed: Seed of the resamples, in which both are paired.
+
+    Raises:
+        RefusedError: If the log says too little about either.
+    """
+    limit = math.sqrt(len(first))
+    both = [(one, clipped(one.weights, limit)) for one in (first, second)]
+    effective = min(
+        require_support(one, weights, clip=limit, min_rewarded=MIN_REWARDED).effective[-1]
+        for one, weights in both
+    )
+    found: dict[str, Interval] = {}
+    for name, estimate in ESTIMATORS.items():
+        minuend, subtrahend = (estimate(one, weights) for one, weights in both)
+        found |= intervals(
+            subtrahend, {name: minuend}, units=first.units, effective=effective, seed=seed
+        )[2]
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class PlaceValues:
     """Values of whole slates and of their first places; a refusal where the log says too little.
@@ -121,7 +147,7 @@ def intervals(
     The percentiles are expanded by the rounds that the weighted ones are worth.
 
     Args:
-        logged: The logging policy's value.
+        logged: The value of the logging policy, or another to compare with.
         terms: Estimates by name.
         units: Unit of each round, shape ``(n_rounds,)``.
         effective: Rounds of the target policy that the log is worth, see `Support`.

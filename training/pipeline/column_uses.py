@@ -70,7 +70,7 @@ _EVENTS: Final = {
     "session_id": (False, "read by evaluation and experiments; visits are found by their gaps"),
     "quantity": (True, "pieces that were refunded; usual sizes of orders"),
     "propensity": (False, "read by off-policy estimates"),
-    "cover": (False, "which pictures sell; no feature of the ranker"),
+    "cover": (False, "read by covers, no feature of the ranker"),
     "variant": (False, "no model reads it"),
 }
 

@@ -1,5 +1,7 @@
 """Chosen covers in simulated shops: what they gain, what they cost, what a log says of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -8,7 +10,7 @@ from models.covers.cover_choice import CoverPolicy, cover_chances
 from tests.cover_world import SHOWN, Customers, Log, Shop, World, day_of
 from tests.proofs import FULL_SCALE, Proof
 from training.covers.fit_covers import fit_covers, unfitted
-from training.off_policy.policy_value import value_policy
+from training.off_policy.policy_value import value_difference, value_policy
 from training.off_policy.rounds import Rounds
 from training.statistics.bootstrap import Interval, mean_interval
 
@@ -106,6 +108,14 @@ def small_log(
     )
 
 
+def of_first_pictures(log: Rounds, p_click: NDArray[np.float64]) -> Rounds:
+    """Return a log of `small_log` under the policy that always shows first pictures."""
+    firsts = np.tile(p_click[:, 0], len(log) // len(p_click))[:, None]
+    # A click chance is a shown picture's own: where it is that of the first, the first was shown.
+    is_first = (log.predicted == firsts).astype(np.float64)
+    return replace(log, target=is_first, expected=firsts, direct=firsts)
+
+
 @pytest.mark.prove
 def test_off_policy_intervals_of_covers_hold_the_truth(proof: Proof) -> None:
     """Ten sales of four pictures, whose clicks neither policy knows."""
@@ -116,13 +126,19 @@ def test_off_policy_intervals_of_covers_hold_the_truth(proof: Proof) -> None:
     p_click[:, :4] = rng.uniform(0.05, 0.25, (10, 4))
     target = cover_chances(odds[1], CoverPolicy(temperature=0.5))
     truth = float((target * p_click).sum(axis=1).mean())
+    gain = truth - float(p_click[:, 0].mean())
     n_logs = proof.scale(2_000)
 
-    held = dict.fromkeys(("ips", "snips", "dr"), 0)
+    names = ("ips", "snips", "dr")
+    held = dict.fromkeys([*names, *(f"{name} - first pictures" for name in names)], 0)
     for seed in range(n_logs):
-        found = value_policy(small_log(rng, odds, p_click), seed=seed).target
-        for name in held:
+        log = small_log(rng, odds, p_click)
+        found = value_policy(log, seed=seed).target
+        differences = value_difference(log, of_first_pictures(log, p_click), seed=seed)
+        for name in names:
             held[name] += found[name].low <= truth <= found[name].high
+            difference = differences[name]
+            held[f"{name} - first pictures"] += difference.low <= gain <= difference.high
 
     shares = {name: n / n_logs for name, n in held.items()}
     proof.record("covers_off_policy", {"logs": n_logs, "truth": truth, "coverage": shares})

@@ -13,14 +13,19 @@ from models.catalogue.snapshot import Snapshot, content_file, counts_file
 from models.covers.cover_choice import CoverPolicy
 from models.domain.event import from_us
 from models.domain.sale import PictureScores
-from models.experiments.exposure_record import FILE_COLUMNS
+from models.experiments.exposure_record import FILE_COLUMNS, read_records
 from models.pictures.topics import Topics
 from tests import shop
 from tests.builders import picture
 from tests.logs import HOUR, NOON, Row, event_table
 from tests.trials import RECORDED
 from tests.unit.models.covers.test_cover_model import MODEL
-from training.off_policy.cover_answers import CoverTarget, cover_rounds, shown_covers
+from training.off_policy.cover_answers import (
+    CoverTarget,
+    ShownCovers,
+    cover_rounds,
+    shown_covers,
+)
 from training.off_policy.cover_rates import cover_rates
 from training.off_policy.logged_answers import AnswersError
 from training.off_policy.rounds import Rounds
@@ -67,10 +72,24 @@ def click(name: str, sale: str) -> Row:
     return Row(kind="click", sale=sale, customer=f"c-{name}", at=HOUR, exposure=name)
 
 
-def covers_of(exposures: pl.DataFrame, *events: Row) -> pl.DataFrame:
+def seen(name: str, sale: str, cover: int) -> Row:
+    return Row(kind="impression", sale=sale, customer=f"c-{name}", exposure=name, cover=cover)
+
+
+def found_in(exposures: pl.DataFrame, *events: Row) -> ShownCovers:
     return shown_covers(
         exposures, event_table(events), until_us=NOON + 48 * HOUR, window_us=24 * HOUR
     )
+
+
+def covers_of(exposures: pl.DataFrame, *events: Row) -> pl.DataFrame:
+    """Return covers of which all were seen."""
+    impressions = [
+        seen(record.recommendation_id, record.slate[one.rank - 1].sale_id, one.number)
+        for record in read_records(exposures)
+        for one in (record.covers.shown if record.covers else ())
+    ]
+    return found_in(exposures, *impressions, *events).rows
 
 
 @pytest.fixture
@@ -128,18 +147,59 @@ def test_a_picture_that_the_snapshot_does_not_have_is_named(snapshots: Path) -> 
         rounds_of(frame(answer("a", (1, 7, 0.5))), snapshots, policy=None)
 
 
-def test_previews_and_open_windows_are_left_out() -> None:
+def test_covers_that_no_impression_names_do_not_count(snapshots: Path) -> None:
+    """Of four covers one was seen: no impression came, or of another answer or picture."""
+    second = answer("b", (1, 2, 0.5), (2, 2, 0.5))
+    exposures = frame(answer("a", (1, 2, 0.5), (2, 1, 0.25)), second)
+    events = [seen("a", "s2", 1), seen("c", "s1", 2), seen("b", "s2", 1), click("a", "s1")]
+
+    found = found_in(exposures, *events)
+
+    kept = found.rows.select("recommendation_id", "sale_id", "number", "propensity", "clicked")
+    assert kept.rows() == [("a", "s2", 1, 0.25, 0.0)]
+    assert found.not_seen == 3
+    target = CoverTarget(ROOMS, None)
+    rounds = cover_rounds(
+        found.rows, exposures, target=target, snapshots=snapshots, topics=Topics.none()
+    )
+    assert (rounds.logging.tolist(), rounds.target.tolist()) == ([[0.25]], [[1.0]])
+
+
+def test_a_click_without_an_answer_is_of_the_last_that_was_seen() -> None:
+    """Answer b is later, and was only asked for."""
+    exposures = frame(
+        answer("a", (1, 1, 0.5)),
+        answer("b", (1, 1, 0.5), now=from_us(NOON + HOUR // 2), customer_id="c-a"),
+    )
+    unnamed = Row(kind="click", sale="s1", customer="c-a", at=HOUR)
+
+    found = found_in(exposures, seen("a", "s1", 1), unnamed)
+
+    assert found.rows.select("recommendation_id", "clicked").rows() == [("a", 1.0)]
+
+
+def test_previews_degraded_answers_and_open_windows_are_left_out_and_counted() -> None:
     forced = {"experiment": "e", "variant": "v", "unit": "customer", "unit_id": "u"}
     assignment = {**forced, "share_bp": 5_000, "is_forced": True}
     late = from_us(NOON + 30 * HOUR)
     left_out = [
         answer("a", (1, 1, 0.5), assignments=[assignment]),
         answer("b", (1, 1, 0.5), now=late),
+        answer("d", (1, 1, 0.5), degraded="remembered"),
+        answer("e"),
     ]
+    kept = answer("c", (1, 1, 0.5), filter="price < 3", candidates=["s1"])
+    impressions = [seen(name, "s1", 1) for name in "abcd"]
 
-    assert covers_of(frame(*left_out, answer("c", (1, 1, 0.5)))).height == 1
-    with pytest.raises(AnswersError, match="no exported answer chose covers"):
-        covers_of(frame(*left_out))
+    found = found_in(frame(*left_out, kept), *impressions)
+
+    assert found.rows["recommendation_id"].to_list() == ["c"]
+    assert found.left_out == {"forced": 1, "degraded": 1, "no_covers": 1, "window_not_over": 1}
+    assert found.not_seen == 0
+    with pytest.raises(AnswersError, match=r"1 forced, 1 degraded, .*--window-hours"):
+        found_in(frame(*left_out), *impressions)
+    with pytest.raises(AnswersError, match="1 covers without an impression"):
+        found_in(frame(kept))
 
 
 def test_rates_weigh_what_was_rarely_shown() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -52,6 +53,7 @@ def exported(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
         return number % 4 == 1 or number % 8 == 0
 
     export(folder, tiny_bundle, shown, clicked=clicked)
+    _add_impressions(folder)
     sales = {one.sale_id: one for one in scorer.snapshot.sales}
     some = next(iter(scorer.pictures.values()))
     other = PictureScores(some.probabilities, np.roll(some.embedding, 1), some.statistics)
@@ -59,6 +61,22 @@ def exported(tiny_bundle: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
     twice = Snapshot.from_sales(sales, dict.fromkeys(sales, both))
     (folder / content_file("c")).write_bytes(twice.to_bytes())
     return folder
+
+
+def _add_impressions(folder: Path) -> None:
+    """Every cover was seen at once."""
+    events = pl.read_parquet(folder / "events.parquet")
+    impressions = pl.read_parquet(folder / "exposures.parquet").select(
+        event_id="recommendation_id",
+        customer_id="customer_id",
+        type=pl.lit("impression"),
+        sale_id=pl.col("slate").list.first().struct.field("sale_id"),
+        at=pl.col("now").cast(events.schema["at"]),
+        exposure_id="recommendation_id",
+        cover=pl.col("covers").struct.field("shown").list.first().struct.field("number"),
+    )
+    both = pl.concat([events, impressions], how="diagonal_relaxed")
+    both.write_parquet(folder / "events.parquet")
 
 
 def test_values_and_rates_are_those_of_the_log(exported: Path, chooser: Path) -> None:
@@ -74,6 +92,15 @@ def test_values_and_rates_are_those_of_the_log(exported: Path, chooser: Path) ->
     assert list(first["target"]) == ["dm", "ips", "snips", "dr"]
     assert first["target"]["snips"]["value"] == pytest.approx(0.25)
     assert first["difference"]["snips"]["high"] < 0
+    difference = found["difference"]
+    assert list(difference) == ["dm", "ips", "snips", "dr"]
+    # Both are of one log: what separates them is the difference to it of each.
+    gains = [found["values"][name]["difference"]["snips"]["value"] for name in found["values"]]
+    assert difference["snips"]["value"] == pytest.approx(gains[0] - gains[1])
+    counts = {name: found[name] for name in ("answers", "covers", "covers_not_seen")}
+    assert counts == {"answers": 400, "covers": 400, "covers_not_seen": 0}
+    assert set(found["left_out"].values()) == {0}
+    assert found["warning"].startswith("these figures flatter: 400 of 400 answers")
     rates = {(one["segment"], one["number"]): one for one in found["pictures"]}
     assert set(rates) == {(who, n) for who in ("all", "device=phone") for n in (1, 2)}
     assert rates["all", 2]["rate"]["value"] == pytest.approx(0.5)
@@ -91,6 +118,8 @@ def test_the_report_is_a_page_and_a_table(exported: Path, chooser: Path, tmp_pat
     assert run.exit_code == 0, run.output
     assert "Which picture works for whom" in report.read_text(encoding="utf-8")
     assert "50.00%" in run.stdout
+    assert "covers of the bundle - first pictures" in " ".join(run.stdout.split())
+    assert "these figures flatter" in run.stdout
     assert "device=phone" in run.stdout
 
 

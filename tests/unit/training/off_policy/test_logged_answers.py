@@ -22,6 +22,7 @@ from training.off_policy.logged_answers import (
     Setting,
     at_own_temperature,
     judged,
+    learned_from,
     rounds_of,
 )
 from training.off_policy.policy_value import value_policy
@@ -270,6 +271,15 @@ def test_a_log_of_which_every_answer_is_left_out_says_why() -> None:
 
     with pytest.raises(NoAnswersError, match=r"judged \(2 ruled, 1 empty\): .* interleaving"):
         judged(frame, until_us=NOON + 48 * HOUR, window_us=24 * HOUR)
+
+
+def test_answers_of_before_the_end_of_the_bundle_s_data_are_warned_of() -> None:
+    times = pl.Series([NOON - 1, NOON, NOON + HOUR])
+
+    assert learned_from(times, from_us(NOON - 1).isoformat()) is None
+    warning = learned_from(times, from_us(NOON).isoformat())
+    assert warning is not None
+    assert warning.startswith("these figures flatter: 1 of 3 answers")
 
 
 def test_a_file_without_a_needed_column_is_refused() -> None:
