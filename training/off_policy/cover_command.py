@@ -31,7 +31,7 @@ from training.off_policy.cover_answers import (
     cover_rounds,
     shown_covers,
 )
-from training.off_policy.cover_rates import CoverRate, cover_rates
+from training.off_policy.cover_rates import MIN_CLICKS, CoverRate, cover_rates
 from training.off_policy.document import rows_for, valuation_json
 from training.off_policy.logged_answers import AnswersError, learned_from, listed
 from training.off_policy.policy_value import Valuation, value_difference, value_policy
@@ -182,12 +182,15 @@ def cover_blocks(found: CoverValues, rates: Sequence[CoverRate]) -> list[Block]:
     if not isinstance(found.difference, RefusedError):
         rows = {name: {f"{COVERS} - {FIRST}": one} for name, one in found.difference.items()}
         blocks.append(interval_table("Clicks a shown sale, difference", rows))
+    n_seen = shown.rows.select("sale_id", "number").n_unique()
+    n_listed = len({(one.sale_id, one.number) for one in rates})
     blocks += [
         Heading("Which picture works for whom"),
         Paragraph(
-            "Clicks per time shown, as if a picture had been shown to the whole segment. A best "
-            "picture is one whose whole interval is above those of the others; of many tables some "
-            "are so by chance."
+            f"{n_listed:,} of {n_seen:,} pictures that were seen have at least {MIN_CLICKS} "
+            "clicks. Rates are of times shown, as if a picture had been shown to the whole "
+            "segment. A best picture is one whose whole interval is above those of the others; of "
+            "many tables some are so by chance."
         ),
     ]
     columns = ["sale", "picture", "segment", "shown", "clicks", "rate", "best"]

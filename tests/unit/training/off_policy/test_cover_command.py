@@ -121,6 +121,7 @@ def test_the_report_is_a_page_and_a_table(exported: Path, chooser: Path, tmp_pat
     assert "covers of the bundle - first pictures" in " ".join(run.stdout.split())
     assert "these figures flatter" in run.stdout
     assert "device=phone" in run.stdout
+    assert "2 of 2 pictures that were seen have at least 10 clicks" in " ".join(run.stdout.split())
 
 
 def test_a_bundle_without_covers_is_refused(exported: Path, tiny_bundle: tuple[Path, Path]) -> None:
