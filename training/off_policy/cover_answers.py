@@ -74,19 +74,7 @@ def shown_covers(
         no_covers=pl.col("covers").is_not_null(),
         window_not_over=pl.col("now_us") + window_us <= until_us,
     )
-    chosen = (
-        rest.with_columns(
-            # A visitor without id is a unit of its own.
-            unit=pl.coalesce("customer_id", pl.concat_str(pl.lit("\x1f"), "recommendation_id")),
-            sale_ids=pl.col("slate").list.eval(pl.element().struct.field("sale_id")),
-        )
-        .sort("snapshot_id", "now_us", "recommendation_id")
-        .select(*_OF_ANSWER, "sale_ids", pl.col("covers").struct.field("shown"))
-        .explode("shown")
-        .unnest("shown")
-        .with_columns(sale_id=pl.col("sale_ids").list.get(pl.col("rank") - 1))
-        .drop("sale_ids")
-    )
+    chosen = _chosen(rest)
     rows = chosen.join(
         _seen(events),
         on=["recommendation_id", "sale_id", "number"],
@@ -104,6 +92,22 @@ def shown_covers(
     clicked = rewards_of(rows, events, reward=Reward.CLICKS, window_us=window_us)
     return ShownCovers(
         rows.with_columns(clicked=pl.Series(clicked)), left_out, chosen.height - rows.height
+    )
+
+
+def _chosen(answers: pl.DataFrame) -> pl.DataFrame:
+    return (
+        answers.with_columns(
+            # A visitor without id is a unit of its own.
+            unit=pl.coalesce("customer_id", pl.concat_str(pl.lit("\x1f"), "recommendation_id")),
+            sale_ids=pl.col("slate").list.eval(pl.element().struct.field("sale_id")),
+        )
+        .sort("snapshot_id", "now_us", "recommendation_id")
+        .select(*_OF_ANSWER, "sale_ids", pl.col("covers").struct.field("shown"))
+        .explode("shown")
+        .unnest("shown")
+        .with_columns(sale_id=pl.col("sale_ids").list.get(pl.col("rank") - 1))
+        .drop("sale_ids")
     )
 
 

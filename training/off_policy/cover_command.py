@@ -183,16 +183,11 @@ def cover_blocks(found: CoverValues, rates: Sequence[CoverRate]) -> list[Block]:
         rows = {name: {f"{COVERS} - {FIRST}": one} for name, one in found.difference.items()}
         blocks.append(interval_table("Clicks a shown sale, difference", rows))
     n_seen = shown.rows.select("sale_id", "number").n_unique()
+    return [*blocks, *_picture_blocks(rates, n_seen=n_seen)]
+
+
+def _picture_blocks(rates: Sequence[CoverRate], *, n_seen: int) -> list[Block]:
     n_listed = len({(one.sale_id, one.number) for one in rates})
-    blocks += [
-        Heading("Which picture works for whom"),
-        Paragraph(
-            f"{n_listed:,} of {n_seen:,} pictures that were seen have at least {MIN_CLICKS} "
-            "clicks. Rates are of times shown, as if a picture had been shown to the whole "
-            "segment. A best picture is one whose whole interval is above those of the others; of "
-            "many tables some are so by chance."
-        ),
-    ]
     columns = ["sale", "picture", "segment", "shown", "clicks", "rate", "best"]
     cells = [
         [
@@ -206,7 +201,16 @@ def cover_blocks(found: CoverValues, rates: Sequence[CoverRate]) -> list[Block]:
         ]
         for one in rates
     ]
-    return [*blocks, Table(caption="Pictures", columns=columns, rows=cells)]
+    return [
+        Heading("Which picture works for whom"),
+        Paragraph(
+            f"{n_listed:,} of {n_seen:,} pictures that were seen have at least {MIN_CLICKS} "
+            "clicks. Rates are of times shown, as if a picture had been shown to the whole "
+            "segment. A best picture is one whose whole interval is above those of the others; of "
+            "many tables some are so by chance."
+        ),
+        Table(caption="Pictures", columns=columns, rows=cells),
+    ]
 
 
 def _said(rate: Interval) -> str:
