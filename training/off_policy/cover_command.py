@@ -167,8 +167,8 @@ def cover_blocks(found: CoverValues, rates: Sequence[CoverRate]) -> list[Block]:
     blocks: list[Block] = [
         Heading("What covers bring"),
         Paragraph(
-            f"Of {found.n_answers:,} answers {shown.rows.height:,} covers were seen; "
-            f"{shown.not_seen:,} are named by no impression. "
+            f"{shown.rows.height:,} covers of {found.n_answers:,} answers were seen; "
+            f"{shown.not_seen:,} others were chosen, which no impression names. "
             f"Answers left out: {listed(shown.left_out) or 'none'}."
         ),
     ]

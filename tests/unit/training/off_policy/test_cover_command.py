@@ -120,6 +120,7 @@ def test_the_report_is_a_page_and_a_table(exported: Path, chooser: Path, tmp_pat
     assert "50.00%" in run.stdout
     assert "covers of the bundle - first pictures" in " ".join(run.stdout.split())
     assert "these figures flatter" in run.stdout
+    assert "400 covers of 400 answers were seen; 0 others" in run.stdout
     assert "device=phone" in run.stdout
     assert "2 of 2 pictures that were seen have at least 10 clicks" in " ".join(run.stdout.split())
 
