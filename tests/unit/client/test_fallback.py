@@ -15,6 +15,7 @@ def item(sale_id: str, rank: int, *, hours_left: float = 1.0) -> Item:
         "rank": rank,
         "purchase_probability": 0.1,
         "rules": ["pinned"],
+        "cover": 3,
         "explanation": {"sentence": "Like what you bought."},
         "sale": {"closes_at": closes.isoformat().replace("+00:00", "Z")},
     }
@@ -31,7 +32,7 @@ def test_another_visitor_of_the_market_gets_the_order_and_nothing_personal() -> 
 
     assert [(one["sale_id"], one["rank"]) for one in slate["items"]] == [("s1", 1), ("s2", 2)]
     assert {one["purchase_probability"] for one in slate["items"]} == {None}
-    assert [one["explanation"] for one in slate["items"]] == [None, None]
+    assert [(one["explanation"], one["cover"]) for one in slate["items"]] == [(None, None)] * 2
     assert (slate["recommendation_id"], slate["degraded"]) == (None, "no_answer")
 
 
