@@ -181,16 +181,16 @@ def test_a_hostile_title_is_text(service: Service, browser: Browser) -> None:
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES)
-def test_a_long_turned_or_blank_title_stays_in_its_card(
+def test_a_long_turned_title_and_a_missing_one_stay_in_their_cards(
     service: Service, browser: Browser, name: str, size: tuple[int, int]
 ) -> None:
-    """A title of 900 letters after a control that turns what follows, and one of blanks."""
+    """A title of 900 letters after a control that turns what follows, and a sale without one."""
     now = datetime.now(UTC)
     times = {
         "opens_at": (now - timedelta(minutes=5)).isoformat(),
         "closes_at": (now + timedelta(days=3)).isoformat(),
     }
-    titles = {f"long-{name}": "\u202e" + 900 * "w", f"blank-{name}": "   "}
+    titles = {f"long-{name}": "\u202e" + 900 * "w", f"bare-{name}": None}
     for sale_id, title in titles.items():
         sale = {"title": title, "markets": [f"titles-{name}"], **times}
         assert http.put(f"{service.url}/v1/sales/{sale_id}", json=sale).status_code == 201
@@ -199,8 +199,8 @@ def test_a_long_turned_or_blank_title_stays_in_its_card(
         visitor.open("/demo")
         page = visitor.page
         page.locator("select[name=market]").select_option(f"titles-{name}")
-        blank = page.locator(f"[data-row='first'] [data-sale='blank-{name}'] .title")
-        expect(blank).to_have_text(f"blank-{name}")
+        bare = page.locator(f"[data-row='first'] [data-sale='bare-{name}'] .title")
+        expect(bare).to_have_text(f"bare-{name}")
         long = page.locator(f"[data-row='first'] [data-sale='long-{name}']")
         expect(long.locator(".title")).to_have_text(900 * "w")
         assert long.locator(".text").evaluate("node => node.scrollWidth <= node.clientWidth")

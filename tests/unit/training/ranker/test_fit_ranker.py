@@ -277,8 +277,13 @@ def test_the_later_slates_are_learned_from_too(rng: np.random.Generator) -> None
 
 
 @pytest.mark.parametrize("n", [4_000, 24_000])
-def test_all_slates_say_how_wide_log_odds_are(rng: np.random.Generator, n: int) -> None:
-    """Later labels are shuffled, some 170 and 1,000 of them: by these alone the slope is near 0."""
+def test_the_later_half_of_all_slates_says_how_wide_log_odds_are(
+    rng: np.random.Generator, n: int
+) -> None:
+    """Labels of the last quarter are shuffled, some 170 and 1,000 of them.
+
+    By these alone the slope is near 0. The later half has as many labels that are right.
+    """
     slates, matrix, _ = shop_where_price_decides(rng, n)
     bought, late = slates.bought.copy(), slice(n * 3 // 4, None)
     bought[late] = rng.permutation(bought[late])
@@ -286,8 +291,8 @@ def test_all_slates_say_how_wide_log_odds_are(rng: np.random.Generator, n: int) 
 
     fitted = fit_ranker(RankerTraining(slates, matrix, SCHEMA, config=CONFIG, seed=0))
 
-    assert fitted.stopped.calibration.slope < 0.5
-    assert fitted.ranker.calibration.slope > 0.8
+    assert fitted.stopped.calibration.slope < 0.3
+    assert 0.4 < fitted.ranker.calibration.slope < 0.8
 
 
 def test_repeated_slates_do_not_say_how_wide_log_odds_are(rng: np.random.Generator) -> None:

@@ -182,7 +182,7 @@ def test_data_of_which_no_outcome_is_known_yet_are_an_error(tmp_path: Path) -> N
     result = tune(write_dataset(tmp_path))
 
     assert result.exit_code == 1
-    assert "of nothing that was shown the outcome is known yet" in result.stderr
+    assert "0 slates of 0 customers, has 0 purchases, at least 10 are needed" in result.stderr
 
 
 @pytest.mark.slow
