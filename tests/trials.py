@@ -48,6 +48,7 @@ RECORDED: Final[Mapping[str, object]] = {
 }
 """A row of the file of exposures, but for the answer's id, time and slate."""
 
+
 INTERLEAVED: Final[Mapping[str, object]] = {
     "experiment": "both",
     "first": "control",
@@ -60,6 +61,24 @@ INTERLEAVED: Final[Mapping[str, object]] = {
     "feature_hash": "",
 }
 """The column of an interleaved slate of two sales."""
+
+
+def recorded_slate(
+    sales: Sequence[str], propensities: Sequence[float] = ()
+) -> list[dict[str, object]]:
+    """The slate of an answer, by rank, without rules; certain unless propensities are given."""
+    return [
+        {
+            "sale_id": sale_id,
+            "rank": rank,
+            "propensity": propensity,
+            "purchase_probability": 0.1,
+            "rules": list[str](),
+        }
+        for rank, (sale_id, propensity) in enumerate(
+            zip(sales, propensities or [1.0] * len(sales), strict=True), start=1
+        )
+    ]
 
 
 def two_arms(

@@ -64,31 +64,28 @@ class CoverExamples:
         shown = np.flatnonzero(is_shown)[-_MOST:]
         numbers: list[int] = events.covers[shown].tolist()
         sales = [model.pictures(catalogue, row) for row in rows[shown].tolist()]
-        is_known = [
-            one is not None and number in one.numbers
-            for one, number in zip(sales, numbers, strict=True)
-        ]
-        pictured = [
-            (one, one.numbers.index(number))
-            for one, number in zip(sales, numbers, strict=True)
+        found = [
+            (place, one, one.numbers.index(number))
+            for place, (one, number) in enumerate(zip(sales, numbers, strict=True))
             if one is not None and number in one.numbers
         ]
+        known = np.array([place for place, _, _ in found], dtype=np.intp)
         clicks = np.flatnonzero(events.kinds == CLICK)
         places, _ = credited_pairs(events, shown=shown, outcomes=clicks, outcome_us=outcome_us)
         clicked = np.zeros(len(shown), dtype=np.bool_)
         clicked[places] = True
-        kept = shown[is_known]
+        kept = shown[known]
         devices = texts_of(events.devices, events.devices.codes[kept])
         n_axes = len(model.agreement)
         return cls(
-            vectors=np.array([one.vectors[i] for one, i in pictured]).reshape(-1, n_axes + 1),
+            vectors=np.array([one.vectors[i] for _, one, i in found]).reshape(-1, n_axes + 1),
             tastes=_tastes(events, kept, catalogue=catalogue, model=model),
             sale_keys=events.sale_keys[kept],
-            picture_keys=np.array([one.keys[i] for one, i in pictured], dtype=np.uint64),
+            picture_keys=np.array([one.keys[i] for _, one, i in found], dtype=np.uint64),
             p_examined=effect.p_examined(
                 events.positions[kept], np.array([device_code(one) for one in devices])
             ),
-            clicked=clicked[is_known],
+            clicked=clicked[known],
         )
 
 

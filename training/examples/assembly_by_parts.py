@@ -142,11 +142,9 @@ def assemble_part(run: AssemblyRun, part: int) -> None:
     # Counts come with the slates: those of the part's own events would be too few.
     nothing = events.select(np.zeros(len(events), dtype=np.bool_))
     past = PointInTime(events, catalogue, run.half_lives, counted=nothing)
-    starts = found.mask.slates.starts
 
     def counted(slate: int, _query: Query) -> CandidateCounts:
-        entries = slice(int(starts[slate]), int(starts[slate + 1]))
-        counts = found.counts
+        entries, counts = found.mask.slates.entries(slate), found.counts
         return CandidateCounts(
             counts.decayed[:, :, entries], counts.totals[:, entries], counts.look_alikes[:, entries]
         )

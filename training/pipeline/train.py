@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -194,13 +193,15 @@ def assemble(
     schema, left_out = _schema_of(known)
     refitted = RefittedSchema.fit(interactions, moments, like=schema, tick=progress.tick)
     shown = np.flatnonzero(known.looks_by_sale())
-    own = partial(_matrix, data, past, mask, topics=topics, schema=refitted, options=options)
+    matrix = _matrix(
+        data, past, mask, topics=topics, schema=refitted, options=options, progress=progress
+    )
     return TrainingExamples(
         topics=topics,
         past=past,
         slates=mask.slates,
         repeated=mask.new_sales,
-        matrix=own(progress=progress),
+        matrix=matrix,
         schema=schema,
         left_out=left_out,
         shown=tuple(known.catalogue.sales[row] for row in shown),

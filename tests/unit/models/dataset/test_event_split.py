@@ -1,7 +1,6 @@
 """The parts of a split dataset together are the dataset."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -13,24 +12,14 @@ from models.dataset.events import EventTable
 from models.dataset.merges import MergeTable
 from models.dataset.reading import erasures_in, read_event_part, read_reference
 from tests.datasets import Row, event, sale, write_csv, write_dataset
+from tests.imported_log import HOUR, IMPORT, START, imported_events
 
-START = datetime(2025, 1, 2, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-IMPORT = START + timedelta(days=40)
 N_PARTS = 4
 
 
 def log() -> list[Row]:
     """Events of twenty customers: imported, live, repeated, contradicting, faulty, erased."""
-    imported = [
-        event(
-            event_id=f"e{number}",
-            customer_id=f"c{number % 20}",
-            at=(START + number * HOUR).isoformat(),
-            received_at=IMPORT.isoformat(),
-        )
-        for number in range(60)
-    ]
+    imported = imported_events()
     live = [
         event(
             event_id=f"l{number}", customer_id=f"c{number}", at=(IMPORT + number * HOUR).isoformat()

@@ -1,7 +1,6 @@
 """A log that is read by part is the log that is read whole, with the same faults."""
 
 import dataclasses
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +10,14 @@ import pytest
 from models.dataset import Dataset, DatasetError, Labels, read_dataset
 from models.dataset.events_by_part import ReadingByPart
 from tests.datasets import Row, event, sale, write_csv, write_dataset
+from tests.imported_log import HOUR, IMPORT, START, imported_events
 
-START = datetime(2025, 1, 2, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-IMPORT = START + timedelta(days=40)
 WITHOUT_ORDER = ("file", "row", "code", "column", "reason")
 
 
 def log() -> list[Row]:
     """Imported, live and late events, equal in time and id, repeated, faulty and erased ones."""
-    imported = [
-        event(
-            event_id=f"e{number}",
-            customer_id=f"c{number % 20}",
-            at=(START + number * HOUR).isoformat(),
-            received_at=IMPORT.isoformat(),
-        )
-        for number in range(60)
-    ]
+    imported = imported_events()
     # One id and time: their order is that of the file.
     together = [event(event_id="same", customer_id=f"c{19 - n}") for n in range(20)]
     late = [

@@ -18,7 +18,7 @@ from models.scoring.bundle import write_bundle
 from models.slate.exploration import is_drawn, seed_from
 from models.slate.slate_policy import NewSaleSlots, PlackettLuce
 from tests.logs import NOON
-from tests.trials import INTERLEAVED, RECORDED
+from tests.trials import INTERLEAVED, RECORDED, recorded_slate
 from training.configuration import RunConfig
 from training.nightly.comparison import BundleComparison, JudgedBundle
 from training.nightly.own_answers import (
@@ -40,16 +40,7 @@ PINNED = '[{"name": "pin", "where": "price < 3", "action": {"kind": "pin", "rank
 
 
 def answer(name: str, sales: list[str], **columns: object) -> dict[str, object]:
-    slate = [
-        {
-            "sale_id": sale,
-            "rank": rank,
-            "propensity": 1.0,
-            "purchase_probability": 0.1,
-            "rules": list[str](),
-        }
-        for rank, sale in enumerate(sales, start=1)
-    ]
+    slate = recorded_slate(sales)
     own = {"recommendation_id": name, "bundle_id": "b", "now": from_us(NOON), "slate": slate}
     return {**RECORDED, **own, **columns}
 

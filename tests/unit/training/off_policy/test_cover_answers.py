@@ -18,7 +18,7 @@ from models.pictures.topics import Topics
 from tests import shop
 from tests.builders import picture
 from tests.logs import HOUR, NOON, Row, event_table
-from tests.trials import RECORDED
+from tests.trials import RECORDED, recorded_slate
 from tests.unit.models.covers.test_cover_model import MODEL
 from training.off_policy.cover_answers import (
     CoverTarget,
@@ -43,16 +43,6 @@ Cover = tuple[int, int, float]
 def answer(
     name: str, *covers: Cover, sales: Sequence[str] = ("s1", "s2"), **columns: object
 ) -> dict[str, object]:
-    slate = [
-        {
-            "sale_id": one,
-            "rank": rank,
-            "propensity": 1.0,
-            "purchase_probability": 0.1,
-            "rules": list[str](),
-        }
-        for rank, one in enumerate(sales, start=1)
-    ]
     chosen = [
         {"rank": rank, "number": number, "propensity": propensity}
         for rank, number, propensity in covers
@@ -60,7 +50,7 @@ def answer(
     own = {"recommendation_id": name, "customer_id": f"c-{name}", "now": from_us(NOON)}
     policy = CoverPolicy().model_dump_json()
     covered = {"policy": policy, "shown": chosen} if chosen else None
-    given = {**own, "slate": slate, "covers": covered}
+    given = {**own, "slate": recorded_slate(sales), "covers": covered}
     return {**RECORDED, **given, **columns}
 
 

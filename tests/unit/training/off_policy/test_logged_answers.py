@@ -15,7 +15,7 @@ from models.experiments.exposure_record import FILE_COLUMNS
 from models.slate.slate_policy import Exploration, NewSaleSlots, PlackettLuce, SlatePolicy
 from tests import shop
 from tests.logs import HOUR, NOON, Row, event_table
-from tests.trials import INTERLEAVED, RECORDED
+from tests.trials import INTERLEAVED, RECORDED, recorded_slate
 from tests.worlds import Silent
 from training.off_policy.logged_answers import (
     AnswersError,
@@ -43,21 +43,11 @@ def answer(
 ) -> dict[str, object]:
     """One row of the file of exposures, at `NOON`."""
     chances = propensities or [1 / 3, 1 / 2, 1.0][: len(slate)]
-    shown = [
-        {
-            "sale_id": sale_id,
-            "rank": rank,
-            "propensity": chance,
-            "purchase_probability": 0.1,
-            "rules": list[str](),
-        }
-        for rank, (sale_id, chance) in enumerate(zip(slate, chances, strict=True), start=1)
-    ]
     own = {
         "recommendation_id": name,
         "customer_id": name,
         "now": from_us(NOON),
-        "slate": shown,
+        "slate": recorded_slate(slate, chances),
     }
     return {**RECORDED, **own, **columns}
 
