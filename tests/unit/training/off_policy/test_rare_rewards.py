@@ -14,9 +14,10 @@ from training.off_policy.policy_value import value_policy
 from training.off_policy.rounds import Rounds
 from training.off_policy.support import RefusedError
 
-N_LOGS: Final = 300
 AT_LEAST: Final = 2
-EFFECTIVE: Final = (100, 300, 1_000)
+N_LOGS: Final = {100: 3_000, 300: 1_000, 1_000: 300}
+"""Logs of a cell by its effective rounds: fewest rounds, closest claim, least work."""
+
 REWARDS: Final = (10, 30, 100, 300)
 N_SALES: Final = 5
 N_PLACES: Final = 3
@@ -90,9 +91,9 @@ class Lottery:
 def test_intervals_of_rare_rewards_hold_or_are_refused(proof: Proof) -> None:
     """A cell is a number of effective rounds and of rewards that the log has on average."""
     world, rng = Lottery.drawn(3), np.random.default_rng(7)
-    n_logs = max(AT_LEAST, proof.scale(N_LOGS))
     cells: dict[str, dict[str, float]] = {}
-    for effective in EFFECTIVE:
+    for effective, n_in_full in N_LOGS.items():
+        n_logs = max(AT_LEAST, proof.scale(n_in_full))
         for rewards in REWARDS:
             n = round(effective / world.efficiency)
             factor = rewards / (n * world.value(world.logging))
@@ -111,6 +112,7 @@ def test_intervals_of_rare_rewards_hold_or_are_refused(proof: Proof) -> None:
             cell = {name: float(np.mean(one)) for name, one in held.items() if one}
             cells[f"{effective} rounds, {rewards} rewards"] = {
                 "rounds": n,
+                "logs": n_logs,
                 "refused": 1 - n_answered / n_logs,
                 **cell,
             }
@@ -120,5 +122,5 @@ def test_intervals_of_rare_rewards_hold_or_are_refused(proof: Proof) -> None:
             if rewards == min(REWARDS):
                 assert n_answered == 0
 
-    assert len(cells) >= len(EFFECTIVE) * len(REWARDS) - 1
-    proof.record("off-policy-rare-rewards", {"logs": n_logs, "cells": cells})
+    assert len(cells) >= len(N_LOGS) * len(REWARDS) - 1
+    proof.record("off-policy-rare-rewards", {"cells": cells})
