@@ -92,7 +92,7 @@ def deciding(evaluation: Evaluation) -> ProtocolFigures | None:
 
 
 def rivals(figures: ProtocolFigures, metric: str) -> dict[str, Difference]:
-    """Return the paired differences of parts and baselines to the meta-model, the best first."""
+    """Return the paired differences of other scorers to the meta-model, the best first."""
     found = {
         scorer: differences[metric]
         for scorer, differences in figures.differences.get(META, {}).items()
@@ -171,13 +171,13 @@ def _against_parts(figures: ProtocolFigures, against: Mapping[str, Difference]) 
         text = f"The meta-model ranks worse than {best}, by {values}."
         return Conclusion(Mark("below", Tone.BAD), text)
     if not undecided:
-        text = f"The meta-model ranks better than each of {len(against)} parts and baselines"
+        text = f"The meta-model ranks better than each of {len(against)} other scorers"
         return Conclusion(Mark("above all", Tone.GOOD), f"{text}; the best is {best}, by {values}.")
     n_compared = sum(metric in row for row in figures.differences[META].values())
     doubt = _doubt(against[best], n_compared=n_compared)
     text = (
-        f"The meta-model ranks better than {len(against) - len(undecided)} of {len(against)} parts "
-        f"and baselines, worse than none; its difference to the best of the others, {best}, "
+        f"The meta-model ranks better than {len(against) - len(undecided)} of {len(against)} other "
+        f"scorers, worse than none; its difference to the best of the others, {best}, "
         f"{doubt}. The {values}."
     )
     return Conclusion(Mark("cannot tell", Tone.OPEN), text)

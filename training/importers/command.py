@@ -16,6 +16,9 @@ from training.importers.mapping import read_mapping, shipped_mappings, shipped_t
 from training.importers.table import Files, import_table
 from training.importers.trivago import import_trivago
 
+_SHOWN: Final = 3
+"""Rows that are shown of a kind; chosen: three causes under one code look alike in one row."""
+
 app = typer.Typer(
     name="import", help="Bring other data into the dataset contract.", no_args_is_help=True
 )
@@ -95,8 +98,10 @@ def _print_table(imported: Imported, out: Path) -> None:
     counts = refused.counts()
     _print_counts("rows that could not be used", {code.value: n for code, n in counts.items()})
     for one in refused.by_kind():
-        text = one.first(1)[0]
-        typer.echo(f"  {text}" if len(one) == 1 else f"  {text}, and {len(one) - 1:,} more")
+        for fault in one.first(_SHOWN):
+            typer.echo(f"  {fault}")
+        if len(one) > _SHOWN:
+            typer.echo(f"  and {len(one) - _SHOWN:,} more of this kind")
 
 
 def _print_counts(title: str, figures: AnyMapping[str, int]) -> None:

@@ -48,13 +48,15 @@ def _of_signs(refused: pl.DataFrame, mapping: Mapping) -> list[str]:
 
 def _of_most_rows(refused: pl.DataFrame, n_rows: AnyMapping[str, int]) -> list[str]:
     counted = refused.group_by("file", "column", "code").agg(pl.col("row").n_unique().alias("n"))
-    found = [
-        (file, column, n / n_rows[file])
-        for file, column, _, n in counted.sort("file", "column", "code").iter_rows()
+    return [
+        f"{n / n_rows[file]:.0%} of the rows of {file} are refused for `{column}`: "
+        + _what_to_check(column, code)
+        for file, column, code, n in counted.sort("file", "column", "code").iter_rows()
         if column is not None and n > n_rows.get(file, n * 2) / 2
     ]
-    return [
-        f"{share:.0%} of the rows of {file} are refused for `{column}`: is"
-        f" {'`time_format`' if column in _TIMES else 'its part of the mapping'} right?"
-        for file, column, share in found
-    ]
+
+
+def _what_to_check(column: str, code: str) -> str:
+    if code == FaultCode.UNKNOWN_TYPE.value:
+        return "rows that are to stay out are named by `left_out` of a section, not by `where`"
+    return f"is {'`time_format`' if column in _TIMES else 'its part of the mapping'} right?"

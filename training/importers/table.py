@@ -172,8 +172,9 @@ def _note_currencies(
     if len(without) > 1:
         listed = ", ".join(f"{name} ({n:,})" for name, n in without.items())
         imported.remarks.append(
-            f"sales are in {listed} without rates of exchange: give them for all but one currency"
-            " (`rates` of the mapping and --rates), without which `train` refuses several"
+            f"prices are in {listed}, and the rates of exchange name"
+            f" {', '.join(sorted(with_rates)) or 'no currency'}: `train` refuses prices of several"
+            " currencies until all but one of them have rates (`rates` of the mapping and --rates)"
         )
     # Of a sign of several currencies alone nothing can be said where sales name none.
     if len(named) > 1 or named - ({*of_sales} or {*SHARED_SIGNS}):

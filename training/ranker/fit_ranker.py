@@ -137,11 +137,17 @@ def require_learnable(training: RankerTraining) -> None:
 def _require_choice(slates: Slates) -> None:
     if np.diff(slates.starts).max() > 1:
         return
-    msg = (
-        f"nothing to rank: each of {len(slates):,} lists shown, or visits where no impression is "
-        "logged, has one sale: check `opens_at`, `closes_at` and `markets` of sales, and "
-        "`exposure_id` of impressions, which is the same for all sales of a list"
-    )
+    msg = f"nothing to rank: each of {len(slates):,} "
+    if (slates.exposures >= 0).any():
+        msg += (
+            "lists that were shown has one sale: give all impressions of a list the same"
+            " `exposure_id`"
+        )
+    else:
+        msg += (
+            "visits has one open sale (no impression is logged, so that all open sales count):"
+            " check `opens_at`, `closes_at` and `markets` of sales"
+        )
     raise NothingToRankError(msg)
 
 

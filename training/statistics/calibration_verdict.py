@@ -75,9 +75,16 @@ def calibration_text(figures: Mapping[str, Interval], *, outcomes: str) -> str:
     if verdict in _WRONG:
         text += (
             " The order by probability does not depend on it; expected purchases and revenue,"
-            " orders by value and prices of rules do: train on more data."
+            f" orders by value and prices of rules do: {_what_to_do(verdict, figures)}."
         )
     return text
+
+
+def _what_to_do(verdict: CalibrationVerdict, figures: Mapping[str, Interval]) -> str:
+    level = figures.get("predicted_over_observed")
+    if verdict is CalibrationVerdict.OFF and level and not level.low <= 1 <= level.high:
+        return "train again up to now, as their level follows the latest outcomes"
+    return "train on more data"
 
 
 _WRONG: Final = (

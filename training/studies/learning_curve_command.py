@@ -94,7 +94,8 @@ def _tell(found: LearningCurve, sample: float) -> None:
     print_table(difference_table("Difference to all customers", found.differences))
     if found.enough == 1.0:
         typer.echo(
-            "more customers still pay, or what follows is too little to tell: learn from all"
+            "no smaller sample is certainly enough: more customers still pay, or the later slates,"
+            " by which all are judged, are too few to tell. Learn from all"
         )
     else:
         typer.echo(

@@ -45,7 +45,7 @@ def test_it_is_above_all_where_every_interval_is() -> None:
     found = conclusion(evaluation({"meta": 0.5, "taste": 0.25, "popularity": 0.125}))
 
     assert found.mark.word == "above all"
-    assert "better than each of 2 parts and baselines; the best is taste" in found.text
+    assert "better than each of 2 other scorers; the best is taste" in found.text
     assert "0.5 against 0.25, difference +0.25 [+0.25, +0.25]" in found.text
 
 
@@ -79,7 +79,7 @@ def test_it_cannot_tell_where_the_interval_of_the_best_holds_zero(own: float) ->
     found = conclusion(evaluation({"meta": own, "taste": 0.25, "popularity": 0.05}, noise=0.1))
 
     assert found.mark.word == "cannot tell"
-    assert "better than 1 of 2 parts and baselines, worse than none;" in found.text
+    assert "better than 1 of 2 other scorers, worse than none;" in found.text
     assert "the best of the others, taste, may be chance" in found.text
 
 
@@ -92,7 +92,7 @@ def test_it_cannot_tell_where_only_the_adjustment_holds_the_verdict_open() -> No
     found = conclusion(Evaluation({"open": figures}, CATALOGUE, {}))
 
     assert found.mark.word == "cannot tell"
-    assert "better than 1 of 2 parts and baselines, worse than none;" in found.text
+    assert "better than 1 of 2 other scorers, worse than none;" in found.text
     assert (
         "popularity, is one of 2 comparisons: adjusted for them its p-value is 0.06, not below 5%"
         in found.text
@@ -103,7 +103,7 @@ def test_it_cannot_tell_where_only_the_adjustment_holds_the_verdict_open() -> No
 def test_oracles_and_other_orders_of_the_meta_model_are_no_rivals() -> None:
     means = {"meta": 0.5, "meta-revenue": 0.9, "knowable": 0.9, "truth": 0.9, "popularity": 0.1}
 
-    assert "each of 1 parts" in conclusion(evaluation(means)).text
+    assert "each of 1 other scorers" in conclusion(evaluation(means)).text
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_ones_own_ranking_is_compared_in_a_sentence_of_its_own(own: float, words
     found = conclusion(evaluation({"meta": 0.5, "popularity": 0.125, "own_scores": own}))
 
     assert found.mark.word == "above all"
-    assert "better than each of 1 parts and baselines; the best is popularity" in found.text
+    assert "better than each of 1 other scorers; the best is popularity" in found.text
     assert f"Your own ranking (own_scores) {words}" in found.text
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from models.dataset import DatasetError, FaultCode, read_dataset
 from training.importers import json_lines
+from training.importers.hints import hints_for
 from training.importers.imported import Imported
 from training.importers.mapping import Csv, MappingError, read_mapping
 from training.importers.source import Sources
@@ -237,6 +238,23 @@ sales: {{{where}columns: {{sale_id: s, price: price}}}}
     assert refused == [*unread, (3, "price", FaultCode.WRONG_TYPE)]
 
 
+def test_rows_that_no_section_reads_are_for_left_out(tmp_path: Path) -> None:
+    mapping = """
+time_format: s
+events: {where: {kind: order}, types: {view: {}}, columns: {customer_id: c, sale_id: s, at: t}}
+"""
+    rows = "order,a,s1,60\n" + "seen,a,s1,60\n" * 2
+    imported = imported_by(mapping, tmp_path, write(tmp_path / "e.csv", f"kind,c,s,t\n{rows}"))
+
+    [hint] = hints_for(
+        imported.faults, read_mapping(str(tmp_path / "map.yaml")), n_rows=imported.n_rows
+    )
+    assert hint == (
+        "67% of the rows of e.csv are refused for `kind`: rows that are to stay out are named by"
+        " `left_out` of a section, not by `where`"
+    )
+
+
 def test_two_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
     seen = write(tmp_path / "seen" / "log.csv", "c,s,t,brand,paid,note\na,s1,60,,,\n")
     paid = write(tmp_path / "paid" / "log.csv", "c,s,t,brand,paid\na,s1,70,,5\n,s1,80,,5\n")
@@ -330,8 +348,9 @@ def test_a_sale_has_the_currency_of_its_price(tmp_path: Path) -> None:
     assert sales_of(tmp_path, "price", "currency") == [(1200.0, "EUR"), (80.0, "CHF"), (80.0, None)]
     assert imported.remarks[1:] == [
         "currency is not mapped: it is that of each price, CHF 1, EUR 1",
-        "sales are in CHF (1), EUR (1) without rates of exchange: give them for all but one"
-        " currency (`rates` of the mapping and --rates), without which `train` refuses several",
+        "prices are in CHF (1), EUR (1), and the rates of exchange name no currency: `train`"
+        " refuses prices of several currencies until all but one of them have rates (`rates` of"
+        " the mapping and --rates)",
         "amounts of events are in EUR, GBP: each is taken to be in the currency of its sale"
         " (CHF, EUR)",
     ]

@@ -16,7 +16,7 @@ from models.domain.event import from_us
 from models.scoring.bundle import read_bundle
 from models.scoring.scorer import Scorer
 from tests.bundles import DRAFT, reversed_order
-from tests.datasets import EVENT, SALE, event, sale, write_dataset
+from tests.datasets import EVENT, SALE, Row, event, sale, write_dataset
 from tests.logs import DAY
 from tests.worlds import END_US
 from training.__main__ import app
@@ -299,6 +299,20 @@ def one_sale(data: Path, root: Path) -> Result:
     return train(write_dataset(root / "one", sales=[sale()], events=[*events, *bought]), root)
 
 
+def lists_of_one(data: Path, root: Path) -> Result:
+    del data
+    sales = [sale(), sale(sale_id="other")]
+    events: list[Row] = []
+    for n in range(80):
+        at = f"2025-01-{2 + n // 4:02}T{6 * (n % 4):02}"
+        seen = {"customer_id": f"c{n % 9}", "exposure_id": f"l{n}"}
+        events += [
+            event(event_id=f"i{n}", type="impression", at=f"{at}:00:00Z", position="1", **seen),
+            event(event_id=f"b{n}", type="purchase", at=f"{at}:10:00Z", **seen),
+        ]
+    return train(write_dataset(root / "one", sales=sales, events=events), root)
+
+
 def orders_before_lists(data: Path, root: Path) -> Result:
     del data
     days = [f"2025-01-{2 + n % 25:02}" for n in range(100)]
@@ -373,7 +387,11 @@ def test_scores_that_tell_nothing_are_remarked(slope: float, n: int) -> None:
         (no_purchase, "no event is a purchase or a click, and nothing else is learned"),
         (no_price, r"0 of \d+ sales have a price, fewer than half: send `price` of sales"),
         (hardly_a_price, r"2 of \d+ sales have a price, fewer than half: send `price` of sales"),
-        (one_sale, r"nothing to rank: each of \d+ lists shown, or visits .* has one sale"),
+        (
+            one_sale,
+            r"nothing to rank: each of \d+ visits has one open sale \(no impression is logged",
+        ),
+        (lists_of_one, r"nothing to rank: each of \d+ lists that were shown has one sale: give"),
         (orders_before_lists, "0.0% of the purchases are credited to an impr.*: give more data"),
         (orders_before_openings, "40 of 40 events are before the opening or after the close"),
         (no_events, "no_events"),

@@ -64,7 +64,9 @@ def test_the_sentence_says_what_it_means_and_what_to_do() -> None:
     assert wrong.startswith("Probabilities are too close to each other: high ones are too low")
     assert "slope 1.25 [1.06, 1.4], error 5% of the base rate" in wrong
     assert "0.72 [0.61, 0.84] predicted for each that happened" in wrong
+    off = calibration_text(figures((1.0, 0.9, 1.1), (0.3, 0.2, 0.4)), outcomes="purchases")
     assert wrong.endswith("train on more data.")
+    assert off.endswith("train again up to now, as their level follows the latest outcomes.")
     assert open_.startswith("60 purchases are too few to tell whether")
     assert "train on more data" not in open_
 
