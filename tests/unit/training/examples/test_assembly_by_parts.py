@@ -11,6 +11,7 @@ import pytest
 
 from models.domain.event import from_us
 from tests.logs import DAY
+from tests.workers import workers_here
 from tests.worlds import END_US, Silent
 from training.configuration import RunConfig, TrainingOptions
 from training.pipeline.prepare import DataOptions, prepare
@@ -59,14 +60,6 @@ class Killing(Silent):
         if self._now == "features" and self._ticks == N_PARTS // 2:
             for worker in workers_here()[:1]:
                 os.kill(worker, signal.SIGKILL)
-
-
-def workers_here() -> list[int]:
-    """Return the ids of the worker processes of this process."""
-    listed = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    children = {int(pid) for one in listed for pid in one.read_text().split()}
-    command = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
-    return sorted(pid for pid, text in command.items() if b"spawn_main" in text)
 
 
 @pytest.mark.parametrize("caller_orders", [False, True])
