@@ -20,7 +20,7 @@ METRIC_NAMES: Final[Mapping[str, str]] = {
     PURCHASES: "expected purchases among the first ten sales of a visit",
     REVENUE: "expected revenue of the first ten sales of a visit",
     DISCOUNTED_REVENUE: "revenue, discounted by rank, of a slate that was bought from",
-    MRR: "mean reciprocal rank of what was bought",
+    MRR: "mean reciprocal rank (1: always first, 0.5: always second) of what was bought",
 }
 
 _DECIDING: Final[Mapping[TrainingObjective, tuple[str, ...]]] = {

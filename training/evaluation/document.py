@@ -69,6 +69,11 @@ _RANKED: Final[Mapping[str, str]] = {
     Protocol.OPEN: "Protocol open: all sales that were open at a visit are ranked, and judged by "
     "what the customer then bought.",
 }
+_LINES: Final = (
+    "Each row of pictures is the order by one kind of evidence, with its scorer in brackets: what "
+    "is popular, what customers with similar visits looked at, similar pictures, and the "
+    "meta-model, which uses everything."
+)
 
 
 def document(evaluation: Evaluation, *, thumbnail: Thumbnail) -> list[Block]:
@@ -86,9 +91,10 @@ def document(evaluation: Evaluation, *, thumbnail: Thumbnail) -> list[Block]:
     if evaluation.paired:
         blocks += [Heading("Beside another bundle"), *paired_blocks(evaluation)]
     every = evaluation.protocols
-    examined = every.get(Protocol.OPEN, every.get(Protocol.SHOWN))
-    if examined is not None:
-        blocks.append(Heading("Example slates"))
+    shown_first = next((one for one in (Protocol.OPEN, Protocol.SHOWN) if one in every), None)
+    if shown_first is not None:
+        examined = every[shown_first]
+        blocks += [Heading("Example slates"), Paragraph(f"{_RANKED[shown_first]} {_LINES}")]
         blocks += gallery(
             examined.examples,
             evaluation.catalogue,
@@ -113,14 +119,11 @@ def document(evaluation: Evaluation, *, thumbnail: Thumbnail) -> list[Block]:
 def _facts(protocol: ProtocolFigures, currency: str) -> Iterator[tuple[str, str, str]]:
     own = protocol.scorers[META]
     money = REVENUE if REVENUE in own else REALISED_REVENUE
-    # A shop that sends neither prices nor revenue has no money to show.
-    if money in own and own[money].high > 0:
+    compared = _compared(protocol, money)
+    # Without prices and revenue there is no money, and of short lists every order has the same.
+    if compared and own[money].high > 0:
         unit = f" {currency}".rstrip()
-        yield (
-            _money_name(protocol, money),
-            f"{own[money].value:,.4g}{unit}",
-            _compared(protocol, money),
-        )
+        yield _money_name(protocol, money), f"{own[money].value:,.4g}{unit}", compared
     for metric, share in protocol.lift_shares.get(META, {}).items():
         if metric == metric_of(protocol):
             text = f"of the best possible gain over {FLOOR} {_interval(share, '.0%')}"
@@ -142,10 +145,10 @@ def _money_name(protocol: ProtocolFigures, money: str) -> str:
 
 
 def _compared(protocol: ProtocolFigures, money: str) -> str:
-    """Compare the money of the meta-model with popularity and the best part or baseline."""
+    """Compare the money of the meta-model with others; empty where all have the same."""
     against = rivals(protocol, money)
     if not any(one.interval.low or one.interval.high for one in against.values()):
-        return "the same in any order: lists have at most ten sales"
+        return ""
     notes: list[str] = []
     floor = protocol.scorers.get(FLOOR, {})
     gaps = protocol.differences.get(FLOOR, {}).get(META, {})
