@@ -20,9 +20,13 @@ from app.cli.console import (
 from app.cli.fill_store import LoadSummary, fill_from_dataset, fill_profiles
 from models.catalogue.event_counts import RETENTION_HOURS
 from models.dataset import read_dataset
+from models.dataset.events_by_part import ReadingByPart
 from models.dataset.profile_file import newest_profiles
 from models.domain.units import DAY_US, HOUR_US
 from models.scoring.bundle import BundleError, resolve_bundle
+
+SCRATCH: Final = "scratch"
+"""Folder of the columns of a large log, below that of the state."""
 
 OLD_DAYS: Final = RETENTION_HOURS * HOUR_US / DAY_US
 """Days after which no event counts for its sale."""
@@ -47,7 +51,8 @@ def load_command(
     """Fill the store with sales, pictures, the latest windows and counts. Safe to repeat."""
     settings = read_settings(bundle=bundle, redis_url=redis_url)
     with exit_on_user_error(), progress_bars() as bars:
-        dataset = read_dataset(data, strict=strict, decode_pictures=False)
+        by_part = ReadingByPart(settings.state_dir / SCRATCH)
+        dataset = read_dataset(data, strict=strict, by_part=by_part)
         for remark in dataset.faults.remarks():
             typer.echo(f"note: {remark}", err=True)
         try:

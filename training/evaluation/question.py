@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from models.dataset.events_by_part import ReadingByPart
 from models.dataset.reading import Dataset, read_dataset
 from models.domain.errors import reason_for
 from models.domain.event import to_us
@@ -14,7 +15,7 @@ from models.domain.units import HOUR_US
 from models.pictures.scene_labeller import SceneLabeller
 from models.scoring.bundle import Bundle, BundleError, read_bundle, resolve_bundle
 from training.configuration import RunConfig
-from training.console import Progress, aware, print_left_out
+from training.console import SCRATCH, Progress, aware, print_left_out
 from training.evaluation.evaluate import Question
 from training.scenes.picture_scores import permuted, score_pictures
 
@@ -27,7 +28,7 @@ class QuestionOptions:
         bundles: Directory of bundles, where the bundle is given by its id.
         start: First moment that is judged; None for all.
         max_visits: See `Question`.
-        cache: Directory of picture scores.
+        cache: Directory of picture scores, and of the columns of a large log while it is judged.
         seed: See `Question`.
         new_sales_hours: Rank only sales that opened at most so long before; None for all.
         permute_pictures: Seed by which pictures are permuted among the sales; None for not.
@@ -59,7 +60,7 @@ def read_question(
     """
     directory = resolve_bundle(name, options.bundles)
     bundle = read_bundle(directory)
-    dataset = read_dataset(data)
+    dataset = read_dataset(data, by_part=ReadingByPart(options.cache / SCRATCH))
     dataset.require_trainable()
     print_left_out(dataset.faults.n_refused())
     config = _config(bundle)

@@ -20,15 +20,17 @@ from app.export import export
 from app.resources import SNAPSHOTS
 from app.stores.connection import Connection
 from app.stores.count import EventCounts
+from app.stores.dataset_loader import loaded_counts, loaded_customers
 from app.stores.event_outcome import EventStatus
-from app.stores.keys import CUSTOMER_TTL_S, PICTURES, CustomerKeys
+from app.stores.keys import CUSTOMER_TTL_S, N_PARTITIONS, PICTURES, CustomerKeys
 from app.stores.picture import RemovedPicture
 from app.stores.sale import Place, SaleStore
 from app.stores.store import Stores
 from models.catalogue.catalogue import closing_us
 from models.catalogue.event_counts import N_KINDS, grid_floor
 from models.catalogue.snapshot import Snapshot
-from models.dataset import read_dataset
+from models.dataset import EventTable, read_dataset
+from models.dataset.events_by_part import ReadingByPart
 from models.dataset.profile_file import PROFILES_FILE, CustomerProfile, profiles_to_bytes
 from models.domain.event import KIND, KINDS, Event, EventType, from_us, key, to_us
 from models.domain.profile import Profile, night_floor
@@ -102,6 +104,29 @@ def by_customer(events: list[Event]) -> dict[str, list[Event]]:
     for e in events:
         grouped[e.customer_id].append(e)
     return grouped
+
+
+def test_a_log_that_is_read_by_part_loads_the_same(
+    events: list[Event], now_us: int, tmp_path: Path
+) -> None:
+    directory = write(tmp_path, events)
+
+    whole = read_dataset(directory).events
+    parted = read_dataset(directory, by_part=ReadingByPart(tmp_path / "scratch", 3)).events
+
+    assert isinstance(parted.at_us, np.memmap)
+    assert customers_of(parted, now_us) == customers_of(whole, now_us)
+    unknown = [None] * N_PARTITIONS
+    counts = loaded_counts(whole, now_us, first_live_us=unknown)
+    assert loaded_counts(parted, now_us, first_live_us=unknown) == counts
+
+
+def customers_of(events: EventTable, now_us: int) -> list[tuple[object, ...]]:
+    """Return what a load puts of each customer."""
+    return [
+        (each.customer_id, each.window.pack(), each.profile.pack(), each.last_us, *each.recent.flat)
+        for each in loaded_customers(events, now_us)
+    ]
 
 
 async def test_windows_are_those_of_the_events(
