@@ -33,7 +33,7 @@ from app.api.schema.sale_fields import VIEW_EXAMPLE, SaleView, sale_view
 from app.api.schema.visit import ListFields
 from models.domain.event import WHOLE, Name
 from models.query.candidates import CallerChoice
-from models.rules.rule import MAX_RULES, NO_RULES, Share, SlateRules
+from models.rules.rule import MAX_RULES, NO_RULES, AtLeast, Pin, Share, SlateRule, SlateRules
 from models.slate.page import PageRow, RowKind
 
 MAX_ROWS: Final = 20
@@ -121,7 +121,7 @@ class RowBody(BaseModel):
         default=NO_RULES,
         description="Rules of this row alone, see `/v1/rules`, without `budget`, `dry_run` and "
         "`share`. Those of the plan hold before them. With a key, their conditions need the scopes "
-        "of a `filter`.",
+        "of a `filter`. Answers name them `row/rule`.",
     )
 
     @model_validator(mode="after")
@@ -130,6 +130,7 @@ class RowBody(BaseModel):
             msg = f"a row of at most {self.limit} sales never has {self.min_items}: see `min_items`"
             raise ValueError(msg)
         for rule in self.rules.root:
+            self._require_places(rule)
             if rule.budget is not None or rule.dry_run or isinstance(rule.action, Share):
                 msg = (
                     f"rule {rule.name} of row {self.name} has a budget, share or dry run, which "
@@ -137,6 +138,17 @@ class RowBody(BaseModel):
                 )
                 raise ValueError(msg)
         return self
+
+    def _require_places(self, rule: SlateRule) -> None:
+        match rule.action:
+            case Pin(rank=n) | AtLeast(n=n) if n > self.limit:
+                msg = (
+                    f"rule {rule.name} of row {self.name} asks for {n} places, and the row has "
+                    f"{self.limit}: see `limit`"
+                )
+                raise ValueError(msg)
+            case _:
+                return
 
     def to_row(self) -> PageRow:
         """Return the row of the page."""

@@ -1,6 +1,6 @@
 """Constraints: what the rules that hold for an answer ask of its slate."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -98,16 +98,18 @@ class Constraints:
     """Constraints of one slate.
 
     Attributes:
-        allowed: Candidates that may be shown, shape ``(n,)``.
+        allowed: Candidates that no rule excludes, shape ``(n,)``; read only.
         log_odds: What is added to the log-odds of each, same shape.
+        excluding: Name of each rule that excludes, and the candidates that it leaves.
         pins: By precedence.
-        caps: All upper bounds.
+        caps: All upper bounds of at least one place.
         floors: By precedence.
         boosted: Name of each rule that boosts or buries, and the candidates.
     """
 
     allowed: NDArray[np.bool_]
     log_odds: NDArray[np.float64]
+    excluding: tuple[tuple[str, NDArray[np.bool_]], ...] = ()
     pins: tuple[Pinned, ...] = ()
     caps: tuple[Cap, ...] = ()
     floors: tuple[Floor, ...] = ()
@@ -119,19 +121,24 @@ class Constraints:
         return cls(np.ones(n, dtype=np.bool_), np.zeros(n))
 
     @property
-    def without_excluded(self) -> NDArray[np.bool_]:
-        """Candidates that are allowed, and not of a group with no place, shape ``(n,)``."""
-        found = self.allowed.copy()
-        for cap in self.caps:
-            if not cap.at_most:
-                found &= cap.groups < 0
-        return found
+    def emptied_by(self) -> tuple[str, ...]:
+        """Names of the rules that leave no candidate together; none where one is left.
+
+        Those without any one of which some would be left; if there are none, all that exclude.
+        """
+        if not len(self.allowed) or self.allowed.any():
+            return ()
+        excluded = ~np.array([left for _, left in self.excluding])
+        alone = (excluded & (excluded.sum(axis=0) == 1)).any(axis=1)
+        blamed = alone if alone.any() else excluded.any(axis=1)
+        return tuple(self.excluding[index][0] for index in np.flatnonzero(blamed).tolist())
 
     def take(self, ranking: NDArray[np.intp]) -> Self:
         """Return the same constraints for candidates in another order, shape ``(n,)``."""
         return type(self)(
             self.allowed[ranking],
             self.log_odds[ranking],
+            tuple((name, left[ranking]) for name, left in self.excluding),
             tuple(replace(one, matching=one.matching[ranking]) for one in self.pins),
             tuple(replace(one, groups=one.groups[ranking]) for one in self.caps),
             tuple(replace(one, matching=one.matching[ranking]) for one in self.floors),
@@ -149,19 +156,16 @@ class Constraints:
         subject, n = Subject(query), len(query.rows)
         matched = [(rule, _matching(rule, subject, n)) for rule in rules]
         allowed, log_odds = np.ones(n, dtype=np.bool_), np.zeros(n)
+        excluding = tuple(_excluding(matched, subject))
+        for _, left in excluding:
+            allowed &= left
         for rule, matching in matched:
-            match rule.action:
-                case Exclude():
-                    allowed &= ~matching
-                case Only():
-                    allowed &= matching
-                case Boost(odds=odds):
-                    log_odds += np.log(odds) * matching
-                case Pin() | AtMost() | AtLeast() | Share():
-                    pass  # below, as they bound places
+            if isinstance(rule.action, Boost):
+                log_odds += np.log(rule.action.odds) * matching
         return cls(
             allowed,
             log_odds,
+            excluding=excluding,
             pins=tuple(
                 Pinned(rule.name, rule.action.rank - 1, matching)
                 for rule, matching in matched
@@ -170,7 +174,7 @@ class Constraints:
             caps=tuple(
                 Cap(_groups(rule, subject, matching), rule.action.n)
                 for rule, matching in matched
-                if isinstance(rule.action, AtMost)
+                if isinstance(rule.action, AtMost) and rule.action.n
             ),
             floors=tuple(
                 Floor(rule.name, matching, rule.action.n)
@@ -213,7 +217,23 @@ def holding(rules: Iterable[SlateRule], query: Query) -> tuple[SlateRule, ...]:
 
 def may_be_shown(rules: Iterable[SlateRule], query: Query) -> NDArray[np.bool_]:
     """Return which candidates no exclusion forbids, by the rules that hold, shape ``(n,)``."""
-    return Constraints.from_rules(holding(rules, query), query).without_excluded
+    return Constraints.from_rules(holding(rules, query), query).allowed
+
+
+def _excluding(
+    matched: Iterable[tuple[SlateRule, NDArray[np.bool_]]], subject: Subject
+) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield the name of each rule that excludes, and the candidates that it leaves."""
+    for rule, matching in matched:
+        match rule.action:
+            case Exclude():
+                yield rule.name, ~matching
+            case Only():
+                yield rule.name, matching
+            case AtMost(n=0):
+                yield rule.name, _groups(rule, subject, matching) < 0
+            case Pin() | Boost() | AtMost() | AtLeast() | Share():
+                pass
 
 
 def _groups(rule: SlateRule, subject: Subject, matching: NDArray[np.bool_]) -> NDArray[np.int64]:

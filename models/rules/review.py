@@ -11,10 +11,11 @@ from models.domain.event import from_us
 from models.query.query import Query
 from models.rules.constraints import Constraints, holding
 from models.rules.field import FIELDS, FieldScope, Subject
-from models.rules.rule import AtLeast, AtMost, Boost, Exclude, Only, Pin, Share, SlateRule
+from models.rules.rule import AtLeast, Boost, Pin, Share, SlateRule
 
 _USUAL_LIMIT: Final = 10
 """Sales of a list, unless its caller asks for another number."""
+_SHORTER: Final = f"shorter lists do not have: {_USUAL_LIMIT} sales unless a caller asks for more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,9 @@ def review(
     """
     given, n = tuple(rules), len(query.rows)
     held = {name: holding(given, one) for name, one in markets.items()}
-    emptied = {name: _without_filter(held[name], one) for name, one in markets.items()}
+    emptied = {name: _emptied_by(held[name], one) for name, one in markets.items()}
     anywhere = holding(given, query)
-    without = _without_filter(anywhere, query)
+    everywhere = _emptied_by(anywhere, query)
     visits = [(query, anywhere), *((markets[name], its) for name, its in held.items())]
     found: list[RuleReview] = []
     for rule in given:
@@ -67,15 +68,16 @@ def review(
             for name in _markets(rule)
             if markets and name not in markets
         ]
-        if rule in without:
-            warnings.append(f"with it none of the {n:,} open sales may be shown")
+        if rule.name in everywhere:
+            warnings.append(f"{_with(rule, everywhere)} none of the {n:,} open sales may be shown")
         else:
             warnings += [
-                f"with it none of the {len(markets[name].rows):,} open sales of market {name!r} "
-                "may be shown"
+                f"{_with(rule, blamed)} none of the {len(markets[name].rows):,} open sales of "
+                f"market {name!r} may be shown"
                 for name, blamed in emptied.items()
-                if rule in blamed
+                if rule.name in blamed
             ]
+        warnings += _beyond(rule)
         if rule.ends_at is not None and rule.ends_at <= from_us(query.context.now_us):
             warnings.append(f"it ended at {rule.ends_at.isoformat()}")
         if of_rule and n_matching and not about_customer:
@@ -116,13 +118,24 @@ def _too_few(
 def _n_showable(rule: SlateRule, query: Query, *, held: tuple[SlateRule, ...]) -> int:
     """Return how many of a rule's sales one list may show, by what excludes and bounds."""
     constraints = Constraints.from_rules([one for one in held if not one.dry_run], query)
-    free = constraints.without_excluded & _matching(rule, query)
+    free = constraints.allowed & _matching(rule, query)
     bounds = [int(free.sum())]
     for cap in constraints.caps:
         groups = cap.groups[free]
         _, sizes = np.unique(groups[groups >= 0], return_counts=True)
         bounds.append(int(np.sum(groups < 0) + np.minimum(sizes, cap.at_most).sum()))
     return min(bounds)
+
+
+def _beyond(rule: SlateRule) -> Iterator[str]:
+    """Yield what a rule asks for that a usual list does not have."""
+    match rule.action:
+        case Pin(rank=rank) if rank > _USUAL_LIMIT:
+            yield f"it pins rank {rank}, which {_SHORTER}"
+        case AtLeast(n=n) if n > _USUAL_LIMIT:
+            yield f"it asks for {n} of its sales, which {_SHORTER}"
+        case _:
+            return
 
 
 def _beside_earlier(rule: SlateRule, query: Query, *, held: tuple[SlateRule, ...]) -> Iterator[str]:
@@ -154,15 +167,10 @@ def _markets(rule: SlateRule) -> list[str]:
     return [str(value) for values in of_market for value in values]
 
 
-def _without_filter(held: tuple[SlateRule, ...], query: Query) -> tuple[SlateRule, ...]:
-    """Return the rules without which sales are left, if none is left with all of them."""
-    if not len(query.rows) or _n_left(held, query):
-        return ()
-    filters = [one for one in held if isinstance(one.action, Exclude | Only | AtMost)]
-    blamed = [one for one in filters if _n_left([two for two in held if two != one], query)]
-    return tuple(blamed or filters)
+def _emptied_by(held: tuple[SlateRule, ...], query: Query) -> tuple[str, ...]:
+    return Constraints.from_rules([one for one in held if not one.dry_run], query).emptied_by
 
 
-def _n_left(rules: Iterable[SlateRule], query: Query) -> int:
-    constraints = Constraints.from_rules([one for one in rules if not one.dry_run], query)
-    return int(constraints.without_excluded.sum())
+def _with(rule: SlateRule, blamed: tuple[str, ...]) -> str:
+    others = [name for name in blamed if name != rule.name]
+    return f"with it and {', '.join(others)}" if others else "with it"

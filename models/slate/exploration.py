@@ -4,7 +4,7 @@ A propensity is conditional: the probability that the sale at a rank was put the
 sales above it. The product over the ranks is the probability of the slate.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final, Self
 
@@ -33,7 +33,9 @@ class Slate:
         unexplored: What the slate would be without exploration, same shape; where rules bound a
             slate it may be longer or shorter.
         rules: Names of the rules that placed or moved each, by rank; empty without rules.
-        unmet: Names of the rules that could not be met: no sale that may be shown is left for them.
+        unmet: Names of the rules that could not be met: no sale that may be shown is left for them,
+            or they leave none.
+        asked: Names of all pins and lower bounds, met or not.
         shares: Names of the rules that guarantee a share of impressions, and how many are theirs.
     """
 
@@ -42,12 +44,18 @@ class Slate:
     unexplored: NDArray[np.intp]
     rules: tuple[tuple[str, ...], ...] = ()
     unmet: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     shares: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def certain(cls, picks: NDArray[np.intp]) -> Self:
         """Return a deterministic slate: all propensities are 1."""
         return cls(picks, np.ones(len(picks)), picks)
+
+    def emptied(self) -> Self:
+        """Return it without its sales: no pin and no lower bound is met."""
+        none = self.certain(self.picks[:0])
+        return replace(none, unmet=tuple(dict.fromkeys((*self.unmet, *self.asked))))
 
     @property
     def is_explored(self) -> bool:

@@ -18,7 +18,7 @@ class PinnedPlaces:
     Attributes:
         by_place: Candidate by place, from 0.
         rules: Name of the rule by candidate.
-        unmet: Pins that no candidate meets which may be shown.
+        unmet: Pins beyond the slate, and those that no candidate meets which may be shown.
     """
 
     by_place: Mapping[int, int]
@@ -39,7 +39,7 @@ class Filling:
         self._constraints = constraints
         self._limit = limit
         self._n_placed = 0
-        self._free = constraints.without_excluded
+        self._free = constraints.allowed.copy()
         self._used = [defaultdict[int, int](int) for _ in constraints.caps]
         self._missing = [floor.at_least for floor in constraints.floors]
         self._waiting = dict(sorted(pinned.by_place.items()))
@@ -123,7 +123,7 @@ def pinned_places(constraints: Constraints, *, limit: int) -> PinnedPlaces:
     by_place: dict[int, int] = {}
     rules: dict[int, str] = {}
     unmet: list[str] = []
-    for pin in (one for one in constraints.pins if one.place < limit):
+    for pin in constraints.pins:
         filling = Filling(constraints, PinnedPlaces(by_place, rules, ()), limit=limit)
         place = next((p for p in range(pin.place, limit) if p not in by_place), None)
         candidate = first(pin.matching & filling.free)

@@ -68,8 +68,12 @@ class PageRow:
 
     @property
     def own_rules(self) -> tuple[SlateRule, ...]:
-        """The rules that hold in it alone."""
-        return () if self.rules is None else SlateRules.from_record(self.rules).root
+        """The rules that hold in it alone, under the names ``row/rule``.
+
+        Rules of other rows, and of the plan, may have the same.
+        """
+        given = () if self.rules is None else SlateRules.from_record(self.rules).root
+        return tuple(rule.model_copy(update={"name": f"{self.name}/{rule.name}"}) for rule in given)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +136,7 @@ class PageSlate:
             slate = select(place, indices)
             # Of the certain slate: whether a row is shown may depend on no draw.
             if len(slate.unexplored) < row.min_items:
-                slate = Slate.certain(np.empty(0, dtype=np.intp))
+                slate = slate.emptied()
             slate = Slate(
                 indices[slate.picks],
                 slate.propensities,

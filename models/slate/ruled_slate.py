@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.query.query import Query
 from models.ranker.ranker import log_odds
 from models.rules.constraints import Constraints
+from models.rules.rule import REQUEST
 from models.slate.diversity import Similarity, relevance
 from models.slate.exploration import (
     Slate,
@@ -53,13 +54,13 @@ class RuledOrder:
     ) -> Slate:
         """Return the slate of some ranks, with the names of the rules that placed or moved each.
 
-        A rule is unmet if a pin has no sale, or `at_least` too few, that may be shown; a share is
-        of all answers.
+        A rule is unmet if a pin has no sale or its place is beyond the slate, if `at_least` has too
+        few that may be shown, and if it leaves no sale at all; a share is of all answers.
         """
-        free = self.constraints.without_excluded
+        free, floors = self.constraints.allowed, self.constraints.floors
         short = [
             one.rule
-            for one in self.constraints.floors
+            for one in floors
             if one.worth is None and sum(map(one.matching.item, ranks)) < one.at_least
         ]
         return Slate(
@@ -67,14 +68,23 @@ class RuledOrder:
             propensities,
             self.ranking[unexplored] if unexplored else np.empty(0, dtype=np.intp),
             rules=tuple(self._names(ranks)),
-            unmet=(*self.pinned.unmet, *short),
+            unmet=(*self.pinned.unmet, *short, *self._emptying),
+            asked=(
+                *(one.rule for one in self.constraints.pins),
+                *(one.rule for one in floors if one.worth is None),
+            ),
             # A list in which none of its sales may stand, as of another category, owes it none.
             shares=tuple(
                 (one.rule, sum(map(one.matching.item, ranks)))
-                for one in self.constraints.floors
+                for one in floors
                 if one.worth is not None and bool((one.matching & free).any())
             ),
         )
+
+    @property
+    def _emptying(self) -> list[str]:
+        # A filter that no sale meets is the caller's own, and no rule.
+        return [name for name in self.constraints.emptied_by if name != REQUEST]
 
     def _names(self, ranks: list[int]) -> Iterator[tuple[str, ...]]:
         filling = self.filling()
@@ -120,7 +130,7 @@ def ruled_order(
         merits = 1.0 / (1.0 + np.exp(-utilities))
     by_rank = constraints.take(ranking)
     if any(one.worth for one in by_rank.floors):
-        free, chances = by_rank.without_excluded, 1.0 / (1.0 + np.exp(-utilities))
+        free, chances = by_rank.allowed, 1.0 / (1.0 + np.exp(-utilities))
         floors = (one.settled(free, chances, limit=limit) for one in by_rank.floors)
         by_rank = replace(by_rank, floors=tuple(floors))
     pinned = pinned_places(by_rank, limit=limit)

@@ -74,7 +74,7 @@ def shortlisted(
     constraints = Constraints.from_rules(held, query) if held else None
     free = np.ones(len(order), dtype=np.bool_)
     if constraints is not None:
-        free = constraints.without_excluded
+        free = constraints.allowed
         for part in _of_rules(constraints, free, order, n=limit + _N_OF_PART, n_best=n_best):
             is_chosen[part] = True
     if isinstance(policy.exploration, NewSaleSlots):
@@ -124,7 +124,7 @@ def _of_row(
     yield _best_of(matching, order, n)
     if row.rules is not None:
         own = Constraints.from_rules(holding(row.own_rules, query), query)
-        yield from _of_rules(own, matching & own.without_excluded, order, n=n, n_best=n)
+        yield from _of_rules(own, matching & own.allowed, order, n=n, n_best=n)
 
 
 def _of_rules(
@@ -142,8 +142,7 @@ def _of_rules(
     for matching in (*masks, *(matching for _, matching in constraints.boosted)):
         yield _best_of(free & matching, order, n)
     for cap in constraints.caps:
-        if cap.at_most:
-            yield _under_cap(cap, free, order, n)
+        yield _under_cap(cap, free, order, n)
 
 
 def _under_cap(

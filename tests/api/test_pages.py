@@ -101,7 +101,7 @@ async def test_a_row_has_rules_of_its_own_and_its_sales_say_so(client: httpx.Asy
     assert first == ["bali"]
     assert second[0] == "rome"
     assert sorted(second) == ["alps", "rome", "tignes"]
-    assert answer["rows"][1]["items"][0]["rules"] == ["rome-first"]
+    assert answer["rows"][1]["items"][0]["rules"] == ["b/rome-first"]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,14 @@ async def test_a_row_has_rules_of_its_own_and_its_sales_say_so(client: httpx.Asy
         (
             [{"name": "a", "rules": [{**PIN, "action": {"kind": "share", "of": 0.1}}]}],
             "put it into the plan",
+        ),
+        (
+            [{"name": "a", "limit": 3, "rules": [{**PIN, "action": {"kind": "pin", "rank": 4}}]}],
+            "asks for 4 places, and the row has 3",
+        ),
+        (
+            [{"name": "a", "rules": [{**PIN, "action": {"kind": "at_least", "n": 11}}]}],
+            "asks for 11 places, and the row has 10",
         ),
         (
             [

@@ -170,6 +170,36 @@ async def test_a_rule_that_empties_one_market_is_warned_of(client: httpx.AsyncCl
     assert "with it none of the 5 open sales of market 'fr' may be shown" in one["warnings"]
 
 
+async def test_rules_that_empty_a_market_together_name_each_other(
+    client: httpx.AsyncClient,
+) -> None:
+    """Nice is of the market fr alone; a third rule has no part in it."""
+    only = {"name": "nice", "where": 'sale_id == "nice"', "action": {"kind": "only"}}
+    no_nice = {"name": "no-nice", "where": 'sale_id == "nice"', "action": {"kind": "exclude"}}
+
+    answer = await put(client, NO_ROME, only, no_nice)
+    empty = await slate(client, market="fr", limit=3)
+
+    warnings = [one["warnings"] for one in answer.json()["items"]]
+    assert warnings[0] == []
+    assert warnings[1][-1] == "with it and no-nice none of the 5 open sales may be shown"
+    assert warnings[2][-1] == "with it and nice none of the 5 open sales may be shown"
+    assert (empty["items"], empty["unmet_rules"]) == ([], ["nice", "no-nice"])
+
+
+async def test_what_a_usual_list_does_not_have_is_warned_of(client: httpx.AsyncClient) -> None:
+    deep = {**BALI_FIRST, "action": {"kind": "pin", "rank": 11}}
+    many = {"name": "m", "where": "price > 0", "action": {"kind": "at_least", "n": 12}}
+
+    reviewed = (await put(client, deep, many)).json()["items"]
+    answer = await slate(client, market="fr", limit=3)
+
+    shorter = "shorter lists do not have: 10 sales unless a caller asks for more"
+    assert f"it pins rank 11, which {shorter}" in reviewed[0]["warnings"]
+    assert f"it asks for 12 of its sales, which {shorter}" in reviewed[1]["warnings"]
+    assert answer["unmet_rules"] == ["bali", "m"]
+
+
 async def test_a_market_that_no_sale_names_is_warned_of(client: httpx.AsyncClient) -> None:
     answer = await put(client, {**NO_ROME, "when": 'market in ["FR", "atlantis"]'})
 

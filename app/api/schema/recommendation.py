@@ -102,7 +102,7 @@ class RecommendedSale(BaseModel):
     )
     rules: list[str] = Field(
         description="Names of the rules that put it there, see `/v1/rules`: that pin it, or "
-        "moved it by a boost, or keep a place for it."
+        "moved it by a boost, or keep a place for it; those of a row of a page as `row/rule`."
     )
     cover: int | None = Field(
         ge=COVER,
@@ -145,7 +145,9 @@ class AnswerHead(BaseModel):
     )
     unmet_rules: list[str] = Field(
         description="Names of the pins and guarantees that no sale could meet which may be shown: "
-        "it is closed, sold out, of another market, excluded, or there are too few."
+        "it is closed, sold out, of another market, excluded, there are too few, or the place is "
+        "beyond the list; and of the rules that leave no sale at all. Those of a row of a page are "
+        "named `row/rule`."
     )
 
 

@@ -190,8 +190,32 @@ def test_rules_of_a_row_hold_in_it_alone_behind_those_of_the_policy() -> None:
     without = fallback_page(asked, np.array(probabilities), rows=rows, rules=rules)
 
     assert ids(page, asked) == [["s4"], ["s0", "s3"], ["s2"]]
-    assert page.slate.rules == ((), ("pin",), (), ())
+    assert page.slate.rules == ((), ("second/pin",), (), ())
     assert ids(without, asked) == [["s4"], ["s0", "s3"], ["s2"]]
+
+
+def test_rows_name_their_unmet_rules_also_where_they_are_empty() -> None:
+    """A row of too few sales shows no pin; rules of one name are named with their rows."""
+    asked = query(catalogue(*FIVE))
+    pin = {"name": "p", "where": 'sale_id == "s0"', "action": {"kind": "pin", "rank": 1}}
+    only = {"name": "only", "where": 'category == "a"', "action": {"kind": "only"}}
+    no_a = {"name": "no-a", "where": 'category == "a"', "action": {"kind": "exclude"}}
+
+    def own(*given: object) -> str | None:
+        return SlateRules.model_validate(given).live_json
+
+    rows = [
+        PageRow("few", limit=5, min_items=4, filter='category == "a"', rules=own(pin)),
+        PageRow("met", limit=1, rules=own(pin)),
+        PageRow("none", limit=2, rules=own(only, no_a)),
+    ]
+    order = np.arange(1.0, 6.0)
+
+    page = page_of(asked, (0.1 * order).tolist(), rows)
+    without = fallback_page(asked, order, rows=rows, rules=SlateRules())
+
+    assert ids(page, asked) == ids(without, asked) == [[], ["s0"], []]
+    assert page.slate.unmet == without.slate.unmet == ("few/p", "none/only", "none/no-a")
 
 
 def test_a_row_has_a_diversity_of_its_own() -> None:
@@ -339,9 +363,9 @@ def test_no_page_shows_a_sale_twice_or_a_closed_one(proof: Proof, rng: np.random
             if row.filter == 'category == "c1"':
                 assert {one.category for one in shown} <= {"c1"}
             own = {rule.name for rule in row.own_rules}
-            assert "own-no" not in own or "c0" not in {one.category for one in shown}
+            assert f"{row.name}/own-no" not in own or "c0" not in {one.category for one in shown}
             places = [one.destination for one in shown]
-            assert "own-one" not in own or len(set(places)) == len(places)
+            assert f"{row.name}/own-one" not in own or len(set(places)) == len(places)
         assert ((page.slate.propensities > 0) & (page.slate.propensities <= 1)).all()
         assert again.slate.picks.tolist() == page.slate.picks.tolist()
         assert again.slate.propensities.tolist() == page.slate.propensities.tolist()

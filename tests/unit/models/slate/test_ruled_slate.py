@@ -115,11 +115,34 @@ def test_a_bound_is_of_each_number_too() -> None:
     assert slate.picks.tolist() == [0, 1, 3]
 
 
-def test_a_pin_below_the_slate_is_not_unmet() -> None:
+def test_a_pin_below_the_slate_is_unmet() -> None:
     pin = {"where": 'sale_id == "s5"', "action": {"kind": "pin", "rank": 4}}
     slate = slate_of(SIX, FALLING, SlatePolicy(rules=rules(pin)), limit=3)
 
-    assert (slate.picks.tolist(), slate.unmet) == ([0, 1, 2], ())
+    assert (slate.picks.tolist(), slate.unmet) == ([0, 1, 2], ("rule-0",))
+
+
+def test_rules_that_leave_no_sale_are_named_by_those_that_it_takes() -> None:
+    """Without any one of the first two some sales are left; each of two alike empties it alone."""
+    only = {"where": 'category == "ski"', "action": {"kind": "only"}}
+    no_ski = {"where": 'destination == "Alps"', "action": {"kind": "at_most", "n": 0}}
+    no_rome = {"where": 'destination == "Rome"', "action": {"kind": "exclude"}}
+    nothing = {"where": "price < 0", "action": {"kind": "only"}}
+
+    def unmet(*given_rules: dict[str, Any]) -> tuple[str, ...]:
+        policy = SlatePolicy(rules=rules(*given_rules))
+        return slate_of(SIX, FALLING, policy, limit=3).unmet
+
+    assert unmet(only, no_ski, no_rome) == ("rule-0", "rule-1")
+    assert unmet(no_rome, nothing) == ("rule-1",)
+    assert unmet(nothing, nothing) == ("rule-0", "rule-1")
+    assert unmet(only, no_rome) == ()
+
+
+def test_a_filter_that_no_sale_meets_is_no_unmet_rule() -> None:
+    policy = SlatePolicy().filtered("price < 0")
+
+    assert slate_of(SIX, FALLING, policy, limit=3).unmet == ()
 
 
 def test_a_boost_multiplies_the_odds() -> None:
