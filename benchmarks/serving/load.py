@@ -31,12 +31,14 @@ class Sample:
 
     Attributes:
         took_ms: Milliseconds of each complete answer.
+        due_s: When each of them was due, by `time.perf_counter`.
         n_other: Answers of another status, or of a lower level.
         seconds: How long it was asked.
         cpu_s: Processor time of the server meanwhile.
     """
 
     took_ms: list[float] = field(default_factory=list[float])
+    due_s: list[float] = field(default_factory=list[float])
     n_other: int = 0
     seconds: float = 0.0
     cpu_s: float = 0.0
@@ -122,6 +124,7 @@ class Load:
         now_s = time.perf_counter()
         if is_complete:
             self.sample.took_ms.append((now_s - connection.due_s) * 1_000)
+            self.sample.due_s.append(connection.due_s)
         else:
             self.sample.n_other += 1
         if not self._is_open:

@@ -27,7 +27,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,14 +94,21 @@ def post(path: str, body: Mapping[str, str]) -> bytes:
 
 
 @contextmanager
-def vitrine(folder: Path, bundle: Path, n_sales: int) -> Generator[Running]:
+def vitrine(
+    folder: Path, bundle: Path, n_sales: int, *, program: Sequence[str] = ("app",)
+) -> Generator[Running]:
     """Serve so many open sales; without a deadline that would cut answers short."""
     state, known = folder / f"state-{n_sales}", customers(folder)
     with ExitStack() as stack:
         stack.enter_context(embedded_server(state))
         with on_core(WORKER_CORE):
             service = stack.enter_context(
-                serving(folder, "--bundle", str(bundle), VITRINE_STATE_DIR=str(state))
+                serving(
+                    folder,
+                    *("--bundle", str(bundle)),
+                    program=program,
+                    VITRINE_STATE_DIR=str(state),
+                )
             )
         service.wait_until("/health/ready", status=200)
         url = httpx.URL(service.url)

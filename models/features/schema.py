@@ -153,11 +153,7 @@ class FeatureSchema:
             [tuple([one.shared_by(query) for one in self.recommenders]) for query in batch.queries]
         )
 
-        def make() -> NDArray[np.float32]:
-            parts = [np.empty((*batch.rows.shape, 0)), *(one(batch) for one in plan.shared)]
-            return np.concatenate(parts, axis=-1).astype(np.float32)
-
-        return batch.cache.get_or_make((self, groups), make)
+        return batch.cache.get_or_make((self, groups), lambda: _shared_columns(batch, plan))
 
     @cached
     def _plan(self, catalogue: Catalogue) -> _Plan:
@@ -188,3 +184,8 @@ class FeatureSchema:
             start = end
         packed = Steps(steps, n_columns=start, shared_columns=shared_columns)
         return _Plan(packed, tuple(given), tuple(shared))
+
+
+def _shared_columns(batch: Batch, plan: _Plan) -> NDArray[np.float32]:
+    parts = [np.empty((*batch.rows.shape, 0)), *(one(batch) for one in plan.shared)]
+    return np.concatenate(parts, axis=-1).astype(np.float32)

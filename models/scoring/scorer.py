@@ -289,13 +289,8 @@ class Scorer:
 
     def purchases(self, query: Query) -> tuple[NDArray[np.float64], ...]:
         """Return prices, margins and usual sizes of purchases, the same for all customers."""
-        catalogue, rows = query.catalogue, query.rows
-
-        def make() -> tuple[NDArray[np.float64], ...]:
-            sizes = self.order_sizes.of(catalogue.keys[rows])
-            return np.expm1(catalogue.log_price[rows]), catalogue.margin[rows], sizes
-
-        return query.cache.get_or_make((self.order_sizes, "values of purchases"), make)
+        key = (self.order_sizes, "values of purchases")
+        return query.cache.get_or_make(key, lambda: _purchases(query, self.order_sizes))
 
     def orders(self, query: Query) -> NDArray[np.float64]:
         """Return the sort keys of every policy, shape ``(n_sales, n_policies)``."""
@@ -369,6 +364,12 @@ class Scorer:
         objective = self.objectives[Policy(policy)]
         values = self._values(scores, objective)
         return None if values is None else value_orders(values, AMOUNTS[objective])
+
+
+def _purchases(query: Query, order_sizes: OrderSizes) -> tuple[NDArray[np.float64], ...]:
+    catalogue, rows = query.catalogue, query.rows
+    sizes = order_sizes.of(catalogue.keys[rows])
+    return np.expm1(catalogue.log_price[rows]), catalogue.margin[rows], sizes
 
 
 def _usual_contributions(bundle: Bundle, *, n_features: int) -> NDArray[np.float64] | None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +74,17 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def serving(folder: Path, *options: str, **variables: str) -> Generator[Service]:
-    """Run the service on a free port while the block runs."""
+def serving(
+    folder: Path, *options: str, program: Sequence[str] = ("app",), **variables: str
+) -> Generator[Service]:
+    """Run the service on a free port while the block runs.
+
+    Args:
+        folder: Of its log, and of its state unless a variable names another.
+        options: Of `serve`.
+        program: The module that is run, and its arguments before `serve`.
+        variables: Settings.
+    """
     log = folder / "service.log"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("VITRINE_")},
@@ -88,7 +97,7 @@ def serving(folder: Path, *options: str, **variables: str) -> Generator[Service]
         "VITRINE_DEADLINE_MS": "10000",
         **variables,
     }
-    command = [sys.executable, "-m", "app", "serve", "--port", "0", *options]
+    command = [sys.executable, "-m", *program, "serve", "--port", "0", *options]
     with (
         log.open("wb") as output,
         subprocess.Popen(

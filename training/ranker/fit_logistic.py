@@ -1,8 +1,8 @@
 """Fits logistic regressions: the offset of the trees, and the baseline of the ranker."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ MAX_ROWS: Final = 100_000
 
 _SKEWED: Final = 2.0  # skewness of an exponential variable
 _TOLERANCE: Final = 1e-6  # of weights: far below their own errors
+# After a shorter step the curvature is hardly another one: it takes four fifths of a step's time.
+_NEAR: Final = 0.05
 _LONGEST_STEP: Final = 2.0  # in log-odds: few successes make full steps overshoot
 # Of the multiple of log-odds that were fitted to such examples: hardly anything is known of it.
 _MULTIPLE_PRECISION: Final = 1.0
@@ -52,21 +54,15 @@ def fit_logistic(
         prior: Means of the weights by the prior, and its scale of features, 0 and that of the
             examples if not given. What is the same in all examples keeps its mean.
     """
-    chosen, weights = _sample(rows, np.random.default_rng(seed), max_rows=max_rows)
-    matrix = rows.matrix[chosen]
-    known = np.ones(len(rows.labels)) if p_examined is None else p_examined
-    scale = fit_scale(matrix) if prior is None else prior.scale
-    design, kept = _design(matrix, scale, excluded_features=excluded_features)
-    examples = _Examples(design, rows.labels[chosen], weights, known[chosen])
-    n_features = len(scale.centres)
-    # A feature has a weight where it is known, and one where it is not. The intercept is free; its
-    # tolerance keeps the system regular.
-    penalty = np.append(np.tile(np.broadcast_to(ridge, n_features), 2), _TOLERANCE)[kept]
-    found = np.zeros(2 * n_features + 1)
-    if prior is not None:
-        found[:-1] = np.concatenate([prior.weights, prior.unknown_weights])
-    found[kept] = _maximised(examples, penalty, means=found[kept])
-    return _regression(scale, found)
+    prepared = PreparedRegression.from_rows(
+        rows,
+        seed=seed,
+        ridge=ridge,
+        excluded_features=excluded_features,
+        max_rows=max_rows,
+        prior=prior,
+    )
+    return prepared.fit(p_examined)
 
 
 def fit_shrunk_towards(
@@ -119,6 +115,79 @@ class _Examples:
     labels: NDArray[np.float64]
     weights: NDArray[np.float64]
     p_examined: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedRegression:
+    """Logistic regression on one sample of examples, for fits with different P(examined).
+
+    Attributes:
+        scale: Of the features.
+        chosen: The examples of the sample, shape ``(n_chosen,)``.
+        examples: The same, as if all were examined.
+        kept: Places of the weights that the design has columns for.
+        penalty: Precision of each of them.
+        means: Means of all weights by the prior, shape ``(2 * n_features + 1,)``.
+    """
+
+    scale: Scale
+    chosen: NDArray[np.intp]
+    examples: _Examples
+    kept: NDArray[np.intp]
+    penalty: NDArray[np.float64]
+    means: NDArray[np.float64]
+
+    @classmethod
+    def from_rows(
+        cls,
+        rows: TrainingRows,
+        *,
+        seed: int,
+        ridge: float | NDArray[np.float64] = 1.0,
+        excluded_features: Sequence[int] = (),
+        max_rows: int = MAX_ROWS,
+        prior: LogisticRanker | None = None,
+    ) -> Self:
+        """Draw the sample and make its design; see `fit_logistic`."""
+        chosen, weights = _sample(rows, np.random.default_rng(seed), max_rows=max_rows)
+        matrix = rows.matrix[chosen]
+        scale = fit_scale(matrix) if prior is None else prior.scale
+        design, kept = _design(matrix, scale, excluded_features=excluded_features)
+        n_features = len(scale.centres)
+        # A feature has a weight where it is known, and one where it is not. The intercept is free;
+        # its tolerance keeps the system regular.
+        penalty = np.append(np.tile(np.broadcast_to(ridge, n_features), 2), _TOLERANCE)[kept]
+        means = np.zeros(2 * n_features + 1)
+        if prior is not None:
+            means[:-1] = np.concatenate([prior.weights, prior.unknown_weights])
+        examples = _Examples(design, rows.labels[chosen], weights, np.ones(len(chosen)))
+        return cls(scale, chosen, examples, kept, penalty, means)
+
+    def fit(
+        self,
+        p_examined: NDArray[np.float64] | None = None,
+        *,
+        start: LogisticRanker | None = None,
+    ) -> LogisticRanker:
+        """Fit the weights.
+
+        Args:
+            p_examined: P(examined) of each of the examples that the sample was drawn from, shape
+                ``(n,)``; 1 if not given.
+            start: Regression of the same preparation, near the one that is wanted.
+        """
+        examples = self.examples
+        if p_examined is not None:
+            examples = replace(examples, p_examined=p_examined[self.chosen])
+        found = self.means.copy()
+        begin = None
+        if start is not None:
+            every = [start.weights, start.unknown_weights, [start.intercept]]
+            begin = np.concatenate(every)[self.kept]
+        found[self.kept] = _maximised(
+            examples, self.penalty, means=self.means[self.kept], start=begin
+        )
+        return _regression(self.scale, found)
 
 
 def fit_scale(matrix: NDArray[np.float32]) -> Scale:
@@ -176,7 +245,11 @@ def _regression(scale: Scale, found: NDArray[np.float64]) -> LogisticRanker:
 
 
 def _maximised(
-    examples: _Examples, ridge: NDArray[np.float64], *, means: NDArray[np.float64]
+    examples: _Examples,
+    ridge: NDArray[np.float64],
+    *,
+    means: NDArray[np.float64],
+    start: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Maximise the log likelihood minus half the sum of squared deviations times their ridges.
 
@@ -186,22 +259,28 @@ def _maximised(
     point fixed; its gradient is that of the likelihood itself.
     """
     design, weights, labels = examples.design, examples.weights, examples.labels
-    share = np.clip(np.average(labels, weights=weights), _TOLERANCE, 1 - _TOLERANCE)
-    start = np.zeros(design.shape[1])
-    start[-1] = np.log(share / (1 - share))
+    if start is None:
+        share = np.clip(np.average(labels, weights=weights), _TOLERANCE, 1 - _TOLERANCE)
+        start = np.append(np.zeros(design.shape[1] - 1), np.log(share / (1 - share)))
+    curvature: NDArray[np.float64] | None = None
 
     def loss(found: NDArray[np.float64]) -> float:
         likelihood = log_likelihood(design @ found, p_examined=examples.p_examined, labels=labels)
         return float(ridge @ np.square(found - means) / 2 - weights @ likelihood)
 
     def step(found: NDArray[np.float64]) -> NDArray[np.float64]:
+        nonlocal curvature
         fitted = sigmoid(design @ found)
         posterior = examination_posterior(fitted, p_examined=examples.p_examined, labels=labels)
         expected = weights * posterior
         gradient = design.T @ (expected * (fitted - labels)) + ridge * (found - means)
-        scaled = design * np.sqrt(expected * fitted * (1 - fitted))[:, None]
-        curvature = scaled.T @ scaled
-        return np.asarray(np.linalg.solve(curvature + np.diag(ridge), gradient), dtype=np.float64)
+        if curvature is None:
+            scaled = design * np.sqrt(expected * fitted * (1 - fitted))[:, None]
+            curvature = scaled.T @ scaled + np.diag(ridge)
+        move = np.asarray(np.linalg.solve(curvature, gradient), dtype=np.float64)
+        if np.abs(move).max() > _NEAR:
+            curvature = None
+        return move
 
     return newton(start, step, loss=loss, longest=_LONGEST_STEP, tolerance=_TOLERANCE)
 

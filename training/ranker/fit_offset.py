@@ -14,7 +14,11 @@ from models.ranker.linear_offset import LinearOffset
 from models.ranker.logistic import LogisticRanker, Scale
 from models.ranker.position_effect import PositionEffect
 from training.ranker.fit_few import FewOutcomes
-from training.ranker.fit_logistic import fit_logistic, fit_shrunk_towards
+from training.ranker.fit_logistic import (
+    PreparedRegression,
+    fit_logistic,
+    fit_shrunk_towards,
+)
 from training.ranker.position_bias import MAX_POSITION, CurvePrior, ShownExamples, position_effect
 from training.ranker.training_rows import TrainingRows
 
@@ -104,15 +108,16 @@ def examination(
         return PositionEffect.none()
     shown = ShownExamples(counted, groups[known], placed.labels, placed.weights)
     effect, relevance = position_effect(shown), np.zeros(len(counted))
+    prepared = PreparedRegression.from_rows(
+        placed,
+        seed=seed,
+        ridge=_ridges(schema),
+        excluded_features=_context_features(schema),
+        max_rows=_EXAMINATION_ROWS,
+    )
+    regression = None
     for _ in range(_ROUNDS):
-        regression = fit_logistic(
-            placed,
-            seed=seed,
-            p_examined=effect[counted - 1],
-            ridge=_ridges(schema),
-            excluded_features=_context_features(schema),
-            max_rows=_EXAMINATION_ROWS,
-        )
+        regression = prepared.fit(effect[counted - 1], start=regression)
         # The logarithm of a sigmoid, finite for any log-odds.
         relevance = -np.logaddexp(0.0, -regression.log_odds(placed.matrix))
         found = position_effect(shown, relevance)

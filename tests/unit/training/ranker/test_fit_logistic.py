@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from models.ranker.logistic import LogisticRanker, Scale
-from training.ranker.fit_logistic import MAX_ROWS, fit_logistic, fit_shrunk_towards
+from training.ranker.fit_logistic import (
+    MAX_ROWS,
+    PreparedRegression,
+    fit_logistic,
+    fit_shrunk_towards,
+)
 from training.ranker.training_rows import TrainingRows
 
 NAN = float("nan")
@@ -109,6 +114,28 @@ def test_what_was_seldom_looked_at_is_not_taken_for_disliked(rng: np.random.Gene
 
     assert np.sqrt(np.square(fitted.log_odds(matrix) - law).mean()) < 0.06
     assert deceived.weights[0] < 0.3
+
+
+def test_a_fit_that_starts_at_another_one_ends_where_one_from_nothing_does(
+    rng: np.random.Generator,
+) -> None:
+    """To the tolerance of a weight; gradients of the loss, computed here, are zero there."""
+    n = 4_000
+    matrix = rng.normal(size=(n, 2)).astype(np.float32)
+    p_examined = np.where(matrix[:, 1] > 0, 0.5, 1.0)
+    labels = (rng.random(n) < p_examined / (1 + np.exp(1 - matrix[:, 0]))).astype(np.float64)
+    prepared = PreparedRegression.from_rows(TrainingRows(matrix, labels, np.ones(n)), seed=1)
+
+    cold = prepared.fit(p_examined)
+    warm = prepared.fit(p_examined, start=prepared.fit())
+
+    chances = 1 / (1 + np.exp(-cold.log_odds(matrix)))
+    derivative = (labels - p_examined * chances) * (1 - chances) / (1 - p_examined * chances)
+    derivative[labels > 0] = 1 - chances[labels > 0]
+    z = cold.scale.standardised(matrix).z
+    np.testing.assert_allclose(derivative @ z, cold.weights, atol=0.01)
+    assert warm.intercept == pytest.approx(cold.intercept, abs=1e-5)
+    np.testing.assert_allclose(warm.weights, cold.weights, atol=1e-5)
 
 
 def test_examples_that_are_left_out_of_a_sample_are_stood_for() -> None:
