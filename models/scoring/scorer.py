@@ -289,8 +289,8 @@ class Scorer:
 
     def purchases(self, query: Query) -> tuple[NDArray[np.float64], ...]:
         """Return prices, margins and usual sizes of purchases, the same for all customers."""
-        key = (self.order_sizes, "values of purchases")
-        return query.cache.get_or_make(key, lambda: _purchases(query, self.order_sizes))
+        sizes = self.order_sizes
+        return query.cache.get_or_make((sizes, "purchases"), lambda: _purchases(query, sizes))
 
     def orders(self, query: Query) -> NDArray[np.float64]:
         """Return the sort keys of every policy, shape ``(n_sales, n_policies)``."""
@@ -366,10 +366,9 @@ class Scorer:
         return None if values is None else value_orders(values, AMOUNTS[objective])
 
 
-def _purchases(query: Query, order_sizes: OrderSizes) -> tuple[NDArray[np.float64], ...]:
-    catalogue, rows = query.catalogue, query.rows
-    sizes = order_sizes.of(catalogue.keys[rows])
-    return np.expm1(catalogue.log_price[rows]), catalogue.margin[rows], sizes
+def _purchases(query: Query, sizes: OrderSizes) -> tuple[NDArray[np.float64], ...]:
+    sales, rows = query.catalogue, query.rows
+    return np.expm1(sales.log_price[rows]), sales.margin[rows], sizes.of(sales.keys[rows])
 
 
 def _usual_contributions(bundle: Bundle, *, n_features: int) -> NDArray[np.float64] | None:
