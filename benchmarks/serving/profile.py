@@ -1,4 +1,4 @@
-"""Where the processor time of an answer goes, by part, beside its floors.
+"""Profile of an answer: its processor time by part, beside its floors.
 
 Question: of what does an answer consist that the floors of `benchmarks.serving.run` do not have?
 
