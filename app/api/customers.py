@@ -18,6 +18,7 @@ from app.api.schema.problem import problems
 from app.catalogue.catalogue_version import CatalogueVersion
 from app.stores.deadline import answered_within
 from app.stores.merge import Merges
+from models.domain.customer import Window
 from models.domain.event import KINDS, EventType, Identifier, from_us
 from models.domain.profile import Profile
 from models.domain.purchase_history import PurchaseHistory
@@ -31,6 +32,7 @@ _EVENT: Final[JsonDict] = {
     "sale_id": "s-31",
     "sale_key": "0c4a9b5d2e6f7a81",
     "at": "2026-11-22T18:04:05.123456Z",
+    "cover": 2,
 }
 _SHOWN: Final[JsonDict] = {
     "sale_id": "s-31",
@@ -85,6 +87,7 @@ class KnownEvent(BaseModel):
     sale_id: str | None = Field(description="Null for a sale that the catalogue does not know.")
     sale_key: str = Field(description="The sale's key in the window, hexadecimal.")
     at: datetime = Field(description="When it happened, as the client said.")
+    cover: int | None = Field(description="Of a click: number of the picture, if it was sent.")
 
 
 class KnownImpression(BaseModel):
@@ -209,14 +212,9 @@ async def get_customer(customer_id: CustomerId, resources: ResourcesDep) -> Cust
     window, shown, profile = known.window, known.window.shown, known.profile
     merges = known.merges or Merges.none(customer_id)
     served, expires_us = resources.live.served, known.expires_us
-    kinds: list[int] = window.kinds.tolist()
-    events = zip(_sales(window.sale_keys, served), kinds, window.at_us.tolist(), strict=True)
     return CustomerAnswer(
         customer_id=merges.customer_id,
-        events=[
-            KnownEvent(type=KINDS[kind], sale_id=sale_id, sale_key=sale_key, at=from_us(at_us))
-            for (sale_id, sale_key), kind, at_us in events
-        ],
+        events=list(_events(window, served)),
         shown=[
             KnownImpression(
                 sale_id=sale_id,
@@ -283,6 +281,21 @@ async def merge_customer(
         guest_id=merge.guest_id,
         merged_at=from_us(merge.merged_us),
     )
+
+
+def _events(window: Window, served: CatalogueVersion | None) -> Iterator[KnownEvent]:
+    """Yield the events of a window."""
+    kinds: list[int] = window.kinds.tolist()
+    columns = zip(kinds, window.at_us.tolist(), window.covers.tolist(), strict=True)
+    named = _sales(window.sale_keys, served)
+    for (sale_id, sale_key), (kind, at_us, cover) in zip(named, columns, strict=True):
+        yield KnownEvent(
+            type=KINDS[kind],
+            sale_id=sale_id,
+            sale_key=sale_key,
+            at=from_us(at_us),
+            cover=cover or None,
+        )
 
 
 def _guests(merges: Merges) -> Iterator[KnownGuest]:

@@ -279,6 +279,16 @@ async def put_image(sale_id: SaleId, request: Request, resources: ResourcesDep) 
     return await _put_picture(sale_id, COVER, request=request, resources=resources)
 
 
+@router.delete(
+    "/{sale_id}/image",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems(404, 422, 503),
+)
+async def delete_cover(sale_id: SaleId, resources: ResourcesDep) -> None:
+    """Remove a sale's picture of number 1; to a repeated request, 404 means that it is removed."""
+    await resources.sale_writer.remove_picture(sale_id, COVER)
+
+
 @router.put(
     "/{sale_id}/images/{number}",
     response_model=PictureAnswer,

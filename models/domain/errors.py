@@ -15,8 +15,11 @@ class UserError(Exception):
 
 
 def plain_message(message: str) -> str:
-    """Return a message of pydantic's without its words for an error of our own."""
-    return message.removeprefix("Value error, ")
+    """Return a message of pydantic's without its words for an error of our own, and for Python's.
+
+    What callers send are lists.
+    """
+    return message.removeprefix("Value error, ").replace("Tuple should", "List should")
 
 
 def reason_for(exc: Exception) -> str:

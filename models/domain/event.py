@@ -151,7 +151,8 @@ class Event(BaseModel):
     cover: Annotated[int, Field(ge=1, le=9), WHOLE] | None = Field(
         default=None,
         description="Of impressions and clicks: number of the picture that was shown, as `cover` "
-        "of the answer said.",
+        "of the answer said. Of other events, and of pictures that the sale does not have, it is "
+        "kept and says nothing.",
     )
     price: Amount | None = None
     quantity: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = Field(

@@ -55,7 +55,8 @@ class SlatePolicy(BaseModel):
     )
     exploration: Exploration | None = Field(
         default=None,
-        description="What is tried out; unset: a share of answers, see VITRINE_EXPLORED_SHARE.",
+        description="What is tried out; left out: a share of answers, see VITRINE_EXPLORED_SHARE; "
+        "null: nothing.",
     )
     rules: SlateRules = Field(
         default=NO_RULES, description="What a merchandiser asks of every slate, by precedence."

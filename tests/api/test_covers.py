@@ -169,6 +169,23 @@ async def test_a_variant_of_an_interleaving_may_not_choose_covers(
     assert "changes covers" in put.text
 
 
+async def test_what_is_known_of_a_customer_has_the_covers_of_their_clicks(
+    client: httpx.AsyncClient,
+) -> None:
+    await clicked(client, "c1", ["s1"], cover=4)
+    plain = {"event_id": "e", "customer_id": "c1", "type": "view", "sale_id": "s2", "cover": 3}
+    await client.post(
+        "/v1/events", json={"events": [{**plain, "at": datetime.now(UTC).isoformat()}]}
+    )
+
+    known = (await client.get("/v1/customers/c1")).json()
+
+    assert [(one["type"], one["cover"]) for one in known["events"]] == [
+        ("click", 4),
+        ("view", None),
+    ]
+
+
 async def test_an_event_names_one_of_nine_pictures(client: httpx.AsyncClient) -> None:
     event = {"event_id": "e1", "customer_id": "c1", "type": "click", "sale_id": "s", "cover": 10}
     posted = await client.post(

@@ -215,6 +215,20 @@ class TestPagesOfAList:
     async def test_without_a_cursor_there_is_no_next_page(self, client: httpx.AsyncClient) -> None:
         assert (await slate(client, limit=3))["next"] is None
 
+    async def test_a_cursor_that_was_damaged_is_refused(self, client: httpx.AsyncClient) -> None:
+        """By any one of them a page would repeat sales."""
+        cursor = (await slate(client, limit=7, cursor="start"))["next"]
+        last = "A" if cursor[-5] != "A" else "B"
+        damaged = [cursor.upper(), cursor + "!", cursor[:-5] + last + cursor[-4:]]
+        damaged += [cursor[:7] + cursor, cursor[:-7], "!" + cursor, cursor + "="]
+
+        statuses = [
+            (await client.get("/v1/recommendations", params={"cursor": text})).status_code
+            for text in (cursor, *damaged)
+        ]
+
+        assert statuses == [200, *[422] * len(damaged)]
+
     @pytest.mark.parametrize("text", ["", "other", "AQ", "AQAAAAA", "_" * 6_700, "x" * 6_701])
     async def test_a_text_that_is_no_cursor_is_refused(
         self, client: httpx.AsyncClient, text: str

@@ -259,7 +259,7 @@ async def test_a_sale_has_several_pictures_and_loses_them_one_by_one(
 
     removed = await client.delete("/v1/sales/alps/images/1")
     left = (await client.get("/v1/sales/alps")).json()
-    gone = await client.delete("/v1/sales/alps/images/1")
+    gone = [await client.delete(f"/v1/sales/alps/{name}") for name in ("images/1", "image")]
 
     assert third.json() == again.json()
     assert [one["number"] for one in both["pictures"]] == [1, 3]
@@ -272,7 +272,18 @@ async def test_a_sale_has_several_pictures_and_loses_them_one_by_one(
     assert removed.status_code == 204
     assert [one["number"] for one in left["pictures"]] == [3]
     assert left["picture"]["labels"] == third.json()["labels"]
-    assert (gone.status_code, gone.json()["code"]) == (404, "unknown_picture")
+    assert [(one.status_code, one.json()["code"]) for one in gone] == [(404, "unknown_picture")] * 2
+
+
+async def test_the_picture_of_no_number_is_removed_where_it_was_put(
+    client: httpx.AsyncClient,
+) -> None:
+    await upload(client, encoded())
+
+    removed = await client.delete("/v1/sales/alps/image")
+
+    assert removed.status_code == 204
+    assert (await client.get("/v1/sales/alps")).json()["pictures"] == []
 
 
 @pytest.mark.parametrize("number", ["0", "10", "x"])

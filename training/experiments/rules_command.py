@@ -19,6 +19,8 @@ _PER: Final = 1_000
 _SEED: Final = 0
 _FEW: Final = 10
 """Priced answers below which no interval is printed; chosen."""
+_WHOLE: Final = 100
+"""From here on numbers are printed whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def rule_prices_command(data: Data, *, as_json: Json = False) -> None:
     if as_json:
         print_json({"rules": [asdict(one) for one in prices]})
         return
-    print_table(_table(prices))
+    print_table(table_of(prices))
 
 
 def prices_of_rules(exposures: pl.DataFrame) -> list[PriceOfRule]:
@@ -93,10 +95,11 @@ def _per_thousand(lost: pl.Series, units: np.ndarray[tuple[int], np.dtype[np.int
     return resample(values[:, None], units, seed=_SEED).intervals()[0]
 
 
-def _table(prices: list[PriceOfRule]) -> Table:
+def table_of(prices: list[PriceOfRule]) -> Table:
+    """Return the prices as a table."""
     return Table(
         caption="Expected loss per 1,000 answers in which a rule holds, with 95% intervals",
-        columns=["rule", "answers", "changed", "purchases lost", "revenue lost"],
+        columns=["rule", "answers", "changed", "purchases lost", "revenue lost, as prices are"],
         rows=[list(_cells(one)) for one in prices],
     )
 
@@ -111,5 +114,11 @@ def _cells(one: PriceOfRule) -> Iterator[str]:
 
 def _said(interval: Interval) -> str:
     if interval.n < _FEW:
-        return f"{interval.value:.3g} of {interval.n}: too few"
-    return f"{interval.value:.3g} [{interval.low:.3g}, {interval.high:.3g}]"
+        return f"{_number(interval.value)} of {interval.n}: too few"
+    low, high = _number(interval.low), _number(interval.high)
+    return f"{_number(interval.value)} [{low}, {high}]"
+
+
+def _number(value: float) -> str:
+    """Return three digits at least, without powers of ten."""
+    return f"{value:,.0f}" if abs(value) >= _WHOLE else f"{value:.3g}"

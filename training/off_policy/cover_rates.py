@@ -59,6 +59,7 @@ def cover_rates(rows: pl.DataFrame, *, min_clicks: int = MIN_CLICKS) -> list[Cov
                 segment=pl.concat_str(pl.lit(f"{name}="), name)
             )
             for name in _SEGMENTS
+            if rows[name].n_unique() > 1  # else it would repeat what is of all
         ),
     ]
     by = ["sale_id", "segment", "number"]

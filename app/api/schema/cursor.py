@@ -1,11 +1,13 @@
 """Cursor of the next page: the sales that were shown so far, by 40 bits of each key.
 
-It holds all that it says, so that any worker reads it; made up, it says no more than `exclude`.
+It holds all that it says, so that any worker reads it; made up, it says no more than `exclude`. A
+checksum refuses one that was damaged, by which a page would repeat sales.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Annotated, Any, Final
 
 import numpy as np
@@ -18,10 +20,11 @@ START: Final = "start"
 """Asks for the first page."""
 
 MAX_SEEN: Final = 1_000
-"""Sales that a cursor holds at most; chosen: it is then 6,667 characters, which URLs may have."""
+"""Sales that a cursor holds at most; chosen: it is then 6,674 characters, which URLs may have."""
 
-_FORM: Final = b"\x01"
+_FORM: Final = b"\x02"
 _BYTES: Final = 5
+_CHECK_BYTES: Final = 5  # of a thousand million damaged ones less than one passes
 MAX_CURSOR: Final = 6_700
 """Characters of a cursor at most."""
 
@@ -38,11 +41,12 @@ def read_cursor(text: str) -> tuple[int, ...]:
         content = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (Base64Error, ValueError):
         content = b""
-    n_seen, rest = divmod(len(content) - len(_FORM), _BYTES)
-    if not content.startswith(_FORM) or rest or not 0 < n_seen <= MAX_SEEN:
+    packed = content[len(_FORM) : -_CHECK_BYTES]
+    n_seen, rest = divmod(len(packed), _BYTES)
+    # Decoding passes over what is no letter of it: the text has to be the one that was written.
+    if rest or not 0 < n_seen <= MAX_SEEN or _written(packed) != text:
         msg = f"{text[:20]!r} is no cursor: send {START!r}, or `next` of the answer before"
         raise ValueError(msg)
-    packed = content[len(_FORM) :]
     return tuple(
         int.from_bytes(packed[i : i + _BYTES], "big") for i in range(0, len(packed), _BYTES)
     )
@@ -59,8 +63,12 @@ def next_cursor(seen: Sequence[int], shown: NDArray[np.uint64]) -> str | None:
     together = sorted({*seen, *short_keys})
     if len(together) > MAX_SEEN:
         return None
-    content = b"".join([one.to_bytes(_BYTES, "big") for one in together])
-    return urlsafe_b64encode(_FORM + content).rstrip(b"=").decode()
+    return _written(b"".join([one.to_bytes(_BYTES, "big") for one in together]))
+
+
+def _written(packed: bytes) -> str:
+    check = blake2b(packed, digest_size=_CHECK_BYTES).digest()
+    return urlsafe_b64encode(_FORM + packed + check).rstrip(b"=").decode()
 
 
 def _is_cursor(text: str) -> str:

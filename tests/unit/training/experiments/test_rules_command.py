@@ -5,7 +5,7 @@ import pytest
 
 from models.experiments.exposure import ExposureError
 from models.experiments.exposure_record import FILE_COLUMNS
-from training.experiments.rules_command import prices_of_rules
+from training.experiments.rules_command import prices_of_rules, table_of
 
 COLUMNS = ["recommendation_id", "customer_id", "rule_prices"]
 SCHEMA = {name: FILE_COLUMNS[name] for name in COLUMNS}
@@ -52,6 +52,16 @@ def test_a_rule_that_changed_nothing_costs_nothing() -> None:
     [one] = prices_of_rules(answers(("c1", [price("at-most", 0.0, 0.0)])))
 
     assert (one.outcomes.value, one.changed) == (0.0, 0.0)
+
+
+def test_large_amounts_are_printed_without_powers_of_ten() -> None:
+    [one] = prices_of_rules(
+        answers(*[(f"c{number}", [price("pin", 0.0125, -9.8251)]) for number in range(10)])
+    )
+
+    row = table_of([one]).rows[0]
+
+    assert row == ["pin", "10", "100%", "12.5 [12.5, 12.5]", "-9,825 [-9,825, -9,825]"]
 
 
 def test_answers_without_prices_are_an_error_that_says_what_to_do() -> None:
