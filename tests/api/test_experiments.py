@@ -113,6 +113,21 @@ async def test_a_larger_share_moves_customers_into_it_only(client: httpx.AsyncCl
     assert moved == {"popularity"}
 
 
+async def test_the_start_of_an_experiment_that_runs_stays(client: httpx.AsyncClient) -> None:
+    """A script that writes the present time would leave all earlier answers out."""
+    await with_layer(client)
+    before = (await client.put(ORDER, json=terms())).json()
+
+    moved = await client.put(ORDER, json=terms(starts_at="2026-06-01T00:00:00Z"))
+    other = {"name": "order", **terms(starts_at="2026-06-01T00:00:00Z")}
+    replaced = await client.put(PLAN, json={"layers": [LAYER], "experiments": [other]})
+
+    for refused in (moved, replaced):
+        assert (refused.status_code, refused.json()["code"]) == (409, "plan_refused")
+        assert "order has run since 2026-01-01T00:00:00" in refused.json()["detail"]
+    assert (await client.get(ORDER)).json() == before
+
+
 @pytest.mark.parametrize("path", ["assignments", "recommendations"])
 async def test_two_forced_variants_of_one_layer_are_refused(
     client: httpx.AsyncClient, path: str

@@ -166,9 +166,7 @@ class Plan(BaseModel):
         layers = {layer.name for layer in self.layers}
         _require_distinct("layers", [layer.name for layer in self.layers])
         _require_distinct("experiments", [HOLDOUT, AUDIT, *(one.name for one in self.experiments)])
-        holdout = () if self.holdout is None else (self.holdout,)
-        salted = (*self.layers, *self.experiments, *holdout)
-        _require_distinct("salts", [one.salt for one in salted])
+        self._require_distinct_salts()
         for experiment in self.experiments:
             if experiment.layer not in layers:
                 msg = f"{experiment.name} is in layer {experiment.layer!r}, which the plan lacks"
@@ -178,6 +176,16 @@ class Plan(BaseModel):
             if meet(first, second):
                 _require_compatible(first, second)
         return self
+
+    def _require_distinct_salts(self) -> None:
+        salted = [(f"layer {one.name}", one.salt) for one in self.layers]
+        salted += [(f"experiment {one.name}", one.salt) for one in self.experiments]
+        salted += [] if self.holdout is None else [("the holdout", self.holdout.salt)]
+        owners: dict[str, str] = {}
+        for owner, salt in salted:
+            if (other := owners.setdefault(salt, owner)) != owner:
+                msg = f"{owner} has the salt {salt!r} of {other}: give it one that is used nowhere"
+                raise ValueError(msg)
 
     @cached_property
     def bundles(self) -> frozenset[str]:

@@ -151,19 +151,25 @@ def require_answerable(plan: Plan, draft: ExperimentDraft, *, now: datetime) -> 
         now: The present time.
 
     Raises:
-        ValueError: If it is over before it was ever in the plan, ends before any window does, or
-            interleaves a policy with itself.
+        ValueError: If it is over before it was ever in the plan, ends before any window does,
+            interleaves a policy with itself, or runs and would have begun at another time.
     """
     policies = [one.policy.fields() for one in draft.variants]
     if draft.kind is Kind.INTERLEAVING and policies[0] == policies[-1]:
         msg = f"variants of {draft.name} have one policy, so that none can be preferred"
         raise ValueError(msg)
     before = next((one for one in plan.experiments if one.name == draft.name), None)
+    if before and before.runs_at(now) and before.starts_at != draft.starts_at:
+        msg = (
+            f"{draft.name} has run since {before.starts_at.isoformat()}, and what it was answered "
+            "before a later start would not count: keep its starts_at, or take another name"
+        )
+        raise ValueError(msg)
     ends_at = draft.ends_at
     if ends_at is None or (before is not None and before.ends_at == ends_at):
         return
     if before is None and ends_at <= now:
-        msg = f"{draft.name} ended at {ends_at.isoformat()}, before it began: give it a later end"
+        msg = f"{draft.name} ended at {ends_at.isoformat()}, before it was put: give it a later end"
         raise ValueError(msg)
     window_hours = draft.results.window_hours
     if ends_at - draft.starts_at <= timedelta(hours=window_hours):

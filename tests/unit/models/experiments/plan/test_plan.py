@@ -215,7 +215,7 @@ def test_growing_a_share_moves_units_into_the_grown_variant_only() -> None:
     ("experiments", "reason"),
     [
         ([experiment(), experiment()], "experiments must be distinct"),
-        ([experiment(salt="L1")], "salts must be distinct"),
+        ([experiment(salt="L1")], "experiment order has the salt 'L1' of layer"),
         ([experiment(layer="none")], "layer 'none', which the plan lacks"),
         ([experiment("a"), experiment("b")], "both take bucket 0"),
         ([experiment("a"), diversity("b", variants=experiment()["variants"], control="meta")],
