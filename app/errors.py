@@ -334,6 +334,10 @@ class NoResultsError(ServiceError, code="no_results", status=409):
         super().__init__(f"there are no results: {reason}")
 
 
+class NightsUnreadError(ServiceError, code="nights_unread", status=503):
+    """Records of nights that are there, and cannot be read."""
+
+
 class NotLiveError(ServiceError, code="not_live", status=503):
     """A background task that this process cannot do without is dead, hangs or keeps failing."""
 

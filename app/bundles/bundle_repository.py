@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from app.catalogue.model import Model
-from app.errors import BundleRefusedError, UnknownBundleError
+from app.errors import BundleRefusedError, NightsUnreadError, UnknownBundleError
 from app.observability import get_logger
 from app.settings import Settings
 from models.neighbours.search import search_device
@@ -26,6 +26,7 @@ from models.scoring.bundle import (
 )
 from models.scoring.bundle_storage import BundleStorage, StorageError
 from models.scoring.model_card import ModelCard, read_model_card
+from models.scoring.night_record import NightRecords, NightsError
 from models.scoring.scorer import LABELS_FILE, SCENES_FILE, Scorer
 
 _log = get_logger(__name__)
@@ -162,6 +163,17 @@ class BundleRepository:
             return read_model_card(read_bundle(path))
         except BundleError as exc:
             raise BundleRefusedError(bundle_id, str(exc)) from exc
+
+    def nights(self) -> NightRecords:
+        """Read the records of nights, from the storage where there is one.
+
+        Raises:
+            NightsUnreadError: If they cannot be read.
+        """
+        try:
+            return NightRecords.read(self.root) if self.storage is None else self.storage.nights()
+        except (NightsError, StorageError) as exc:
+            raise NightsUnreadError(str(exc)) from exc
 
     def load(self, bundle_id: str) -> Model:
         """Read and verify a bundle, and recompute its golden rows.

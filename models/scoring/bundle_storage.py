@@ -27,6 +27,12 @@ from models.scoring.bundle import (
     read_bundle,
     write_bundle,
 )
+from models.scoring.night_record import (
+    MAX_NIGHTS_BYTES,
+    NIGHTS_FILE,
+    NightRecords,
+    NightsError,
+)
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -217,6 +223,32 @@ class BundleStorage:
             self._delete(bundle_id, [MANIFEST])
             self._delete(bundle_id, list(manifests[bundle_id].files))
         return removed
+
+    def publish_nights(self, content: bytes) -> None:
+        """Replace the records of nights here by these.
+
+        Raises:
+            StorageError: If the storage does not take them.
+        """
+        self._done(f"writing {NIGHTS_FILE}", lambda: obstore.put(self._store, NIGHTS_FILE, content))
+
+    def nights(self) -> NightRecords:
+        """Return the records of nights here; there are none before the first.
+
+        Raises:
+            NightsError: If they cannot be read as such.
+            StorageError: If the storage does not answer.
+        """
+        doing = f"reading {NIGHTS_FILE}"
+        try:
+            got = self._done(doing, lambda: obstore.get(self._store, NIGHTS_FILE))
+        except _AbsentError:
+            return NightRecords(items=[])
+        name = f"{self.url}/{NIGHTS_FILE}"
+        if got.meta["size"] > MAX_NIGHTS_BYTES:
+            msg = f"{name} is larger than {MAX_NIGHTS_BYTES} bytes"
+            raise NightsError(msg)
+        return NightRecords.parse(self._done(doing, lambda: bytes(got.bytes())), name=name)
 
     def _read(self, bundle_id: str, name: str) -> bytes:
         path = f"{bundle_id}/{name}"

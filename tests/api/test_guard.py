@@ -47,6 +47,7 @@ REQUESTS = [
     ("GET", "/v1/promotions/1", Scope.INSPECT),
     ("GET", "/v1/bundles", Scope.INSPECT),
     ("GET", "/v1/bundles/b1/card", Scope.INSPECT),
+    ("GET", "/v1/nights", Scope.INSPECT),
     ("GET", "/v1/orders", Scope.INSPECT),
     ("GET", "/v1/topics", Scope.INSPECT),
     ("GET", "/v1/rules", Scope.RULES),

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from playwright.sync_api import Browser, expect
 
 from app.security.key import KeyFile, Scope, entry_of, new_key
 from app.security.key_ring import write_keys
+from models.scoring.model_card import Figure
+from models.scoring.night_record import NightRecord, NightVerdict, add_night
 from tests.bundles import recalibrated
 from tests.end_to_end.service import Service, http, run, serving_shop, shop_settings
 from tests.proofs import ROOT
@@ -57,6 +59,31 @@ def make_keys(path: Path) -> tuple[str, str, str]:
     return first, second, third
 
 
+def nights(bundle: str) -> tuple[NightRecord, NightRecord]:
+    """A night that published a bundle, and one whose candidate was worse."""
+    first, day = datetime(2026, 11, 29, 2, tzinfo=UTC), timedelta(days=1)
+    return (
+        NightRecord(
+            started_at=first,
+            ended_at=first + timedelta(minutes=31),
+            verdict=NightVerdict.PUBLISHED,
+            reasons=["no measure is significantly worse"],
+            published=bundle,
+        ),
+        NightRecord(
+            started_at=first + day,
+            ended_at=first + day,
+            verdict=NightVerdict.REJECTED,
+            reasons=[f"shown_mrr is 0.041 below {bundle}"],
+            candidate="20261130T000000-0c4e61f7a2b9",
+            champion=bundle,
+            judged_from=first - 2 * day,
+            judged_until=first + day,
+            differences={"shown_mrr": Figure(value=-0.041, low=-0.06, high=-0.022, n=812)},
+        ),
+    )
+
+
 def visits(shop: Shop, n: int, *, customer: str = "c{}") -> None:
     """Customers look at their page, and click at its first sale."""
     for number in range(n):
@@ -81,6 +108,8 @@ def shop(
     folder = tmp_path_factory.mktemp("insight")
     first = recalibrated(bundle, folder / "bundles", shift=0.5).name
     second = recalibrated(bundle, folder / "bundles", shift=1.0).name
+    for night in nights(first):
+        add_night(folder / "bundles", night)
     key, read_key, insight_key = make_keys(folder / "keys.json")
     own = shop_settings(folder, folder / "bundles" / first) | {
         "VITRINE_KEYS": str(folder / "keys.json"),
@@ -289,6 +318,51 @@ def test_a_bundle_is_read_of_activated_and_rolled_back(
         page.get_by_role("button", name="Yes").click()
         expect(page.get_by_role("row", name=f"{first} answers")).to_be_visible()
         assert visitor.complaints == []
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_a_bundle_is_promoted_and_its_promotion_stopped(
+    shop: Shop, browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    """The page follows by itself: workers score with the bundle in shadow within two seconds."""
+    first, second = shop.bundles
+    shop.call("PUT", "/v1/bundles/active", {"bundle": first})
+    with visiting(browser, shop.service.url, size) as visitor:
+        enter(visitor, shop, "bundles")
+        page = visitor.page
+        page.get_by_role("button", name=f"Promote {second}").click()
+        page.get_by_role("button", name="No").click()
+        assert shop.call("GET", "/v1/bundles")["wanted"]["shadow"] is None
+        page.get_by_role("button", name=f"Promote {second}").click()
+        page.get_by_role("button", name="Yes").click()
+        promotions = page.get_by_role("region", name="Promotions, the latest first")
+        expect(promotions.get_by_role("row").nth(1)).to_contain_text("shadow")
+        bundles = page.get_by_role("region", name="Bundles, newest first")
+        expect(bundles.get_by_role("row", name=second)).to_contain_text("shadow")
+        undisturbed(visitor, f"promotion-{name}")
+        promotions.get_by_role("button", name="Stop promotion").click()
+        page.get_by_role("button", name="Yes").click()
+        expect(promotions.get_by_role("row").nth(1)).to_contain_text("stopped on the insight page")
+        assert shop.call("GET", "/v1/promotions")["items"][0]["stage"] == "stopped"
+        assert shop.call("GET", "/v1/recommendations")["bundle"] == first
+        assert visitor.complaints == []
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_nights_say_what_they_decided_and_why(
+    shop: Shop, browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    with visiting(browser, shop.service.url, size) as visitor:
+        enter(visitor, shop, "nights")
+        page = visitor.page
+        expect(page.get_by_role("row").nth(1)).to_contain_text("rejected")
+        expect(page.get_by_role("row").nth(1)).to_contain_text(f"below {shop.bundles[0]}")
+        expect(page.get_by_role("row").nth(2)).to_contain_text("published")
+        figures = page.get_by_role("list", name="Reciprocal rank in what was shown")
+        expect(figures).to_contain_text("-0.04100 [-0.06000, -0.02200]")
+        page.get_by_role("button", name="Figures of the night of 30 Nov 2026").click()
+        expect(page.get_by_role("heading", name="candidate less champion")).to_be_focused()
+        undisturbed(visitor, f"nights-{name}")
 
 
 def test_a_hostile_customer_is_text(shop: Shop, browser: Browser) -> None:

@@ -18,8 +18,9 @@ from models.domain.sale import Sale
 from models.experiments.exposure_record import FILE_COLUMNS
 from models.ranker.objective import TrainingObjective
 from models.ranker.two_stage import BUYING_FILE, CALIBRATION_FILE, RANKER_FILE
-from models.scoring.bundle import MANIFEST, Bundle, newest_bundle, read_bundle
+from models.scoring.bundle import MANIFEST, Bundle, bundle_paths, newest_bundle, read_bundle
 from models.scoring.bundle_storage import BundleStorage
+from models.scoring.night_record import NightRecords, NightVerdict
 from models.scoring.scorer import META, SCENES_FILE, TOPICS_FILE, Scorer, recommender_file
 from models.slate.slate_policy import PlackettLuce
 from tests.end_to_end.night import JUDGE_HOURS, killed_night, night_in
@@ -27,7 +28,6 @@ from tests.proofs import ROOT, Proof
 from tests.trials import RECORDED
 from tests.worlds import Silent
 from training.configuration import RunConfig
-from training.nightly.night import NightVerdict
 from training.nightly.run import run_night
 
 KILLED_AT: Final = (
@@ -93,8 +93,8 @@ def nightly(root: Path, data: Path, *, cache: Path) -> "subprocess.CompletedProc
 
 def contents(root: Path) -> dict[str, bytes]:
     """Return every published file by its name below a folder, without when it was made."""
-    published = [root / "bundles", root / "profiles"]
-    files = [path for folder in published for path in folder.rglob("*") if path.is_file()]
+    patterns = ("bundles/*/*", "profiles/**/*")
+    files = [path for one in patterns for path in root.glob(one) if path.is_file()]
     return {
         str(path.relative_to(root)): MADE_AT.sub(b"", path.read_bytes(), count=1)
         if path.name == MANIFEST
@@ -125,7 +125,11 @@ def test_a_night_killed_in_every_stage_publishes_the_same_bytes(
     assert json.loads(ended.stdout)["verdict"] == "published"
     assert contents(tmp_path) == contents(calm.root)
     storage = BundleStorage.open(f"file://{tmp_path}/storage")
-    assert [storage.newest()] == [path.name for path in (tmp_path / "bundles").iterdir()]
+    assert [storage.newest()] == [*bundle_paths(tmp_path / "bundles")]
+    (record,) = NightRecords.read(tmp_path / "bundles").items
+    assert (record.verdict, record.published) == (NightVerdict.PUBLISHED, storage.newest())
+    assert record.differences.keys() == {"shown_mrr", "open_recall_at_10", "shown_log_likelihood"}
+    assert storage.nights().items == [record]
     assert trained.stat().st_mtime_ns == trained_ns  # what was finished is not done again
     proof.record("nightly", {"killed_at": [f"{stage}+{ticks}" for stage, ticks in killed]})
 

@@ -11,10 +11,11 @@ from models.domain.event import to_us
 from models.domain.units import HOUR_US
 from models.scoring.bundle import bundle_paths, resolve_bundle
 from models.scoring.bundle_storage import BundleStorage
+from models.scoring.night_record import NIGHTS_FILE, NightVerdict
 from training.configuration import RunConfig
 from training.console import Threads, bars, exit_on_user_error, print_json
-from training.nightly.night import Night, NightOutcome, NightVerdict
-from training.nightly.run import run_night
+from training.nightly.night import Night, NightOutcome
+from training.nightly.recorded_run import run_recorded
 from training.parts.options import FewProcesses, Parts, Scheduler, StoredData
 
 BUNDLES: Final = Path("models/bundles")
@@ -82,7 +83,7 @@ def nightly_command(
             processes=processes,
             n_parts=parts,
         )
-        outcome = run_night(night, progress=progress)
+        outcome = run_recorded(night, progress=progress)
         if storage is not None:
             progress.stage("copy")
             _copy(outcome, bundles, storage)
@@ -113,3 +114,4 @@ def _copy(outcome: NightOutcome, bundles: Path, storage: BundleStorage) -> None:
     for bundle_id, path in bundle_paths(bundles).items():
         if bundle_id in of_night:
             storage.publish(path)
+    storage.publish_nights((bundles / NIGHTS_FILE).read_bytes())

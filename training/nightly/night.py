@@ -1,19 +1,10 @@
 """Night: settings and outcome of a nightly run."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
+from models.scoring.night_record import NightVerdict
 from training.configuration import RunConfig
-
-
-class NightVerdict(StrEnum):
-    """Verdict of a nightly run."""
-
-    PUBLISHED = "published"
-    REJECTED = "rejected"
-    NEEDS_TRAFFIC = "needs_traffic"
-    NOTHING_NEW = "nothing_new"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from models.scoring.bundle import (
     read_manifest,
     write_bundle,
 )
+from models.scoring.night_record import NightVerdict
 from models.scoring.scorer import META, Scorer
 from training.configuration import RunConfig, TrainingOptions
 from training.console import SCRATCH, Progress
@@ -38,7 +39,7 @@ from training.nightly.comparison import (
     information,
     measure,
 )
-from training.nightly.night import Night, NightOutcome, NightVerdict
+from training.nightly.night import Night, NightOutcome
 from training.nightly.own_answers import read_own_log
 from training.nightly.own_log import OwnLogValue, value_of
 from training.nightly.profiles import write_profiles

@@ -13,11 +13,12 @@ from models.experiments.exposure import FILE
 from models.experiments.exposure_record import FILE_COLUMNS
 from models.ranker.objective import TrainingObjective
 from models.scoring.bundle import read_manifest, write_bundle
+from models.scoring.night_record import NightVerdict
 from training.configuration import RunConfig, TrainingOptions
 from training.console import Progress
 from training.nightly.champion import CANDIDATES
 from training.nightly.comparison import BundleComparison
-from training.nightly.night import Night, NightVerdict
+from training.nightly.night import Night
 from training.nightly.refit import refitted
 from training.nightly.run import run_night
 from training.pipeline.prepare import DataOptions, prepare

@@ -49,7 +49,7 @@ _OPENED: Final[tuple[tuple[KeyScope, tuple[str, ...], re.Pattern[str]], ...]] = 
     (
         KeyScope.INSPECT,
         _SAFE,
-        re.compile(r"/v1/(orders|topics|plan|experiments|bundles|promotions)(/.*)?"),
+        re.compile(r"/v1/(orders|topics|plan|experiments|bundles|nights|promotions)(/.*)?"),
     ),
 )
 """Scope, methods and whole path."""

@@ -165,10 +165,20 @@ _CARD: Final = {
     **{"segments": {"customers: hot": _FIGURES}, "calibration": {"slope": _FIGURE}},
     **{"bins": [_BIN], "importances": {"taste": _FIGURE}},
 }
+_NIGHT: Final = {
+    **{"started_at": "2026-11-01T02:00:00Z", "ended_at": "2026-11-01T02:31:00Z"},
+    **{"verdict": "published", "candidate": "20261029T000000-0d7c52e91b44", "champion": _ID},
+    "reasons": [f"no measure is significantly worse than {_ID} (open_recall_at_10, shown_mrr)"],
+    **{"published": "20261101T000001-77ab3f0c9d52", "awaiting": None},
+    **{"judged_from": "2026-10-29T00:00:00Z", "judged_until": "2026-11-01T00:00:00Z"},
+    "differences": {"shown_mrr": _FIGURE},
+}
 EXAMPLES: Final[dict[str, Any]] = {
     "Figure": _FIGURE,
     "HeldOut": _HELD_OUT,
     "ModelCard": _CARD,
+    "NightRecord": _NIGHT,
+    "NightRecords": {"items": [_NIGHT]},
     "ReliabilityBin": _BIN,
     "TrainingPeriod": _PERIOD,
     "AssignmentAnswer": _ASSIGNMENT,

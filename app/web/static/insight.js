@@ -6,6 +6,7 @@ import { bundles } from "./insight/bundles.js";
 import { customer } from "./insight/customer.js";
 import { drift } from "./insight/drift.js";
 import { experiments } from "./insight/experiments.js";
+import { nights } from "./insight/nights.js";
 import { rules } from "./insight/rules.js";
 import { sales } from "./insight/sales.js";
 import { topics } from "./insight/topics.js";
@@ -20,6 +21,7 @@ const PARTS = {
   rules: ["Rules", rules, "rules, metrics"],
   drift: ["Drift", drift, "metrics"],
   bundles: ["Bundles", bundles, "inspect; admin to change"],
+  nights: ["Nights", nights, "inspect"],
 };
 
 const main = document.getElementById("main");

@@ -5,6 +5,8 @@ import { announce, h, replace } from "../dom.js";
 import { percent } from "../sales.js";
 import { intervals, reliability, table } from "./charts.js";
 
+// Workers follow a change within two seconds.
+const FOLLOWED_MS = 2500;
 const OVER = new Set(["full", "stopped"]);
 const when = (text) => (text ? new Date(text).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) : "–");
 
@@ -42,6 +44,7 @@ export function bundles(main) {
   const promotions = h("div");
   const shown = h("div");
   const problem = h("div");
+  let again = 0;
   replace(main, h("header", {}, h("h2", {}, "Bundles"), h("p.quiet", {}, "A bundle is a trained model with all that it needs. Changes reach every worker within two seconds.")), problem, list, promotions, shown);
 
   async function change(text, path, options) {
@@ -50,6 +53,8 @@ export function bundles(main) {
       announce(text);
       await load();
       replace(problem);
+      clearTimeout(again);
+      again = setTimeout(() => load().catch(() => {}), FOLLOWED_MS);
     } catch (error) {
       replace(problem, h("p.problem", {}, error.message));
     }
@@ -84,19 +89,21 @@ export function bundles(main) {
     const isOver = OVER.has(one.stage);
     return h("tr", {}, h("td.number", {}, one.number), h("td", {}, h("code", {}, one.candidate)), h("td", {}, h(`span.chip${isOver ? "" : ".good"}`, {}, `${one.stage}${one.share_bp ? ` ${percent(one.share_bp / 10_000)}` : ""}`)),
       h("td", {}, when(one.since)), h("td", {}, last?.reason ?? ""),
-      h("td", {}, !isOver && h("button.danger", { type: "button", on: { click: () => ask(`Stop promotion ${one.number}?`, () => change("Stopped.", `v1/promotions/${one.number}/stop`, { method: "POST", body: { reason: "stopped on the insight page" } })) } }, "Stop")));
+      h("td", {}, !isOver && h("button.danger", { type: "button", "aria-label": `Stop promotion ${one.number}`, on: { click: () => ask(`Stop promotion ${one.number}?`, () => change("Stopped.", `v1/promotions/${one.number}/stop`, { method: "POST", body: { reason: "stopped on the insight page" } })) } }, "Stop")));
   }
 
   async function load() {
     const [found, recent] = await Promise.all([call("v1/bundles"), call("v1/promotions")]);
+    const focused = document.activeElement?.getAttribute("aria-label");
     const active = found.wanted.active ?? found.workers[0]?.active;
     replace(list, h("section.panel", {}, h("header", {}, h("h3", {}, `${found.bundles.length} on this machine, ${found.workers.length} ${found.workers.length === 1 ? "worker" : "workers"}`),
-      h("button", { type: "button", disabled: !found.wanted.previous, on: { click: () => ask(`Return to ${found.wanted.previous}?`, () => change("The bundle before answers again.", "v1/bundles/rollback", { method: "POST" })) } }, "Roll back")),
+      h("button", { type: "button", "aria-label": "Roll back", disabled: !found.wanted.previous, on: { click: () => ask(`Return to ${found.wanted.previous}?`, () => change("The bundle before answers again.", "v1/bundles/rollback", { method: "POST" })) } }, "Roll back")),
     found.workers.filter((one) => one.failure).map((one) => h("p.problem", {}, `${one.worker}: ${one.failure}`)),
     table("Bundles, newest first", ["Bundle", "Actions", "Data until", "Recommenders"], found.bundles.map((one) => row(one, active, found.wanted)))));
     replace(promotions, recent.items.length > 0 && h("section.panel", {}, h("h3", {}, "Promotions"),
       table("Promotions, the latest first", [{ text: "#", number: true }, "Bundle", "Stage", "Since", "Last decision", "Actions"], recent.items.map(promotion))));
+    if (focused) main.querySelector(`button[aria-label="${CSS.escape(focused)}"]`)?.focus();
     if (active && !shown.firstChild) await showCard(active);
   }
-  return { ready: load() };
+  return { ready: load(), stop: () => clearTimeout(again) };
 }

@@ -8,6 +8,7 @@ import pytest
 from pydantic import JsonValue
 from typer.testing import CliRunner
 
+from models.scoring.night_record import NightRecords, NightVerdict
 from models.scoring.scorer import META
 from tests.datasets import EVENT, SALE, Row, write_dataset
 from tests.datasets import event as row
@@ -15,7 +16,7 @@ from tests.proofs import ROOT
 from training.__main__ import app
 from training.nightly.command import EXIT_CODES, sentence_for
 from training.nightly.comparison import Measured, differences
-from training.nightly.night import NightOutcome, NightVerdict
+from training.nightly.night import NightOutcome
 from training.nightly.publish_gate import GateVerdict, decide
 from training.nightly.stage_cache import BusyError, StageCache
 from training.statistics.bootstrap import Interval
@@ -88,6 +89,19 @@ def test_a_night_before_the_first_event_has_nothing_new(
 
     assert result.exit_code == status
     assert ("nothing_new" in result.stdout) == (status == 4)
+    (record,) = NightRecords.read(tmp_path).items
+    assert record.verdict is (NightVerdict.NOTHING_NEW if status == 4 else NightVerdict.FAILED)
+    assert record.reasons[0] in result.output
+
+
+def test_a_night_that_finds_another_at_work_leaves_the_records_to_it(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", sales=[SALE], events=[EVENT])
+    options = ["--data", str(data), "--state", str(tmp_path), "--bundles", str(tmp_path)]
+    with StageCache(tmp_path).alone():
+        result = CliRunner().invoke(app, ["nightly", *options])
+
+    assert result.exit_code == 1
+    assert NightRecords.read(tmp_path).items == []
 
 
 def test_a_night_names_every_bundle_by_its_role() -> None:
