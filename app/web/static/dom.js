@@ -35,6 +35,9 @@ export function replace(node, ...children) {
   node.replaceChildren(...children.flat(Infinity).filter(Boolean));
 }
 
+export const moment = (time) => new Date(time).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+export const day = (time) => new Date(time).toLocaleDateString("en-GB", { dateStyle: "medium" });
+
 // One line that screen readers speak and sighted visitors see for some seconds.
 export function announce(text) {
   const node = document.getElementById("status");

@@ -1,14 +1,14 @@
 // Bundles: which one answers, model cards, and activation, rollback and promotion.
 
 import { call, part } from "../api.js";
-import { announce, h, replace } from "../dom.js";
+import { announce, h, moment, replace } from "../dom.js";
 import { percent } from "../sales.js";
 import { intervals, reliability, table } from "./charts.js";
 
 // Workers follow a change within two seconds.
 const FOLLOWED_MS = 2500;
 const OVER = new Set(["full", "stopped"]);
-const when = (text) => (text ? new Date(text).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) : "–");
+const when = (text) => (text ? moment(text) : "–");
 
 function ask(text, act) {
   const dialog = document.getElementById("dialog");

@@ -1,8 +1,8 @@
 // One customer: what they did, what we would show, and each recommender beside.
 
 import { call, part, query } from "../api.js";
-import { h, replace } from "../dom.js";
-import { ago, percent, salesOf, titleOf } from "../sales.js";
+import { day, h, replace } from "../dom.js";
+import { ago, percent, plural, salesOf, titleOf } from "../sales.js";
 
 const N_SHOWN = 10;
 const N_EVENTS = 60;
@@ -45,7 +45,7 @@ export function customer(main, context) {
   }
 
   function showKnown(known, events, named) {
-    const counts = Object.entries(known.profile?.counts ?? {}).filter(([, n]) => n).map(([type, n]) => `${n} ${type}`).join(", ");
+    const counts = Object.entries(known.profile?.counts ?? {}).filter(([, n]) => n).map(([type, n]) => plural(n, type)).join(", ");
     const bought = known.profile?.bought ?? [];
     const attributes = Object.entries(known.profile?.attributes ?? {}).map(([name, value]) => `${name} ${value}`).join(", ");
     const fact = (name, value) => [h("dt", {}, name), h("dd", {}, value)];
@@ -53,8 +53,8 @@ export function customer(main, context) {
       h("section.panel", {}, h("h3", {}, "Kept"), h("dl.facts", {},
         fact("Events", `${known.events.length} latest`), fact("Shown", `${known.shown.length} sales last`),
         fact("Before last night", counts || "nothing"), fact("Attributes", attributes || "none"),
-        fact("First event", known.profile?.first_at ? new Date(known.profile.first_at).toLocaleDateString("en-GB") : "unknown"),
-        fact("Kept until", known.expires_at ? new Date(known.expires_at).toLocaleDateString("en-GB") : "–")),
+        fact("First event", known.profile?.first_at ? day(known.profile.first_at) : "unknown"),
+        fact("Kept until", known.expires_at ? day(known.expires_at) : "–")),
       bought.length > 0 && [h("h4", {}, "Bought before"), h("ul", {}, bought.slice(0, 12).map((one) => h("li", {}, `${named.get(one.sale_id) ?? one.sale_id ?? "a sale of the past"}, ${one.last_on}`)))]),
       h("section.panel", {}, h("h3", {}, "What they did"), events.length
         ? h("ol.events", { reversed: true, tabIndex: 0, "aria-label": "Events, the latest first" }, events.map((one) => h("li", {},

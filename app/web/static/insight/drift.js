@@ -48,6 +48,7 @@ function panel(bundle, { bands, features }) {
   return h("section.panel", {}, h("header", {}, h("h3", {}, bundle), h(`span.chip${total >= ENOUGH && psi < LITTLE ? ".good" : ".warn"}`, {}, word)),
     h("p", {}, `Population stability index of the scores: ${psi.toFixed(3)}, of ${total.toLocaleString("en-GB")} candidates of full answers. Below ${LITTLE} little moved, above ${MUCH} much.`),
     bars(rows, total), legend(["training", "now"], ["#b9b2a6", "#0b5c63"]),
+    h("p.quiet", {}, "Bands are tenths of the candidates of training: the first of the lowest probabilities, the last of the highest."),
     moved.length
       ? table("Features whose values are missing more or less often than in training", ["Feature", { text: "Missing in training", number: true }, { text: "Now", number: true }],
         moved.slice(0, 20).map(([name, trained, now]) => h("tr", {}, h("td", {}, name), h("td.number", {}, percent(trained)), h("td.number", {}, percent(now)))))

@@ -1,7 +1,7 @@
 // Nights: what nightly runs trained, what the publishing gate decided, and why.
 
 import { call } from "../api.js";
-import { h, replace } from "../dom.js";
+import { h, moment, replace } from "../dom.js";
 import { intervals, table } from "./charts.js";
 
 const VERDICTS = {
@@ -18,8 +18,6 @@ const MEASURES = {
   shown_log_likelihood: "Log likelihood of what was shown",
 };
 
-const when = (text) => new Date(text).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
-
 function took(night) {
   const minutes = Math.round((Date.parse(night.ended_at) - Date.parse(night.started_at)) / 60_000);
   return minutes < 1 ? "less than a minute" : `${minutes} min`;
@@ -31,8 +29,8 @@ function tone({ low, high }) {
 }
 
 function comparison(night) {
-  return h("section.panel", {}, h("h3", { tabIndex: -1, id: "judged" }, `Night of ${when(night.started_at)}: candidate less champion`),
-    h("p.quiet", {}, `On what customers did from ${when(night.judged_from)} until ${when(night.judged_until)}, with 95% intervals over customers; each measure has its own scale.`),
+  return h("section.panel", {}, h("h3", { tabIndex: -1, id: "judged" }, `Night of ${moment(night.started_at)}: candidate less champion`),
+    h("p.quiet", {}, `On what customers did from ${moment(night.judged_from)} until ${moment(night.judged_until)}, with 95% intervals over customers; each measure has its own scale.`),
     Object.entries(night.differences).map(([measure, found]) => intervals(MEASURES[measure] ?? measure, [{ label: MEASURES[measure] ?? measure, ...found, tone: tone(found) }], { zero: 0, digits: 5 })));
 }
 
@@ -47,9 +45,9 @@ export function nights(main) {
       replace(judged, comparison(night));
       document.getElementById("judged").focus();
     };
-    return h("tr", {}, h("td", {}, h(`span.chip${mark}`, {}, word), h("p", {}, when(night.started_at)), h("p.quiet", {}, took(night))),
+    return h("tr", {}, h("td", {}, h(`span.chip${mark}`, {}, word), h("p", {}, moment(night.started_at)), h("p.quiet", {}, took(night))),
       h("td.wide", {}, night.reasons.map((reason) => h("p", {}, reason)),
-        night.judged_from && h("button", { type: "button", "aria-label": `Figures of the night of ${when(night.started_at)}`, on: { click: open } }, "Figures")),
+        night.judged_from && h("button", { type: "button", "aria-label": `Figures of the night of ${moment(night.started_at)}`, on: { click: open } }, "Figures")),
       h("td", {}, h("dl.facts", {}, Object.entries(ROLES).filter(([role]) => night[role]).map(([role, label]) => [h("dt", {}, label), h("dd", {}, h("code", {}, night[role]))]))));
   }
 

@@ -1,7 +1,7 @@
 // Rules of a merchandiser: what they are about now, what they cost, and their text to change.
 
 import { call } from "../api.js";
-import { announce, h, replace } from "../dom.js";
+import { announce, h, moment, replace } from "../dom.js";
 import { openSales, plural, titleOf } from "../sales.js";
 import { table } from "./charts.js";
 import { parse } from "./metrics.js";
@@ -40,10 +40,9 @@ const KINDS = { exclude: "exclude", only: "only", boost: "boost or bury", pin: "
 
 // Times are typed and shown in the browser's zone, and put in UTC.
 const utc = (typed) => new Date(typed).toISOString();
-const local = (time) => new Date(time).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
 function times(rule) {
-  const said = [rule.starts_at && `from ${local(rule.starts_at)}`, rule.ends_at && `until ${local(rule.ends_at)}`].filter(Boolean);
+  const said = [rule.starts_at && `from ${moment(rule.starts_at)}`, rule.ends_at && `until ${moment(rule.ends_at)}`].filter(Boolean);
   return said.length > 0 && h("p.quiet", {}, said.join(" "));
 }
 
@@ -101,9 +100,10 @@ export function rules(main) {
   async function show({ items }) {
     const costs = prices(await call("metrics", { text: true }).catch(() => ""));
     replace(list, h("section.panel", {}, items.length
-      ? table("Rules by precedence", ["Rule", "When", "Where", "Action", "Now", { text: "Outcomes lost per 1,000", number: true }], items.map(({ rule, holds, n_matching: n, warnings }) => h("tr", {},
-        h("td", {}, h("strong", {}, rule.name), rule.dry_run && [" ", h("span.chip.warn", {}, "dry run")], times(rule)), h("td", {}, rule.when ? h("code", {}, rule.when) : "always"), h("td", {}, rule.where ? h("code", {}, rule.where) : "all sales"), h("td", {}, action(rule.action)),
-        h("td", {}, h(`span.chip${holds ? ".good" : ""}`, {}, holds ? `holds for ${plural(n, "sale")}` : "does not hold now"), warnings.map((one) => h("p.quiet", {}, one))), h("td.number", {}, price(costs.get(rule.name))))))
+      ? table("Rules by precedence", ["Rule", "Now", { text: "Lost per 1,000", number: true }, "Of which sales", "On which visits"], items.map(({ rule, holds, n_matching: n, warnings }) => h("tr", {},
+        h("td", {}, h("strong", {}, rule.name), rule.dry_run && [" ", h("span.chip.warn", {}, "dry run")], times(rule), h("p", {}, action(rule.action))),
+        h("td", {}, h(`span.chip${holds ? ".good" : ""}`, {}, holds ? `holds for ${plural(n, "sale")}` : "does not hold now"), warnings.map((one) => h("p.quiet", {}, one))), h("td.number", {}, price(costs.get(rule.name))),
+        h("td", {}, rule.where ? h("code", {}, rule.where) : "all sales"), h("td", {}, rule.when ? h("code", {}, rule.when) : "always"))))
       : h("p.quiet", {}, "No rules. For example: exclude, pin, boost, at most, at least.")));
     text.disabled = false;
     text.value = JSON.stringify(items.map((one) => one.rule), null, 2);
