@@ -361,7 +361,7 @@ def test_nights_say_what_they_decided_and_why(
         figures = page.get_by_role("list", name="Reciprocal rank in what was shown")
         expect(figures).to_contain_text("-0.04100 [-0.06000, -0.02200]")
         page.get_by_role("button", name="Figures of the night of 30 Nov 2026").click()
-        expect(page.get_by_role("heading", name="candidate less champion")).to_be_focused()
+        expect(page.get_by_role("heading", name="candidate less what it was")).to_be_focused()
         undisturbed(visitor, f"nights-{name}")
 
 

@@ -112,6 +112,23 @@ def test_two_variants_stand_side_by_side(
         undisturbed(visitor)
 
 
+def test_the_way_back_leads_to_the_chosen_customer(service: Service, browser: Browser) -> None:
+    with visiting(browser, service.url) as visitor:
+        visitor.open("/demo")
+        page = visitor.page
+        page.get_by_label("Customer", exact=True).select_option(index=2)
+        page.get_by_label("Variant").select_option("order:popularity")
+        chosen = page.locator("select[name=customer]").input_value()
+        expect(page.get_by_role("heading", name=f"Picked for {chosen}")).to_be_visible()
+        page.get_by_role("link", name="Insight").click()
+        expect(page.get_by_role("heading", name="Traffic now")).to_be_visible()
+        page.go_back()
+
+        expect(page.get_by_role("heading", name=f"Picked for {chosen}")).to_be_visible()
+        assert page.get_by_label("Variant").input_value() == "order:popularity"
+        assert visitor.complaints == []
+
+
 def test_what_was_seen_for_a_second_is_an_impression(service: Service, browser: Browser) -> None:
     with visiting(browser, service.url) as visitor:
         visitor.open("/demo")

@@ -79,6 +79,8 @@ class Window {
     if (name === "customer" || name === "market") this.before = null;
     if (name === "customer") this.session = id();
     this.showControls();
+    // In the address, so that the way back from another page leads to the same customer.
+    if (this === windows[0]) history.replaceState(null, "", `#${new URLSearchParams(this.visit)}`);
     return this.load();
   }
 
@@ -239,6 +241,15 @@ function compare(button) {
   showWindows();
 }
 
+// The visit of the address, or that of a customer who buys often.
+function firstVisit() {
+  const { customer, market, device, variant } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+  if (customer) return { customer, market, device, variant: shop.variants.includes(variant) ? variant : "" };
+  const first = shop.customers.find((one) => one.kind === "buys" && one.market === shop.markets[1]) ?? shop.customers[0];
+  if (!first) return { customer: `visitor-${id().slice(0, 8)}`, market: shop.markets[0] ?? "" };
+  return { customer: first.customer_id, market: first.market ?? "", device: first.device ?? "mobile" };
+}
+
 async function start() {
   const optional = (asked, otherwise) => asked.catch((error) => {
     if (error.status === 401) throw error;
@@ -258,10 +269,7 @@ async function start() {
     askForKey(error.message);
     return;
   }
-  const first = shop.customers.find((one) => one.kind === "buys" && one.market === shop.markets[1]) ?? shop.customers[0];
-  windows.splice(0, windows.length, new Window("A", first
-    ? { customer: first.customer_id, market: first.market ?? "", device: first.device ?? "mobile" }
-    : { customer: `visitor-${id().slice(0, 8)}`, market: shop.markets[0] ?? "" }));
+  windows.splice(0, windows.length, new Window("A", firstVisit()));
   showWindows();
   for (const button of document.querySelectorAll(".actions button")) button.disabled = false;
   await windows[0].load();

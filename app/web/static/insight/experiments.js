@@ -23,9 +23,9 @@ function compared(results) {
     table("Variants", ["Variant", { text: "Share", number: true }, { text: "Assigned", number: true }, { text: "Analysed", number: true }, { text: "Answers", number: true }],
       results.variants.map((one) => h("tr", {}, h("td", {}, one.name, " ", one.name === results.control && h("span.chip", {}, "control")),
         h("td.number", {}, percent(one.share_bp / 10_000)), h("td.number", {}, one.assigned), h("td.number", {}, one.analysed), h("td.number", {}, one.answers)))),
-    results.guardrails.length > 0 && table("Guardrails", ["Guardrail", "Variant", { text: "Change", number: true }, { text: "Limit", number: true }, "State"],
-      results.guardrails.map((one) => h("tr", {}, h("td", {}, plain(one.name)), h("td", {}, one.variant), h("td.number", {}, percent(one.change.value)), h("td.number", {}, percent(one.limit)),
-        h("td", {}, h(`span.chip${one.state === "held" ? ".good" : one.state === "breached" ? ".bad" : ".warn"}`, {}, one.state === "open" ? "undecided" : one.state))))),
+    results.guardrails.length > 0 && table("Guardrails", ["Guardrail", "State", "Variant", { text: "Change", number: true }, { text: "Limit", number: true }],
+      results.guardrails.map((one) => h("tr", {}, h("td", {}, plain(one.name)), h("td", {}, h(`span.chip${one.state === "held" ? ".good" : one.state === "breached" ? ".bad" : ".warn"}`, {}, one.state === "open" ? "undecided" : one.state)),
+        h("td", {}, one.variant), h("td.number", {}, percent(one.change.value)), h("td.number", {}, percent(one.limit))))),
     h("p.quiet", {}, `Events until ${moment(results.until)}. Each ${results.unit} is analysed ${results.rules.window_hours} hours after the first answer, by the time of the latest exported event, not by now. Intervals hold at every look.`),
   ];
 }

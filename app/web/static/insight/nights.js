@@ -29,7 +29,7 @@ function tone({ low, high }) {
 }
 
 function comparison(night) {
-  return h("section.panel", {}, h("h3", { tabIndex: -1, id: "judged" }, `Night of ${moment(night.started_at)}: candidate less champion`),
+  return h("section.panel", {}, h("h3", { tabIndex: -1, id: "judged" }, `Night of ${moment(night.started_at)}: candidate less what it was compared with`),
     h("p.quiet", {}, `On what customers did from ${moment(night.judged_from)} until ${moment(night.judged_until)}, with 95% intervals over customers; each measure has its own scale.`),
     Object.entries(night.differences).map(([measure, found]) => intervals(MEASURES[measure] ?? measure, [{ label: MEASURES[measure] ?? measure, ...found, tone: tone(found) }], { zero: 0, digits: 5 })));
 }
