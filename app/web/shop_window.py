@@ -1,7 +1,7 @@
 """Shop window: the pictures of a dataset, and customers of it that are worth a look."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -17,8 +17,11 @@ from app.api.middleware.request_context import OWN_HEADERS
 from app.web.page_file import page_headers
 from app.web.page_route import PageRoute
 from models.dataset.checks import given
-from models.dataset.tables import stream_table, table_path
+from models.dataset.conversion import convert
+from models.dataset.schema import SALES
+from models.dataset.tables import read_table, stream_table, table_path
 from models.domain.event import EventType
+from models.domain.sale import COVER
 
 PICTURE_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 
@@ -56,6 +59,7 @@ class ShopWindow:
         self._dataset = dataset
         self._images = (dataset / "images").resolve()
         self._known: tuple[KnownCustomer, ...] | None = None
+        self._named: Mapping[str, Sequence[str]] | None = None
 
     def routes(self) -> list[PageRoute]:
         """Return the routes below ``/demo``."""
@@ -73,11 +77,14 @@ class ShopWindow:
         served = (await get_resources(request)).live.served
         sale_id = request.path_params["sale_id"].replace(SLASH, "/")
         row = served.catalogue.row_for(sale_id) if served else None
+        number = request.query_params.get("number")
         image = served.catalogue.sales[row].image if served and row is not None else None
+        if row is not None and number is not None:
+            image = await self._numbered(sale_id, number)
         path = picture_path(self._images, image) if image else None
         if path is None:
             raise HTTPException(
-                404, f"sale {sale_id!r} has no picture in the shop window's dataset"
+                404, f"sale {sale_id!r} has no such picture in the shop window's dataset"
             )
         content = await asyncio.to_thread(path.read_bytes)
         media_type = picture_type(content)
@@ -85,6 +92,22 @@ class ShopWindow:
             raise HTTPException(404, f"the picture of {sale_id!r} is no JPEG, PNG or WebP")
         request.scope["state"][OWN_HEADERS] = page_headers(PICTURE_POLICY)
         return Response(content, media_type=media_type)
+
+    async def _numbered(self, sale_id: str, number: str) -> str | None:
+        if self._named is None:
+            self._named = await asyncio.to_thread(named_pictures, self._dataset)
+        by_number = enumerate(self._named.get(sale_id, ()), start=COVER)
+        return next((image for known, image in by_number if str(known) == number), None)
+
+
+def named_pictures(dataset: Path) -> Mapping[str, Sequence[str]]:
+    """Return the paths of each sale's pictures by sale id, in the order of their numbers."""
+    path = table_path(dataset, "sales")
+    if path is None:
+        return {}
+    frame, _ = convert(read_table(path), SALES)
+    named = frame.select("sale_id", "image").drop_nulls()
+    return {str(sale_id): image for sale_id, image in named.iter_rows()}
 
 
 def picture_path(images: Path, image: str) -> Path | None:

@@ -154,6 +154,20 @@ async def test_pages_have_covers_too(client: httpx.AsyncClient) -> None:
     assert set(covers) & {BEACH, ROOM}
 
 
+@pytest.mark.usefixtures("pictured")
+async def test_an_answer_has_the_numbers_of_the_pictures(
+    client: httpx.AsyncClient, stock: list[Sale]
+) -> None:
+    """Each sale but the first has two beside the one that the bundle knows, if it knows one."""
+    answer = await client.get("/v1/recommendations", params={"limit": 12, "fields": "pictures"})
+
+    found = {one["sale_id"]: one["sale"]["pictures"] for one in answer.json()["items"]}
+    first = found.pop(stock[0].sale_id)
+    assert found
+    assert all(one in ([BEACH, ROOM], [1, BEACH, ROOM]) for one in found.values())
+    assert first in ([], [1])
+
+
 async def test_a_variant_of_an_interleaving_may_not_choose_covers(
     client: httpx.AsyncClient,
 ) -> None:

@@ -99,6 +99,10 @@ class TestShopWindow:
         images.mkdir(parents=True)
         (images / "alps.jpg").write_bytes(b"\xff\xd8\xff and more")
         (images / "rome.jpg").write_bytes(b"<script>alert(1)</script>")
+        (images / "pool.png").write_bytes(b"\x89PNG\r\n\x1a\n and more")
+        (tmp_path / "shop/sales.csv").write_text(
+            "sale_id,opens_at,image\nalps/1,2026-01-01T00:00:00Z,alps.jpg|pool.png\n"
+        )
         (tmp_path / "shop/events.csv").write_text("customer_id,type\nc1,purchase\n")
         return settings.model_copy(update={"demo": tmp_path / "shop"})
 
@@ -121,6 +125,17 @@ class TestShopWindow:
         assert (answer.status_code, answer.content) == (200, b"\xff\xd8\xff and more")
         assert answer.headers["content-type"] == "image/jpeg"
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+    async def test_a_picture_of_a_number_is_that_of_the_dataset(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        found = [
+            await client.get("/demo/pictures/alps%2F1", params={"number": number})
+            for number in ("1", "2", "3", "0", "x", "9" * 5_000)
+        ]
+
+        assert [one.status_code for one in found] == [200, 200, 404, 404, 404, 404]
+        assert [one.headers["content-type"] for one in found[:2]] == ["image/jpeg", "image/png"]
 
     @pytest.mark.parametrize("sale_id", ["rome", "bali", "nice", "unknown", "..%2Fevents.csv"])
     async def test_nothing_else_is(self, client: httpx.AsyncClient, sale_id: str) -> None:

@@ -1,14 +1,21 @@
 """`/demo` in a browser: a person looks, acts as a customer, and sees the page change."""
 
 import json
+import re
+import shutil
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.api.test_covers import COVERS
+from tests.bundles import choosing
 from tests.end_to_end.service import START_TIMEOUT_S, Service, http, serving_shop
 from tests.proofs import ROOT
 from tests.shop import NDJSON
@@ -35,6 +42,28 @@ def service(
         "VITRINE_PLAN": str(ROOT / "deploy/demo-plan.yaml"),
     }
     with serving_shop(tmp_path_factory.mktemp("window"), tiny_bundle, **own) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def three_pictures(
+    tmp_path_factory: pytest.TempPathFactory, tiny_bundle: tuple[Path, Path]
+) -> Generator[Service]:
+    """A shop whose sales have three pictures each, and whose plan never shows the first."""
+    folder = tmp_path_factory.mktemp("covers")
+    bundle, data = tiny_bundle
+    copied = folder / "shop"
+    shutil.copytree(data, copied)
+    sales = pl.read_parquet(copied / "sales.parquet")
+    own = sales["image"]
+    images = pl.DataFrame([own, own.shift(-1), own.shift(-2)], schema=["a", "b", "c"])
+    lists = images.select(pl.concat_list("a", "b", "c"))["a"].alias("image")
+    sales.with_columns(lists).write_parquet(copied / "sales.parquet")
+    others = replace(COVERS, agreement=np.zeros(2))
+    chooser = choosing(bundle, folder / "shelf", covers=others)
+    with serving_shop(folder, (chooser, copied), VITRINE_DEMO=str(copied)) as service:
+        chosen = {"default": {"covers": {"temperature": 0.05, "even_share": 0.0}}}
+        assert http.put(f"{service.url}/v1/plan", json=chosen).status_code == 200
         yield service
 
 
@@ -94,6 +123,37 @@ def test_a_customer_acts_and_the_page_changes_at_once(
         page.get_by_role("button", name="Forget this customer").click()
         expect(page.get_by_text("Nothing yet.")).to_be_visible()
         assert events_of(service, visitor) == []
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_the_chosen_cover_stands_for_a_sale_and_is_sent_back(
+    three_pictures: Service, browser: Browser, name: str, size: tuple[int, int]
+) -> None:
+    with visiting(browser, three_pictures.url, size) as visitor:
+        visitor.open("/demo")
+        page = visitor.page
+        page.get_by_role("button", name="Someone new").click()
+        expect(page.get_by_text("Nothing yet.")).to_be_visible()
+        card = page.locator("[data-row='first'] .card").first
+        expect(card.locator(".cover")).to_have_text(re.compile("^picture [23] of 3$"))
+        text = card.locator(".cover").inner_text()
+        cover = int(text.split()[1])
+        sale_id = card.get_attribute("data-sale")
+        source = card.locator("img").get_attribute("src")
+        visitor.keep(f"demo-covers-{name}")
+
+        card.locator(".title button").click()
+        expect(page.get_by_role("dialog").locator(".cover")).to_have_text(text)
+        visitor.keep(f"demo-covers-sale-{name}")
+        customer = page.locator("select[name=customer]").input_value()
+        expect(page.locator(".side .events li")).to_have_count(1)
+        known = http.get(f"{three_pictures.url}/v1/customers/{customer}").json()["events"]
+
+        assert source == f"demo/pictures/{sale_id}?number={cover}"
+        assert [(one["type"], one["sale_id"], one["cover"]) for one in known] == [
+            ("click", sale_id, cover)
+        ]
+        undisturbed(visitor)
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES)

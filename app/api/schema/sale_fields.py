@@ -33,6 +33,7 @@ class SaleField(StrEnum):
     OPENS_AT = "opens_at"
     CLOSES_AT = "closes_at"
     IMAGE = "image"
+    PICTURES = "pictures"
     ATTRIBUTES = "attributes"
 
 
@@ -51,6 +52,9 @@ class SaleView(BaseModel):
     opens_at: datetime | None = None
     closes_at: datetime | None = Field(default=None, description="Null for a sale without an end.")
     image: str | None = Field(default=None, description="Path below images/.")
+    pictures: list[int] | None = Field(
+        default=None, description="Numbers of its pictures, of which `cover` is one."
+    )
     attributes: dict[str, AttributeValue] | None = None
 
 
@@ -77,4 +81,9 @@ def sale_view(
     if row is None:
         return None
     sale = catalogue.sales[row]
-    return {field.value: _READ[field](sale) for field in fields}
+    scores = catalogue.pictures[row]
+    numbers = [] if scores is None else [*scores.each]
+    return {
+        field.value: numbers if field is SaleField.PICTURES else _READ[field](sale)
+        for field in fields
+    }

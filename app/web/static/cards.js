@@ -26,6 +26,14 @@ export function chance(item, most) {
     h("span", {}, `${percent(item.purchase_probability)} likely`));
 }
 
+// Which of its pictures stands for the sale, where it was chosen for the customer.
+function chosenPicture(item) {
+  const text = h("span.chip.cover", {}, `picture ${item.cover}`);
+  if (item.cover === null) return null;
+  detail(item.sale_id).then((found) => { text.textContent = `picture ${item.cover} of ${found.pictures.length}`; }, () => {});
+  return text;
+}
+
 function placed(item) {
   return item.rules?.length > 0 && h("p.quiet", {}, h("span.chip", {}, `placed by ${item.rules.join(", ")}`));
 }
@@ -41,7 +49,7 @@ export function card(item, sale, { before, most, act, open }) {
     () => {},
   );
   return h("li", {}, h("article.card", { "data-sale": sale.sale_id },
-    h("div.picture", {}, picture(sale), off && h("span.off", {}, `−${off}%`), mover(item, before)),
+    h("div.picture", {}, picture(sale, item.cover), chosenPicture(item), off && h("span.off", {}, `−${off}%`), mover(item, before)),
     h("div.text", {},
       h("p.place", {}, [sale.destination, sale.country].filter(Boolean).join(", ") || " "),
       h("h3.title", {}, h("button", { type: "button", on: { click: () => open(item, sale) } }, title)),
@@ -86,7 +94,7 @@ export function saleDialog(dialog, item, sale, act) {
   }, () => {});
   const close = () => dialog.close();
   replace(dialog, h("div.detail", {},
-    h("div.picture", {}, picture(sale)),
+    h("div.picture", {}, picture(sale, item.cover), chosenPicture(item)),
     h("header", {}, h("div", {},
       h("p.place", {}, [sale.destination, sale.country].filter(Boolean).join(", ")),
       h("h2", { id: "dialog-title" }, titleOf(sale))),

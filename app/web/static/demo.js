@@ -24,6 +24,7 @@ const LEVELS = {
   list: "no model: the customer's list of last night", popularity: "no model, or no time for it: by popularity",
   snapshot: "the store is away: the last known sales, by popularity", empty: "no sale is open here",
 };
+const WITH_COVER = new Set(["impression", "click"]);
 const DEVICES = ["mobile", "desktop", "tablet"];
 
 const dialog = document.getElementById("dialog");
@@ -144,6 +145,7 @@ class Window {
     const sale = this.sales.get(item.sale_id);
     return { event_id: id(), customer_id: this.visit.customer, session_id: this.session, type, sale_id: item.sale_id,
       at: new Date().toISOString(), exposure_id: slate.recommendation_id, position: item.rank,
+      cover: WITH_COVER.has(type) ? item.cover ?? undefined : undefined,
       market: this.visit.market || undefined, device: this.visit.device, price: sale?.price ?? undefined };
   }
 

@@ -65,10 +65,13 @@ export function choosePicture(saleId, file) {
   chosen.set(saleId, URL.createObjectURL(file));
 }
 
-export function picture(sale) {
-  const source = chosen.get(sale.sale_id) ?? (sale.image ? `demo/pictures/${part(sale.sale_id)}` : null);
+// The picture that stands for a sale: of a number, which the dataset of the window may not have.
+export function picture(sale, cover = null) {
+  const first = chosen.get(sale.sale_id) ?? (sale.image ? `demo/pictures/${part(sale.sale_id)}` : null);
+  const source = cover === null ? first : `demo/pictures/${part(sale.sale_id)}?number=${cover}`;
+  const error = ({ target }) => (first && target.getAttribute("src") !== first ? target.setAttribute("src", first) : target.remove());
   // Beside its title a picture adds nothing that can be read out.
-  return source && h("img", { src: source, alt: "", loading: "lazy", decoding: "async" });
+  return source && h("img", { src: source, alt: "", loading: "lazy", decoding: "async", on: cover === null ? {} : { error } });
 }
 
 // Open sales of a market, and whether they are all: of a large catalogue the first are read, in an

@@ -41,7 +41,7 @@ export function sales(main, context) {
   replace(main, h("header", {}, h("h2", {}, "Sales, and why they rank"),
     h("p.quiet", {}, "The meta-model's order without rules and exploration, what speaks for each sale, and its place by each recommender alone. Nothing here is logged as shown."),
     h("p.quiet", {}, "The length of a bar is the sum of what speaks for its sale. Parts that are equal for all sales, as how active a customer is, stand in bars and not in sentences."),
-    h("p.quiet", {}, "Who is likeliest to buy a sale: ", h("code", {}, "python -m training batch-score --data DIR --bundle ID --out DIR --sale SALE"), ", on the machine that trains.")), form, found);
+    h("p.quiet", {}, "Who is likeliest to buy a sale: ", h("code", {}, "python -m training batch-score --data DIR --bundle ID --out DIR --sale SALE"), ". Which of its pictures works for whom, where covers are chosen: ", h("code", {}, "python -m training covers --data DIR --bundle ID --snapshots DIR"), ". Both on the machine that trains.")), form, found);
 
   // A slower answer must not replace that of a later choice.
   let latest = 0;
