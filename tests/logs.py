@@ -1,7 +1,7 @@
 """Builds small event logs and catalogues in memory for tests of training."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue, build_catalogue
 from models.dataset.events import EventTable
+from models.dataset.merges import MergeTable
 from models.domain.event import from_us
 from models.domain.sale import Sale
 from models.pictures.topics import Topics
@@ -100,6 +101,13 @@ def event_table(rows: Iterable[Row]) -> EventTable:
         for index, row in enumerate(rows)
     ]
     return EventTable.from_frame(pl.DataFrame(columns, schema=SCHEMA))
+
+
+def merged_log(log: list[Row], merges: Sequence[tuple[str, str, int]]) -> EventTable:
+    """Build the table of a log whose guests were merged, at microseconds after `NOON`."""
+    guests, customers, at = zip(*sorted(merges), strict=True)
+    table = MergeTable(pl.Series(guests), pl.Series(customers), NOON + np.array(at))
+    return replace(event_table(log), merges=table)
 
 
 def sale(sale_id: str, **fields: object) -> Sale:

@@ -1,6 +1,7 @@
 """Events of guests: those that customers have because visitors turned out to be them."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -9,6 +10,43 @@ from numpy.typing import NDArray
 from models.dataset.event_columns import Labels
 from models.dataset.events import EventTable
 from models.domain.customer import stamps
+
+
+@dataclass(frozen=True, eq=False)
+class CustomerCodes:
+    """Codes of the ids of a log, and of the customers of guests.
+
+    Attributes:
+        ids: Id of each code: those of the events, then customers without events of their own whose
+            guests have some.
+        customer_of: Code of the customer into whom each was merged, -1 for none, shape ``(n,)``.
+        merged_us: When, microseconds since the epoch, same shape.
+    """
+
+    ids: pl.Series
+    customer_of: NDArray[np.int64]
+    merged_us: NDArray[np.int64]
+
+    @classmethod
+    def from_events(cls, events: EventTable) -> Self:
+        """Return those of an event table, whose codes stay as they are."""
+        known = events.customers.values
+        new = events.merges.customer_ids.filter(
+            events.merges.guest_ids.is_in(known.implode())
+            & ~events.merges.customer_ids.is_in(known.implode())
+        )
+        ids = pl.concat([known, new.unique().sort()])
+        customer_of, merged_us = np.full(len(ids), -1), np.zeros(len(ids), dtype=np.int64)
+        for customer, guests in events.merges.guests_of(ids).items():
+            for guest, at_us in guests:
+                customer_of[guest], merged_us[guest] = customer, at_us
+        return cls(ids, customer_of, merged_us)
+
+    def at(self, moment_us: int) -> NDArray[np.int64]:
+        """Return the code of the customer that each code is at a moment, shape ``(n,)``."""
+        codes = np.arange(len(self.ids))
+        is_merged = (self.customer_of >= 0) & (self.merged_us <= moment_us)
+        return np.where(is_merged, self.customer_of, codes)
 
 
 def with_guests(events: EventTable) -> EventTable:
@@ -22,16 +60,8 @@ def with_guests(events: EventTable) -> EventTable:
     """
     if not len(events.merges):
         return events
-    known = events.customers.values
-    new = events.merges.customer_ids.filter(
-        events.merges.guest_ids.is_in(known.implode())
-        & ~events.merges.customer_ids.is_in(known.implode())
-    )
-    ids = pl.concat([known, new.unique().sort()])
-    customer_of, merged_us = np.full(len(ids), -1), np.zeros(len(ids), dtype=np.int64)
-    for customer, guests in events.merges.guests_of(ids).items():
-        for guest, at_us in guests:
-            customer_of[guest], merged_us[guest] = customer, at_us
+    known = CustomerCodes.from_events(events)
+    ids, customer_of, merged_us = known.ids, known.customer_of, known.merged_us
     codes = events.customers.codes
     copied = np.flatnonzero(customer_of[codes] >= 0)
     rows = np.concatenate([np.arange(len(events)), copied])

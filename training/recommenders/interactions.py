@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.mapped_array import beside, rows_of
-from models.catalogue.catalogue import Catalogue
+from models.catalogue.catalogue import NEVER_US, Catalogue
 from models.catalogue.event_counts import counted
 from models.dataset.customers import CustomerTable
 from models.dataset.events import EventTable
+from models.dataset.guest_events import CustomerCodes
 from models.dataset.refunded_events import interest_until_us
 from models.domain.event import IMPRESSION
 from models.domain.refund_matching import SHOWS_INTEREST
@@ -31,7 +32,8 @@ class Interactions:
     Attributes:
         catalogue: All sales, with counts of no particular moment.
         rows: Catalogue rows, -1 for unknown sales.
-        customers: Codes of customers.
+        received_as: Codes of the ids under which events were received.
+        customers: Codes of customers: a guest who was merged by then has that of the customer.
         n_customers: Number of codes.
         kinds: Type codes.
         positions: Rank in the slate from 1, 0 where unknown.
@@ -42,12 +44,14 @@ class Interactions:
         at_us: When each happened, microseconds since the epoch.
         received_us: When each was received, ascending.
         until_us: Until when each counts, see `models.dataset.refunded_events.interest_until_us`.
+        codes: Which code is whose guest, and since when.
         attributes: What the dataset knows of the customer of each code.
         examined: P(examined) by position and device.
     """
 
     catalogue: Catalogue
     rows: NDArray[np.int64]
+    received_as: NDArray[np.int64]
     customers: NDArray[np.int64]
     n_customers: int
     kinds: NDArray[np.uint8]
@@ -59,6 +63,7 @@ class Interactions:
     at_us: NDArray[np.int64]
     received_us: NDArray[np.int64]
     until_us: NDArray[np.int64]
+    codes: CustomerCodes
     attributes: CustomerTable
     examined: PositionEffect
 
@@ -69,7 +74,7 @@ class Interactions:
         catalogue: Catalogue,
         examined: PositionEffect | None = None,
     ) -> Self:
-        """Take the columns of an event table, which has this order.
+        """Take the columns of an event table, which has this order, with all its merges.
 
         Args:
             events: The events.
@@ -80,11 +85,13 @@ class Interactions:
         used = SHOWS_INTEREST.take(events.kinds) | (events.kinds == IMPRESSION)
         if not used.all():
             events, until_us = events.select(used), until_us[used]
+        codes = CustomerCodes.from_events(events)
         return cls(
             catalogue=catalogue,
             rows=beside(events.at_us, catalogue.rows_for(events.sale_keys)),
-            customers=events.customers.codes,
-            n_customers=len(events.customers.values),
+            received_as=events.customers.codes,
+            customers=_customers(events.customers.codes, codes, until_us=NEVER_US),
+            n_customers=len(codes.ids),
             kinds=events.kinds,
             positions=events.positions,
             markets=events.markets.codes,
@@ -94,7 +101,8 @@ class Interactions:
             at_us=events.at_us,
             received_us=events.received_us,
             until_us=beside(events.at_us, until_us),
-            attributes=events.attributes,
+            codes=codes,
+            attributes=events.attributes.aligned(codes.ids),
             examined=examined or PositionEffect.none(),
         )
 
@@ -104,16 +112,16 @@ class Interactions:
 
         All unknown sales count as one.
         """
-        return counted(self.customers, self.rows, kinds=self.kinds, received_us=self.received_us)
+        return counted(self.received_as, self.rows, kinds=self.kinds, received_us=self.received_us)
 
     def __len__(self) -> int:
         """Return the number of events."""
         return len(self.rows)
 
     def before(self, moment_us: int) -> Self:
-        """Return the events received before a moment and not undone before it.
+        """Return the events received before a moment and not undone, with the merges before it.
 
-        They are views of the columns where nothing was undone.
+        They are views of the columns where nothing was undone, and no guest was merged.
         """
         end = int(np.searchsorted(self.received_us, moment_us))
         stands = self.until_us[:end] >= moment_us
@@ -122,10 +130,12 @@ class Interactions:
         def part(column: NDArray[_Number]) -> NDArray[_Number]:
             return column[:end] if kept is None else rows_of(column, kept)
 
+        received_as = part(self.received_as)
         return replace(
             self,
             rows=part(self.rows),
-            customers=part(self.customers),
+            received_as=received_as,
+            customers=_customers(received_as, self.codes, until_us=moment_us - 1),
             kinds=part(self.kinds),
             positions=part(self.positions),
             markets=part(self.markets),
@@ -183,3 +193,13 @@ class Interactions:
         """Return the distinct pairs of customer and known sale of events as numbers, ascending."""
         kept = chosen & (self.rows >= 0)
         return np.unique(self.customers[kept] * self._n_sales + self.rows[kept])
+
+
+def _customers(
+    received_as: NDArray[np.int64], codes: CustomerCodes, *, until_us: int
+) -> NDArray[np.int64]:
+    """Return the customers of ids at a moment; the ids themselves where none was merged."""
+    known = codes.at(until_us)
+    if (known == np.arange(len(known))).all():
+        return received_as
+    return beside(received_as, known[received_as])

@@ -141,8 +141,9 @@ def _segments(interactions: Interactions) -> NDArray[np.int64]:
     An event counts for the segment at the last impression before it: both sales that a new
     customer opens in their first list were opened by a new customer.
     """
-    order = np.argsort(interactions.customers, kind="stable")
-    customers = interactions.customers[order]
+    # As they were known then: a guest was a customer of their own until the merge.
+    order = np.argsort(interactions.received_as, kind="stable")
+    customers = interactions.received_as[order]
     shown = interactions.kinds[order] == IMPRESSION
     before = np.cumsum(~shown) - ~shown
     places = np.arange(len(order))

@@ -1,12 +1,10 @@
 """Replay equals what a service that received the same events would hold."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 from random import Random
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,9 +19,7 @@ from models.catalogue.event_counts import (
     counts_at,
     grid_floor,
 )
-from models.dataset.events import EventTable
 from models.dataset.guest_events import with_guests
-from models.dataset.merges import MergeTable
 from models.domain.customer import Window, pack_member
 from models.domain.event import KIND, KINDS, EventType, from_us, key
 from models.domain.profile import Profile
@@ -42,6 +38,7 @@ from tests.logs import (
     event_id,
     event_table,
     ids_of,
+    merged_log,
     sale,
 )
 from training.examples.replay import CountReplay, NeighbourReplay, ProfileReplay, WindowReplay
@@ -342,13 +339,6 @@ def test_neighbours_are_sales_that_open_in_this_hour_or_opened_before() -> None:
         return sorted(ids_of(shop, found.rows[row][found.similarities[row] > 0]))
 
     assert [near(minute) for minute in (-1, 0, 59, 60)] == [[], ["b"], ["b"], ["b", "c"]]
-
-
-def merged_log(log: list[Row], merges: Sequence[tuple[str, str, int]]) -> EventTable:
-    """A log in which guests were merged into customers, microseconds after `NOON`."""
-    guests, customers, at = zip(*sorted(merges), strict=True)
-    table = MergeTable(pl.Series(guests), pl.Series(customers), NOON + np.array(at))
-    return replace(event_table(log), merges=table)
 
 
 @given(logs(unit=SECOND, n_moments=5, max_delay=4), st.integers(-2, 12), st.integers(0, 9))
