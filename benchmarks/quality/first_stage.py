@@ -5,10 +5,10 @@ the choice of its numbers?
 
 Method: ``python -m benchmarks.quality.first_stage --data DIR --bundle DIR``, of a dataset and a
 bundle that was trained on what it had received up to a moment; such as a set of
-`benchmarks.quality.real_sets`. Customers with events before and after that moment are asked about
-at the moment, with all sales that have opened as candidates. The full ranking is compared with the
-highest estimates and what is related to the customer, as `models.slate.shortlist` chooses them, for
-several numbers of estimates.
+`benchmarks.quality.real_sets`. Customers with a past are asked about at that moment, with all sales
+that have opened as candidates. The full ranking is compared with the highest estimates and what is
+related to the customer, as `models.slate.shortlist` chooses them, for several numbers of estimates,
+and with these alone.
 
 Last numbers: docs/performance.md.
 """
@@ -44,13 +44,9 @@ def asked(scorer: Scorer, data: Path, now_us: int, *, n_customers: int) -> Itera
     rows = np.flatnonzero(catalogue.opens_us <= now_us)
     eligible = EligibleSales(catalogue, rows, now_us, now_us + 1)
     windows, profiles = WindowReplay(events), ProfileReplay(events)
-    is_active = events.kinds != IMPRESSION
-    known, coming = (
-        np.unique(events.customers.codes[is_active & part])
-        for part in (events.received_us < now_us, events.received_us >= now_us)
-    )
-    both = np.intersect1d(known, coming)
-    drawn = np.random.default_rng(0).permutation(both)[:n_customers]
+    has_past = (events.kinds != IMPRESSION) & (events.received_us < now_us)
+    known = np.unique(events.customers.codes[has_past])
+    drawn = np.random.default_rng(0).permutation(known)[:n_customers]
     for customer in drawn.tolist():
         yield candidate_query(
             eligible,
@@ -62,12 +58,20 @@ def asked(scorer: Scorer, data: Path, now_us: int, *, n_customers: int) -> Itera
 
 
 def recalls(query: Query, scorer: Scorer) -> NDArray[np.float64]:
-    """Return the share of the full ranking's ten in a shortlist of each size, ``(n_sizes,)``."""
+    """Return the share of the full ranking's ten in a list of each size, ``(2, n_sizes)``.
+
+    First of what shortlists hold, then of the highest estimates alone.
+    """
     stage = scorer.first_stage(query.catalogue)
     best = query.rows[np.argsort(-scorer.score(query).order, kind="stable")[:N_TOP]]
     by_estimate = query.rows[np.argsort(-stage.estimates(query), kind="stable")]
-    related = stage.related(query)
-    return np.array([np.isin(best, [*by_estimate[:n], *related]).mean() for n in SIZES])
+    parts = [stage.related(query), np.empty(0, dtype=np.int64)]
+    return np.array(
+        [
+            [np.isin(best, np.concatenate([by_estimate[:n], part])).mean() for n in SIZES]
+            for part in parts
+        ]
+    )
 
 
 def main(
@@ -81,13 +85,20 @@ def main(
     queries = list(asked(scorer, data, now_us, n_customers=customers))
     found = np.array([recalls(query, scorer) for query in queries])
     related = [len(scorer.first_stage(one.catalogue).related(one)) for one in queries]
-    errors = found.std(axis=0, ddof=1) / np.sqrt(len(found))
+    means, errors = found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(len(found))
+    by_size = {
+        str(n): {
+            "recall": round(means[0, place], 4),
+            "standard_error": round(errors[0, place], 4),
+            "of_estimates_alone": round(means[1, place], 4),
+        }
+        for place, n in enumerate(SIZES)
+    }
     figures = {
         "candidates": len(queries[0].rows),
         "customers": len(queries),
         "related_median": float(np.median(related)),
-        "recall": dict(zip(map(str, SIZES), found.mean(axis=0).round(4).tolist(), strict=True)),
-        "standard_error": dict(zip(map(str, SIZES), errors.round(4).tolist(), strict=True)),
+        "by_size": by_size,
     }
     write_result("first_stage", figures)
 
