@@ -123,6 +123,17 @@ class PictureAnswer(BaseModel):
     )
 
 
+class PutPictureAnswer(PictureAnswer):
+    """What a picture shows that was put."""
+
+    model_config = example({**_PICTURE, "same_as": None})
+
+    same_as: int | None = Field(
+        description="Number of another picture of the sale that looks the same; null for none. "
+        "Remove one of the two: as covers they are one."
+    )
+
+
 class NumberedPictureAnswer(PictureAnswer):
     """Scene labels and topics of one of a sale's pictures."""
 
@@ -270,11 +281,11 @@ _PICTURE_PROBLEMS: Final = problems(404, 408, 409, 422, 503)
 
 @router.put(
     "/{sale_id}/image",
-    response_model=PictureAnswer,
+    response_model=PutPictureAnswer,
     openapi_extra=_PICTURE_BODY,
     responses=_PICTURE_PROBLEMS,
 )
-async def put_image(sale_id: SaleId, request: Request, resources: ResourcesDep) -> PictureAnswer:
+async def put_image(sale_id: SaleId, request: Request, resources: ResourcesDep) -> PutPictureAnswer:
     """Label a sale's cover and keep what it shows; another one replaces it."""
     return await _put_picture(sale_id, COVER, request=request, resources=resources)
 
@@ -291,13 +302,13 @@ async def delete_cover(sale_id: SaleId, resources: ResourcesDep) -> None:
 
 @router.put(
     "/{sale_id}/images/{number}",
-    response_model=PictureAnswer,
+    response_model=PutPictureAnswer,
     openapi_extra=_PICTURE_BODY,
     responses=_PICTURE_PROBLEMS,
 )
 async def put_numbered_image(
     sale_id: SaleId, number: Number, request: Request, resources: ResourcesDep
-) -> PictureAnswer:
+) -> PutPictureAnswer:
     """Label one of a sale's pictures and keep what it shows; another of the number replaces it."""
     return await _put_picture(sale_id, number, request=request, resources=resources)
 
@@ -331,7 +342,7 @@ async def similar(
 
 async def _put_picture(
     sale_id: str, number: int, *, request: Request, resources: Resources
-) -> PictureAnswer:
+) -> PutPictureAnswer:
     media_type = media_type_of(request)
     if media_type not in MEDIA_TYPES:
         raise PictureTypeError(media_type[:MAX_LIMIT], MEDIA_TYPES)
@@ -344,9 +355,9 @@ async def _put_picture(
         except TimeoutError as exc:
             raise SlowBodyError(RECEIVE_WITHIN_S) from exc
 
-    picture = await resources.sale_writer.put_picture(sale_id, received, number=number)
-    view = await asyncio.to_thread(resources.sale_details.view, picture)
-    return PictureAnswer.model_validate(_picture_fields(view))
+    written = await resources.sale_writer.put_picture(sale_id, received, number=number)
+    view = await asyncio.to_thread(resources.sale_details.view, written.picture)
+    return PutPictureAnswer.model_validate({**_picture_fields(view), "same_as": written.same_as})
 
 
 def _picture_fields(view: PictureView) -> dict[str, object]:

@@ -4,13 +4,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+
 from app.catalogue.catalogue_follower import CatalogueFollower
 from app.catalogue.picture_labeller import PictureLabeller
 from app.errors import UnknownPictureError, UnknownSaleError
-from app.stores.picture import LabelledPicture, RemovedPicture
-from app.stores.sale import SaleStore
+from app.stores.picture import ALL_PICTURES, LabelledPicture, RemovedPicture
+from app.stores.sale import SaleStore, StoredSale
 from app.stores.server import StoreServer
-from models.domain.sale import Sale
+from models.domain.sale import PictureScores, Sale
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,14 @@ class WrittenSale:
 
     sale: Sale
     is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPicture:
+    """A picture as it was written, with the number of another one that is the same, if any."""
+
+    picture: LabelledPicture
+    same_as: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class SaleWriter:
 
     async def put_picture(
         self, sale_id: str, receive: Callable[[], Awaitable[bytes]], *, number: int
-    ) -> LabelledPicture:
+    ) -> WrittenPicture:
         """Label a picture and store labels and vector; the picture itself is not stored.
 
         Args:
@@ -62,12 +72,20 @@ class SaleWriter:
             LabellingBusyError: If too many pictures are uploaded at once.
             PictureError: If the picture is refused.
         """
-        if await self.sales.read(sale_id) is None:
+        before = await self.sales.read(sale_id)
+        if before is None:
             raise UnknownSaleError(sale_id)
         picture = await self.labeller.label(sale_id, receive, number=number)
         if await self.sales.put_pictures([picture]):
             raise UnknownSaleError(sale_id)
-        return picture
+        others = self._pictures(sale_id, before).items()
+        vector = picture.scores.embedding
+        same = [
+            one
+            for one, scores in others
+            if one != number and np.array_equal(scores.embedding, vector)
+        ]
+        return WrittenPicture(picture, min(same, default=None))
 
     async def remove_picture(self, sale_id: str, number: int) -> None:
         """Remove one picture of a sale, also one that the bundle was trained with.
@@ -79,15 +97,23 @@ class SaleWriter:
         stored = await self.sales.read(sale_id)
         if stored is None:
             raise UnknownSaleError(sale_id)
-        served = self.live.served
-        known = served.content.pictures.get(sale_id) if served else None
-        numbers = {*(known.each if known else ())}
-        for picture in stored.pictures:
-            is_there = isinstance(picture, LabelledPicture)
-            (numbers.add if is_there else numbers.discard)(picture.number)
-        if number not in numbers:
+        if number not in self._pictures(sale_id, stored):
             raise UnknownPictureError(sale_id, number)
         await self.sales.put_pictures([RemovedPicture(sale_id, number)])
+
+    def _pictures(self, sale_id: str, stored: StoredSale) -> dict[int, PictureScores]:
+        """Return a sale's pictures by number: of the bundle, and as they were put since."""
+        served = self.live.served
+        known = served.content.pictures.get(sale_id) if served else None
+        found = dict(known.each) if known else {}
+        for picture in stored.pictures:
+            if isinstance(picture, LabelledPicture):
+                found[picture.number] = picture.scores
+            elif picture.number == ALL_PICTURES:
+                found.clear()  # it comes first: those of a sale of this id that was deleted
+            else:
+                found.pop(picture.number, None)
+        return found
 
     async def delete(self, sale_id: str) -> None:
         """Delete a sale with the labels of its pictures.

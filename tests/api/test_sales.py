@@ -221,6 +221,7 @@ async def test_a_picture_is_named_by_what_it_shows(
 
     assert answer.status_code == 200, answer.text
     picture = answer.json()
+    assert picture.pop("same_as") is None
     assert (picture["scene_model"], picture["labels"][0]["label"]) == ("colours", name)
     assert sum(label["share"] for label in picture["labels"]) == pytest.approx(1, abs=2e-4)
     assert picture["topics"][0]["topic"] == ("Sea" if name == "blue" else "Garden – Sunset")
@@ -273,6 +274,20 @@ async def test_a_sale_has_several_pictures_and_loses_them_one_by_one(
     assert [one["number"] for one in left["pictures"]] == [3]
     assert left["picture"]["labels"] == third.json()["labels"]
     assert [(one.status_code, one.json()["code"]) for one in gone] == [(404, "unknown_picture")] * 2
+
+
+async def test_a_file_under_two_numbers_is_named(client: httpx.AsyncClient) -> None:
+    headers = {"content-type": "image/png"}
+    red, blue = encoded(COLOURS["red"]), encoded(COLOURS["blue"])
+
+    same_as = [
+        (
+            await client.put(f"/v1/sales/alps/images/{number}", content=content, headers=headers)
+        ).json()["same_as"]
+        for number, content in ((2, red), (4, blue), (2, red), (3, red), (1, red), (2, blue))
+    ]
+
+    assert same_as == [None, None, None, 2, 2, 4]
 
 
 async def test_the_picture_of_no_number_is_removed_where_it_was_put(

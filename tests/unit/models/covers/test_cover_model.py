@@ -54,6 +54,18 @@ def test_a_picture_is_described_by_what_differs_from_the_mean_of_its_sale() -> N
     assert found.vectors.tolist() == [[0.5, -0.5, 1.0], [-0.5, 0.5, 0.0]]
 
 
+def test_a_picture_that_replaces_another_is_not_liked_for_it() -> None:
+    """Of picture 3, an eighth is liked of the room alone: not of the beach under its number."""
+    shop = catalogue(sale("alps"), pictures={"alps": PictureScores.combine({1: ROOM, 3: BEACH})})
+    plain = replace(MODEL, common=np.zeros(3))
+    before, after = plain.pictures(SHOP, row(SHOP, "alps")), plain.pictures(shop, 0)
+
+    assert before is not None
+    assert after is not None
+    assert plain.log_odds([before], NOTHING)[0, :2].tolist() == [0.0, 0.125]
+    assert plain.log_odds([after], NOTHING)[0, :2].tolist() == [0.125, 0.0]
+
+
 def test_a_sale_with_one_picture_or_none_has_no_choice() -> None:
     assert MODEL.pictures(SHOP, row(SHOP, "oslo")) is None
     assert MODEL.pictures(catalogue(sale("alps")), 0) is None
