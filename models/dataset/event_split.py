@@ -290,5 +290,5 @@ def _write_customers(
 
 def _write(frame: pl.DataFrame, path: Path) -> None:
     buffer = io.BytesIO()
-    frame.write_parquet(buffer)
+    frame.write_parquet(buffer, compression="lz4")  # read once: quick rather than small
     write_file(path, buffer.getvalue())

@@ -11,7 +11,7 @@ import polars as pl
 
 from models.dataset.customers import CustomerTable, read_customers
 from models.dataset.erasures import Erasures, read_erasures
-from models.dataset.events import EventTable, read_events
+from models.dataset.events import EventTable, accepted_rows, read_events
 from models.dataset.events_by_part import ReadingByPart, read_events_by_part
 from models.dataset.faults import DatasetError, Effect, Fault, FaultCode, FaultReport
 from models.dataset.log_faults import lone_refunds, unknown_sales
@@ -182,7 +182,7 @@ def read_reference(directory: Path) -> Reference:
 
 
 def read_event_part(
-    table: Table, *, erasures: Erasures, imported: Collection[int]
+    table: Table, *, erasures: Erasures, imported: Collection[int], without: Collection[str] = ()
 ) -> tuple[EventTable, FaultReport]:
     """Read and validate the events of some customers, all that there are of them.
 
@@ -192,14 +192,16 @@ def read_event_part(
         table: Their rows, in the order of the whole table.
         erasures: Those of the dataset.
         imported: The hours of imports of the whole table, see `imported_hours`.
+        without: Columns of texts that are validated and then left empty, which takes less time.
 
     Raises:
         DatasetError: If they cannot be used as a whole.
     """
-    events, faults = read_events(table, None, erasures=erasures, imported=imported)
-    if events is None:
+    frame, faults = accepted_rows(table, None, erasures=erasures, imported=imported)
+    if frame is None:
         raise DatasetError(faults)
-    return events, faults
+    empty = (pl.lit(None, dtype=pl.String).alias(name) for name in without)
+    return EventTable.from_frame(frame.with_columns(empty)), faults
 
 
 def _mixed(sales: Sequence[Sale]) -> FaultReport:

@@ -1,6 +1,6 @@
 """Scoring of lists: for each customer the slate that a request would be answered with."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -166,7 +166,7 @@ class ListScorer:
                 [np.empty(0), *(one.probabilities for _, one in found)]
             ),
             "policy": pl.repeat(self._policy.order_by, len(owner), eager=True),
-            "reason": pl.Series(list(_reasons(found)), dtype=pl.String),
+            "reason": _reasons(found, sizes),
         }
         return pl.DataFrame(columns, schema_overrides=LIST_COLUMNS).select(*LIST_COLUMNS)
 
@@ -175,10 +175,15 @@ def _joined(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return np.concatenate([np.empty(0, dtype=np.int64), *parts])
 
 
-def _reasons(found: Iterable[tuple[KnownCustomer, ScoredList]]) -> Iterator[str | None]:
-    for _, one in found:
-        yield from one.reasons
-        yield from [None] * (len(one.rows) - len(one.reasons))
+def _reasons(found: Sequence[tuple[KnownCustomer, ScoredList]], sizes: Sequence[int]) -> pl.Series:
+    starts = np.cumsum([0, *sizes]).tolist()
+    texts = {
+        start + number: reason
+        for start, (_, one) in zip(starts, found, strict=False)
+        for number, reason in enumerate(one.reasons)
+    }
+    column = pl.repeat(None, starts[-1], dtype=pl.String, eager=True)
+    return column.scatter(list(texts), list(texts.values())) if texts else column
 
 
 def _sort_key(known: KnownCustomer) -> tuple[str, str, str]:

@@ -36,6 +36,7 @@ from training.parts.part import read_part
 
 # Chosen: devices are texts of the caller, of which a shop has a handful.
 MAX_DEVICES: Final = 20
+_UNUSED: Final = ("session_id", "exposure_id", "variant")
 
 
 class ListsError(UserError):
@@ -61,7 +62,9 @@ def prepare_part(run: ListRun, part: int) -> None:
     path = run.part_counts(part)
     if path.exists():
         return
-    events, customers, n_refused = read_part(Split.read(run.split), part, data=run.data)
+    events, customers, n_refused = read_part(
+        Split.read(run.split), part, data=run.data, without=_UNUSED
+    )
     known = known_customers(events, customers, at_us=run.at_us)
     write_file(run.known(part), parquet_bytes(packed(known)))
     rows = _model(run).catalogue.rows_for(events.sale_keys)

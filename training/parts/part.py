@@ -1,5 +1,6 @@
 """Parts of a split dataset, as workers read them."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +16,16 @@ class PartError(UserError):
     """A part that cannot be read."""
 
 
-def read_part(split: Split, part: int, *, data: Path) -> tuple[EventTable, CustomerTable, int]:
+def read_part(
+    split: Split, part: int, *, data: Path, without: Collection[str] = ()
+) -> tuple[EventTable, CustomerTable, int]:
     """Read and validate the events of a part.
 
     Args:
         split: The split dataset.
         part: Number of the part.
         data: The dataset, for its erasures and merges.
+        without: Columns of texts that are left empty, see `read_event_part`.
 
     Returns:
         The accepted events, with the attributes of their customers; all customers of the part that
@@ -34,7 +38,7 @@ def read_part(split: Split, part: int, *, data: Path) -> tuple[EventTable, Custo
     merges, _ = merges_in(data, erasures)
     try:
         events, faults = read_event_part(
-            split.events(part), erasures=erasures, imported=split.imported
+            split.events(part), erasures=erasures, imported=split.imported, without=without
         )
     except DatasetError as exc:  # a report of faults does not travel between processes
         raise PartError(str(exc)) from exc
