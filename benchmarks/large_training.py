@@ -4,8 +4,8 @@ Question: memory that is in no file, resident memory and processor seconds by st
 and its workers together; and whether a training ends well in less memory than the log takes.
 
 Method: the customers of the standard world are repeated under other names in parts of 500,000
-events, without pictures. `train` runs in a process of its own, whose whole tree is looked at ten
-times a second in ``/proc``. Resident memory counts pages that processes share once for each.
+events, without pictures. `train` runs in a process of its own, whose whole tree is looked at
+twice a second in ``/proc``. Resident memory counts pages that processes share once for each.
 ``--group`` is a control group of the system, whose memory its owner has limited: the training is
 put into it, and what it says about memory is reported, pages of files included.
 
@@ -42,7 +42,7 @@ N_CUSTOMERS: Final = 1_200
 N_DAYS: Final = 30
 N_COPIES: Final = 5
 """Of each customer in a file."""
-LOOK_S: Final = 0.1
+LOOK_S: Final = 0.5
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 IDS: Final = ("event_id", "customer_id", "session_id", "exposure_id")
 
