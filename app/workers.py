@@ -23,6 +23,7 @@ import uvicorn
 
 from app.health.background_tasks import LOG_DRAIN_S
 from app.health.readiness import Drain
+from app.heap import map_large_arrays
 from app.heartbeat import BEAT_S, SILENT_S, HeartbeatReceiver, HeartbeatSender, pipe
 from app.main import create_app
 from app.network.door import Bounds, Door
@@ -192,6 +193,7 @@ def run_worker(
     Raises:
         SystemExit: With `EXIT_FAILED`, if it could not start, or its background tasks not go on.
     """
+    map_large_arrays()
     worker = Worker(metrics_dir=metrics_dir)
     door = Door(_bounds(settings), worker.metrics.callers_refused)
     config = uvicorn.Config(

@@ -15,6 +15,7 @@ from typing import Final
 
 from app.errors import StoreUnavailableError
 from app.health.outages import Dependency, Outages
+from app.heap import trim_heap
 from app.observability import Metrics, get_logger
 
 # For the exposures of the last answers, within the time that orchestrators leave after a SIGTERM.
@@ -195,6 +196,7 @@ async def running(
     # Objects that live until the end need not be visited by every garbage collection.
     gc.collect()
     gc.freeze()
+    trim_heap()
     try:
         yield
     finally:
