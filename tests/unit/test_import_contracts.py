@@ -14,6 +14,7 @@ MODULES = [
     "app/bounded_log.py",
     "app/environment.py",
     "app/errors.py",
+    "app/heap.py",
     "app/heartbeat.py",
     "app/main.py",
     "app/observability.py",
