@@ -1,4 +1,4 @@
-"""Heap of the C library, told to give memory back to the system; only glibc keeps it."""
+"""Heap of the C library: freed memory goes back to the system, which glibc alone puts off."""
 
 import ctypes
 from typing import Final
