@@ -32,6 +32,7 @@ from app.export.history import CONTRACTS, adopt
 from app.export.part import (
     PARTS,
     ExportError,
+    damage_named,
     list_parts,
     part_number,
     part_path,
@@ -227,7 +228,8 @@ async def export(
 
     Raises:
         DatasetError: If a table of the directory cannot be used.
-        ExportError: If another run exports to the directory now, or rows of it would be left out.
+        ExportError: If another run exports to the directory now, a part of it is damaged, or rows
+            of it would be left out.
         StoreUnavailableError: If the store does not answer; run it again.
     """
     parts = out / PARTS
@@ -238,7 +240,7 @@ async def export(
     except Timeout as exc:
         msg = f"another run exports to {out} now: wait for its end"
         raise ExportError(msg) from exc
-    with lock:
+    with lock, damage_named(out):
         return await _export(connection, out, parts=parts, n_each=n_each, on_part=on_part)
 
 

@@ -1,5 +1,7 @@
 """Parts of an export: atomically written files with the positions of the streams."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -8,10 +10,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.stores.stream import Cursors
 from models.arrays.atomic_file import atomic_file
+from models.arrays.parquet import read_parquet
 from models.domain.errors import UserError
 
 PARTS: Final = "parts"
 
+# A corrupt file can make polars panic, which is not an Exception.
+_UNREADABLE: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 _CURSORS: Final = "vitrine.cursors"
 _CURSORS_JSON: Final = TypeAdapter(dict[int, str])
 
@@ -53,7 +58,10 @@ def write_table(path: Path, frame: pl.DataFrame, *, cursors: Cursors | None = No
         with atomic_file(path) as file:
             frame.write_parquet(file, metadata=metadata)
     except (pl.exceptions.PolarsError, OSError) as exc:
-        msg = f"{path} cannot be written: {exc}; nothing is lost: make room, and export again"
+        msg = (
+            f"{path} cannot be written: {exc}; nothing is lost: make room, and export again to the "
+            f"same directory, whose `{PARTS}` hold what the store no longer has"
+        )
         raise ExportError(msg) from exc
 
 
@@ -62,9 +70,42 @@ def read_cursors(part: Path) -> Cursors:
 
     Raises:
         ExportError: If no export wrote the file.
+        PolarsError: If it is damaged; see `damage_named`.
+    """
+    metadata = pl.read_parquet_metadata(part)
+    try:
+        return _CURSORS_JSON.validate_json(metadata[_CURSORS])
+    except (KeyError, ValidationError) as exc:
+        msg = (
+            f"{part} does not say where it ends: it was not written by an export; move it out of "
+            f"{part.parent}, and export again"
+        )
+        raise ExportError(msg) from exc
+
+
+@contextmanager
+def damage_named(out: Path) -> Generator[None]:
+    """Name the damaged part where the parts of a directory cannot be read.
+
+    Raises:
+        ExportError: If a part is damaged, with what is lost and what to do.
     """
     try:
-        return _CURSORS_JSON.validate_json(pl.read_parquet_metadata(part)[_CURSORS])
-    except (pl.exceptions.PolarsError, KeyError, ValidationError) as exc:
-        msg = f"{part} does not say where it ends: it was not written by an export; remove it"
+        yield
+    except _UNREADABLE:
+        for part in sorted((out / PARTS).glob("*-[0-9]*.parquet")):
+            _require_readable(part, out)
+        raise
+
+
+def _require_readable(part: Path, out: Path) -> None:
+    try:
+        read_parquet(part)
+    except _UNREADABLE as exc:
+        table = out / f"{part.stem.rpartition('-')[0]}.parquet"
+        msg = (
+            f"{part} is damaged: {str(exc).splitlines()[0]}. Restore it from a backup, or copy "
+            f"{table} and move the part out of {part.parent}, and export again: rows of the part "
+            "are then in the copy alone, up to the last export that ended well"
+        )
         raise ExportError(msg) from exc

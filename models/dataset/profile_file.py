@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from models.arrays.parquet import read_parquet
 from models.domain.errors import UserError
@@ -79,8 +79,12 @@ def read_profiles(path: Path) -> Iterator[CustomerProfile]:
     """
     try:
         frame = read_parquet(path)
-    except (OSError, PolarsError) as exc:
-        msg = f"{path} cannot be read as profiles: {exc}"
+    except (OSError, PolarsError, PanicException) as exc:
+        reason = str(exc).splitlines()[0]
+        msg = (
+            f"{path} cannot be read as profiles: {reason}: remove its folder, which leaves those "
+            "of the night before, until the next night writes new ones"
+        )
         raise ProfileFileError(msg) from exc
     if frame.schema != pl.Schema(_SCHEMA) or frame.null_count().sum_horizontal().item():
         msg = f"{path} has other columns than {', '.join(_SCHEMA)}, or gaps in them"

@@ -59,13 +59,17 @@ def is_complete(run: ListRun) -> bool:
     """Tell whether a directory holds the results of a run.
 
     Raises:
-        ListsError: If it holds those of another run, complete or not.
+        ListsError: If it holds those of another run, complete or not, or does not say of which.
     """
     for name in (SUMMARY_FILE, RUN_FILE):
         path = run.out / name
         if not path.exists():
             continue
-        found = cast("dict[str, JsonValue]", json.loads(path.read_bytes()))
+        try:
+            found = cast("dict[str, JsonValue]", json.loads(path.read_bytes()))
+        except ValueError as exc:
+            msg = f"{path} is damaged: remove {run.out}, and give the command again"
+            raise ListsError(msg) from exc
         differing = [key for key, value in run.identity.items() if found.get(key) != value]
         if differing:
             msg = (

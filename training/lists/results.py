@@ -13,9 +13,10 @@ from pydantic import JsonValue
 
 from models.arrays.atomic_file import atomic_file, write_file
 from models.arrays.parquet import read_parquet
+from models.dataset.list_folder import SUMMARY_FILE
 from models.domain.sale import Sale
 from training.lists.list_run import STRANGERS, ListRun
-from training.lists.tasks import parquet_bytes
+from training.lists.tasks import ListsError, parquet_bytes
 
 AUDIENCE_FILE: Final = "audience.parquet"
 """The customers of one sale, the likeliest first."""
@@ -24,19 +25,33 @@ CSV_SALES: Final = 10
 """Sales of a customer in a file for e-mail tools; issue 19 names the number."""
 
 
+def _read(run: ListRun, path: Path) -> pl.DataFrame:
+    try:
+        return read_parquet(path)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as exc:
+        reason = str(exc).splitlines()[0]
+        summary = run.out / SUMMARY_FILE
+        msg = (
+            f"{path} is damaged: {reason}: remove it and {summary}, and give the command again; "
+            "all other files of these lists are kept"
+        )
+        raise ListsError(msg) from exc
+
+
 def summarised(run: ListRun) -> dict[str, JsonValue]:
     """Return the figures of a run, and write the customers of its sale.
 
     Raises:
+        ListsError: If a file is damaged.
         OSError: If a file cannot be read or written.
     """
     if run.sale_id is not None:
         return _audience(run)
     n_customers, n_rows = 0, 0
     for part in range(run.n_parts):
-        frame = read_parquet(run.result(part))
+        frame = _read(run, run.result(part))
         n_customers, n_rows = n_customers + frame["customer_id"].n_unique(), n_rows + frame.height
-    strangers = read_parquet(run.result(STRANGERS))
+    strangers = _read(run, run.result(STRANGERS))
     n_lists = strangers.select("market", "device").unique().height
     return {"customers": n_customers, "rows": n_rows, "strangers": n_lists}
 
@@ -45,7 +60,7 @@ def _audience(run: ListRun) -> dict[str, JsonValue]:
     best = pl.DataFrame()
     n_customers, expected = 0, 0.0
     for part in range(run.n_parts):
-        frame = read_parquet(run.result(part))
+        frame = _read(run, run.result(part))
         n_customers += frame.height
         expected += float(frame["purchase_probability"].to_numpy().sum())
         # No more than two parts at once, however many customers there are.
@@ -71,6 +86,7 @@ def write_csv(run: ListRun, sales: Iterable[Sale], *, path: Path, link: str) -> 
         link: Address of a sale, with ``{sale_id}`` in place of its id.
 
     Raises:
+        ListsError: If a file is damaged.
         OSError: If a file cannot be read or written.
     """
     lines = _of_sale(run) if run.sale_id is not None else _of_customers(run, sales, link=link)
@@ -81,7 +97,7 @@ def write_csv(run: ListRun, sales: Iterable[Sale], *, path: Path, link: str) -> 
 
 def _of_sale(run: ListRun) -> Iterator[list[str]]:
     yield ["customer_id", "purchase_probability"]
-    frame = read_parquet(run.out / AUDIENCE_FILE)
+    frame = _read(run, run.out / AUDIENCE_FILE)
     for customer_id, probability in frame.select("customer_id", "purchase_probability").iter_rows():
         yield [customer_id, repr(probability)]
 
@@ -92,7 +108,7 @@ def _of_customers(run: ListRun, sales: Iterable[Sale], *, link: str) -> Iterator
     numbers = range(1, CSV_SALES + 1)
     yield ["customer_id", *(f"{name}_{number}" for number in numbers for name in names)]
     for part in range(run.n_parts):
-        frame = read_parquet(run.result(part)).filter(pl.col("rank") <= CSV_SALES)
+        frame = _read(run, run.result(part)).filter(pl.col("rank") <= CSV_SALES)
         rows = frame.select("customer_id", "sale_id").iter_rows()
         for customer_id, of_customer in groupby(rows, key=lambda row: row[0]):
             shown = [_described(known[sale_id], link) for _, sale_id in of_customer]

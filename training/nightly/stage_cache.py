@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from models.arrays.atomic_file import write_file
 from models.domain.errors import UserError
@@ -42,6 +42,8 @@ class StageCache:
     ) -> dict[str, JsonValue]:
         """Return what a stage came to, and do its work only if it is not cached.
 
+        A damaged output counts as none.
+
         Args:
             stage: Name of the stage.
             inputs: All that its output depends on.
@@ -51,8 +53,10 @@ class StageCache:
         # 64 bits: two different nights of one directory never share a name.
         key = sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
         path = self._directory / f"{stage}-{key}.json"
-        if path.exists() and holds(kept := _RECORD.validate_json(path.read_bytes())):
-            return kept
+        with suppress(FileNotFoundError, ValidationError):
+            kept = _RECORD.validate_json(path.read_bytes())
+            if holds(kept):
+                return kept
         output = work()
         write_file(path, json.dumps(output, indent=1, allow_nan=False).encode())
         return output

@@ -196,8 +196,13 @@ def _value(log: _Log, setting: Setting, limits: _Limits, *, progress: Progress) 
     rounds = rounds_of(log.chosen.answers, log.events, setting=setting, progress=progress)
     if limits.positions is not None:
         rounds = rounds.top(min(limits.positions, rounds.rewards.shape[1]))
+    is_rarer = setting.reward is not Reward.CLICKS
     return value_places(
-        rounds, seed=setting.seed, clip=limits.clip, min_rewarded=limits.min_rewarded
+        rounds,
+        seed=setting.seed,
+        clip=limits.clip,
+        min_rewarded=limits.min_rewarded,
+        advice=["value a more frequent reward (--reward clicks)"] if is_rarer else [],
     )
 
 

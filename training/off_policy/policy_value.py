@@ -1,7 +1,7 @@
 """Policy value: off-policy estimates of a target policy with intervals, or a refusal."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -47,6 +47,7 @@ def value_policy(
     seed: int,
     clip: float | None = None,
     min_rewarded: float = MIN_REWARDED,
+    advice: Sequence[str] = (),
 ) -> Valuation:
     """Estimate what the target policy of a log would have brought.
 
@@ -55,13 +56,14 @@ def value_policy(
         seed: Seed of the resamples.
         clip: Where weights are cut; the square root of the number of rounds if None.
         min_rewarded: Rewarded rounds that the log must be worth.
+        advice: See `require_support`.
 
     Raises:
         RefusedError: If the log says too little about the target policy.
     """
     limit = math.sqrt(len(rounds)) if clip is None else clip
     weights = clipped(rounds.weights, limit)
-    support = require_support(rounds, weights, clip=limit, min_rewarded=min_rewarded)
+    support = require_support(rounds, weights, clip=limit, min_rewarded=min_rewarded, advice=advice)
     terms = {name: estimate(rounds, weights) for name, estimate in ESTIMATORS.items()}
     logged, target, difference = intervals(
         logged_value(rounds), terms, units=rounds.units, effective=support.effective[-1], seed=seed
@@ -109,7 +111,12 @@ class PlaceValues:
 
 
 def value_places(
-    rounds: Rounds, *, seed: int, clip: float | None, min_rewarded: float
+    rounds: Rounds,
+    *,
+    seed: int,
+    clip: float | None,
+    min_rewarded: float,
+    advice: Sequence[str] = (),
 ) -> PlaceValues:
     """Estimate the value of whole slates and of their first places; see `value_policy`.
 
@@ -122,7 +129,9 @@ def value_places(
 
     def estimate(judged: Rounds) -> Valuation | RefusedError:
         try:
-            return value_policy(judged, seed=seed, clip=clip, min_rewarded=min_rewarded)
+            return value_policy(
+                judged, seed=seed, clip=clip, min_rewarded=min_rewarded, advice=advice
+            )
         except RefusedError as exc:
             return exc
 

@@ -1,6 +1,7 @@
 """Support of a log for a target policy: effective sample size, and clipped weights."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,7 +72,12 @@ class Support:
 
 
 def require_support(
-    rounds: Rounds, weights: NDArray[np.float64], *, clip: float, min_rewarded: float
+    rounds: Rounds,
+    weights: NDArray[np.float64],
+    *,
+    clip: float,
+    min_rewarded: float,
+    advice: Sequence[str] = (),
 ) -> Support:
     """Measure the support of a target policy in a log, and refuse where it is missing.
 
@@ -80,6 +86,7 @@ def require_support(
         weights: The clipped weights that estimates will use.
         clip: Where they were cut.
         min_rewarded: Rewarded rounds that the log must be worth.
+        advice: What else helps where it is worth fewer.
 
     Raises:
         NoSupportError: If the log was made without chance where the target policy does
@@ -93,13 +100,13 @@ def require_support(
     is_rewarded = (rounds.rewards != 0).any(axis=1)
     rewarded = float(effective_size(weights[is_rewarded, -1:]).sum())
     if rewarded < min_rewarded:
-        by_position = ", ".join(f"{size:.0f}" for size in effective)
+        n_more = f"wait for {_times(min_rewarded, rewarded)} the answers"
+        ways = [*_fewer_positions(rounds), *advice, n_more, "explore more of them"]
         msg = (
-            f"{len(rounds)} logged slates, {int(is_rewarded.sum())} with a reward, are worth too "
-            f"few of the target policy's: {rewarded:.3g} with a reward, {min_rewarded:g} wanted, "
-            f"of {by_position} down to each position. Judge fewer positions (--positions), value a "
-            f"more frequent reward (--reward clicks), wait for {_times(min_rewarded, rewarded)} "
-            "the answers, explore more of them, or compare both by an interleaving"
+            f"{len(rounds)} logged slates, {int(is_rewarded.sum())} with a reward, count as "
+            f"{rewarded:.3g} slates of the target policy with a reward, {min_rewarded:g} are "
+            f"needed; with or without one they count as {_by_position(effective)}. What helps: "
+            f"{', '.join(ways)}, or compare both by an interleaving"
         )
         raise TooFewRoundsError(msg)
     _require_mean_of_one(rounds)
@@ -116,6 +123,18 @@ def require_support(
         clipped_mass=1 - float(weights[:, -1].sum()) / float(whole.sum()),
         unsupported=unsupported,
     )
+
+
+def _fewer_positions(rounds: Rounds) -> list[str]:
+    return ["judge fewer positions (--positions)"] if rounds.rewards.shape[1] > 1 else []
+
+
+def _by_position(effective: Sequence[float]) -> str:
+    sizes = ", ".join(f"{size:.0f}" for size in effective)
+    n_judged = ", ".join(str(number) for number in range(1, len(effective) + 1))
+    if len(effective) == 1:
+        return sizes
+    return f"{sizes} where the first {n_judged} positions are judged"
 
 
 def _times(wanted: float, found: float) -> str:
@@ -136,12 +155,15 @@ def _require_chance(rounds: Rounds) -> float:
         missing = lacking > _TOLERANCE
         # The chance that the target policy gives to what the log never tried.
         mass = float((1 - rounds.target[missing]).mean())
+        ways = [
+            "Let the log explore (`exploration` of the policy, VITRINE_EXPLORED_SHARE)",
+            *_fewer_positions(rounds),
+            "or select answers that do (--variant)",
+        ]
         msg = (
             f"no support: {int(missing.any(axis=1).sum())} of {len(rounds)} logged slates were "
             f"made without chance (propensity 1) where the target policy shows another sale with "
-            f"probability {mass:.2g} on average. Let the log explore (`exploration` of the policy, "
-            "VITRINE_EXPLORED_SHARE), select answers that do (--variant), or judge fewer positions "
-            "(--positions)"
+            f"probability {mass:.2g} on average. {', '.join(ways)}"
         )
         raise NoSupportError(msg)
     return unsupported
@@ -156,9 +178,10 @@ def _require_mean_of_one(rounds: Rounds) -> None:
     deviations = np.bincount(group, weights=whole - mean)
     error = float(np.sqrt((deviations**2).sum()) / len(rounds))
     if abs(mean - 1) > _STANDARD_ERRORS * error + _TOLERANCE:
+        only = "judge only answers whose exploration reaches every sale (--variant)"
+        ways = ", or ".join([*_fewer_positions(rounds), only])
         cause = (
-            "the target policy shows what the logging policy never shows. Judge fewer positions "
-            "(--positions), or only answers whose exploration reaches every sale (--variant)"
+            f"the target policy shows what the logging policy never shows: {ways}"
             if mean < 1
             else "the logged propensities are not those that the log was made by. Export again "
             "with the version that served, and check that no other list replaces the answers"

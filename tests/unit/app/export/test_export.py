@@ -30,6 +30,7 @@ from app.stores.keys import (
 from app.stores.merge import MergeStore
 from app.stores.server import StoreServer
 from app.stores.store import Stores
+from models.arrays.parquet import read_parquet
 from models.dataset import read_dataset
 from models.domain.event import Event, EventType, from_us, to_us
 from tests.contract.visit import DAY_US, MINUTE_US, append_at, event, visits
@@ -94,7 +95,9 @@ async def test_a_full_disk_is_one_clear_error_and_costs_nothing(
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (N_BYTES_LEFT, limits[1]))
     try:
-        with pytest.raises(ExportError, match=r"File too large.*make room, and export again"):
+        with pytest.raises(
+            ExportError, match=r"File too large.*export again to the same directory"
+        ):
             await export(connection, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -376,6 +379,40 @@ async def test_a_part_that_is_no_part_is_named(connection: Connection, tmp_path:
 
     with pytest.raises(ExportError, match=r"events-000001\.parquet does not say where it ends"):
         await export(connection, tmp_path)
+
+
+@pytest.mark.parametrize("table", ["events", "exposures"])
+@pytest.mark.parametrize("part", [1, 2])
+async def test_a_damaged_part_is_named_and_what_is_left_of_it(
+    connection: Connection,
+    customers: CustomerStore,
+    now_us: int,
+    tmp_path: Path,
+    table: str,
+    part: int,
+) -> None:
+    """Its rows are in the copy of the table, and the next export goes on without them."""
+    log = ExposureLog(connection)
+    for number in (1, 2):
+        await customers.append([event(f"e{number}", at_us=now_us)])
+        shown = replace(RECORD, recommendation_id=f"r{number}")
+        await log.append([PackedExposure.from_record(shown)])
+        await export(connection, tmp_path)
+    damaged = tmp_path / PARTS / f"{table}-{part:06}.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    await customers.append([event("e3", at_us=now_us)])
+
+    with pytest.raises(
+        ExportError,
+        match=rf"{damaged.name} is damaged: .*copy {tmp_path}/{table}\.parquet and move",
+    ):
+        await export(connection, tmp_path)
+
+    assert read_parquet(tmp_path / f"{table}.parquet").height == 2
+    damaged.unlink()
+    summary = await export(connection, tmp_path)
+    n_lost = {"events": (2, 2), "exposures": (3, 1)}
+    assert (summary.total_events, summary.total_exposures) == n_lost[table]
 
 
 async def test_an_erased_customer_leaves_all_files_with_all_earlier_events(

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from models.dataset.list_folder import SUMMARY_FILE
 from models.slate.slate_policy import SlatePolicy
 from tests.logs import sale
 from training.lists.list_run import STRANGERS, ListRun
@@ -63,6 +64,20 @@ def test_customers_rows_and_lists_for_strangers_are_counted(tmp_path: Path) -> N
     write_lists(run)
 
     assert summarised(run) == {"customers": 2, "rows": 13, "strangers": 1}
+
+
+def test_a_damaged_file_is_named_and_what_to_remove(tmp_path: Path) -> None:
+    run = run_in(tmp_path)
+    write_lists(run)
+    damaged = run.result(1)
+    damaged.write_bytes(damaged.read_bytes()[:200])
+
+    with pytest.raises(ListsError, match=rf"{damaged} is damaged: .*remove it and {tmp_path}"):
+        summarised(run)
+
+    (tmp_path / SUMMARY_FILE).write_bytes(b"{")
+    with pytest.raises(ListsError, match=rf"{SUMMARY_FILE} is damaged: remove {tmp_path}"):
+        is_complete(run)
 
 
 def test_a_line_of_the_csv_has_ten_sales_of_a_customer(tmp_path: Path) -> None:

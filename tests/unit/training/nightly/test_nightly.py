@@ -73,6 +73,15 @@ def test_a_stage_is_done_once_for_equal_inputs_and_again_if_its_output_is_gone(
     assert [first, again, other, gone] == [{"n": 1}, {"n": 1}, {"n": 2}, {"n": 3}]
 
 
+def test_a_stage_whose_output_is_damaged_is_done_again(tmp_path: Path) -> None:
+    stages = StageCache(tmp_path)
+    stages.once("a", {"x": 1}, work=lambda: {"n": 1})
+    [path] = tmp_path.glob("a-*.json")
+    path.write_bytes(path.read_bytes()[:5])
+
+    assert stages.once("a", {"x": 1}, work=lambda: {"n": 2}) == {"n": 2}
+
+
 @pytest.mark.parametrize(("n_sales", "rows", "status"), [(1, [], 4), (0, [], 4), (1, [BAD], 1)])
 def test_a_night_before_the_first_event_has_nothing_new(
     tmp_path: Path, n_sales: int, rows: list[Row], status: int

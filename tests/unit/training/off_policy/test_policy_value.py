@@ -36,7 +36,7 @@ def test_where_whole_slates_are_refused_the_first_places_are_valued() -> None:
     assert isinstance(found.first, Valuation)
     assert found.first.target["rips"].value == 1.0
     written = places_json(found)
-    assert "20 with a reward, 30 wanted" in str(written["refusal"])
+    assert "20 slates of the target policy with a reward, 30 are needed" in str(written["refusal"])
     assert isinstance(written["first_3"], dict)
 
 

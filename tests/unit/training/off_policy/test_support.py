@@ -93,7 +93,7 @@ def test_a_policy_that_shows_mostly_what_never_was_is_refused() -> None:
     """Drawn from two sales evenly; the target gives each 0.1, the rest to a third one."""
     with pytest.raises(
         NoSupportError,
-        match=r"average 0\.2 .* shows what the logging policy never shows\. Judge fewer positions",
+        match=r"average 0\.2 .* shows what the logging policy never shows: judge only answers",
     ):
         support(log([0.5, 0.5], [0.1, 0.1]))
 
@@ -111,7 +111,7 @@ def test_a_log_worth_too_few_rewarded_rounds_is_refused_and_says_of_how_many() -
     rounds = log([0.5, 0.5], [1.0, 0.0], copies=40)
 
     assert support(rounds, min_rewarded=40).effective_rewarded == 40.0
-    with pytest.raises(TooFewRoundsError, match=r"80 logged slates, 80 with .*: 40 with a reward"):
+    with pytest.raises(TooFewRoundsError, match=r"80 logged slates, 80 with .* as 40 slates"):
         support(rounds, min_rewarded=41)
 
 
@@ -129,13 +129,41 @@ def test_rounds_without_a_reward_do_not_support_a_value() -> None:
         support(rare)
 
 
+def test_a_refusal_advises_what_is_left() -> None:
+    """Two places, each weight 2 or 0: the first counts as 40, and both do."""
+    one = log([0.5, 0.5], [1.0, 0.0], copies=40)
+    certain = np.ones_like(one.target)
+    below = {"logging": certain, "target": certain}
+    two = replace(
+        one,
+        **{
+            name: np.hstack([getattr(one, name), below.get(name, np.zeros_like(certain))])
+            for name in ("rewards", "logging", "target", "predicted", "expected", "direct")
+        },
+    )
+
+    with pytest.raises(TooFewRoundsError) as of_two:
+        value_policy(two, seed=0, min_rewarded=50, advice=["value clicks"])
+    with pytest.raises(TooFewRoundsError) as of_one:
+        value_policy(one, seed=0, min_rewarded=50)
+
+    others = "wait for about 2 times the answers, explore more of them, or compare both by an"
+    assert str(of_two.value) == (
+        "80 logged slates, 80 with a reward, count as 40 slates of the target policy with a reward,"
+        " 50 are needed; with or without one they count as 40, 40 where the first 1, 2 positions"
+        f" are judged. What helps: judge fewer positions (--positions), value clicks, {others}"
+        " interleaving"
+    )
+    assert str(of_one.value).endswith(f"count as 40. What helps: {others} interleaving")
+
+
 def test_an_empty_log_is_refused() -> None:
     with pytest.raises(TooFewRoundsError, match="0 logged slates"):
         value_policy(log([1.0], [1.0], copies=0), seed=0)
 
 
 def test_a_log_without_a_single_slate_of_the_target_is_refused() -> None:
-    with pytest.raises(TooFewRoundsError, match=r"200 logged slates.*: 0 with a reward"):
+    with pytest.raises(TooFewRoundsError, match=r"200 logged slates.* as 0 slates"):
         support(log([0.5, 0.5], [0.0, 0.0]))
 
 
