@@ -85,7 +85,7 @@ class Recommendation:
         asked: The request and all that its ranking depended on.
         record: The exposure record, which holds the slate.
         left_out: The caller's own candidates that may not be shown, each with the reason.
-        unmet: Names of the rules that no sale could meet which may be shown.
+        unmet: Names of the rules that are not met, see `models.slate.exploration.Slate`.
         read: Reading the customer: its start by `time.monotonic`, and seconds.
         rank: Candidates, scores and selection: the same.
     """

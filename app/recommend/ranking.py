@@ -77,7 +77,7 @@ class Ranking:
             nothing.
         interleaving: The second policy and the team of each place; None for a slate of one policy.
         listed: The customer's list as far as it could be shown; empty where it was not used.
-        unmet: Names of the rules that no sale could meet which may be shown.
+        unmet: Names of the rules that are not met, see `models.slate.exploration.Slate`.
         rule_prices: What each rule costs; empty where they are not priced.
         rows: Rows of a page; empty for a list.
         shares: Of a list with a model, or of the first row of such a page; see
