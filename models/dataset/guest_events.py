@@ -1,7 +1,7 @@
 """Events of guests: those that customers have because visitors turned out to be them."""
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import polars as pl
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from models.dataset.event_columns import Labels
 from models.dataset.events import EventTable
 from models.domain.customer import stamps
+
+_END_US: Final = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +44,10 @@ class CustomerCodes:
                 customer_of[guest], merged_us[guest] = customer, at_us
         return cls(ids, customer_of, merged_us)
 
-    def at(self, moment_us: int) -> NDArray[np.int64]:
-        """Return the code of the customer that each code is at a moment, shape ``(n,)``."""
-        codes = np.arange(len(self.ids))
+    def at(self, moment_us: int = _END_US) -> NDArray[np.int64]:
+        """Return the code of the customer that each code is at a moment, or at last: ``(n,)``."""
         is_merged = (self.customer_of >= 0) & (self.merged_us <= moment_us)
-        return np.where(is_merged, self.customer_of, codes)
+        return np.where(is_merged, self.customer_of, np.arange(len(self.ids)))
 
 
 def with_guests(events: EventTable) -> EventTable:
@@ -87,8 +88,6 @@ def with_guests(events: EventTable) -> EventTable:
 
 def customers_of(events: EventTable) -> NDArray[np.int64]:
     """Return a number of each event's customer, shape ``(n_events,)``: guests have theirs."""
-    ids = events.customers.values
     if not len(events.merges):
         return events.customers.codes
-    merged = ids.replace(events.merges.guest_ids, events.merges.customer_ids)
-    return merged.rank("dense").to_numpy().astype(np.int64)[events.customers.codes]
+    return CustomerCodes.from_events(events).at()[events.customers.codes]

@@ -5,6 +5,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.dataset.guest_events import CustomerCodes
 from models.dataset.refunded_events import net_of_refunds
 from models.domain.event import PURCHASE
 from models.ranker.objective import TrainingObjective
@@ -33,9 +34,11 @@ class Bought:
         events = net_of_refunds(past.events)
         purchases = np.flatnonzero(is_outcome(events, objective))
         # Stable: a customer's purchases stay in the order of time.
-        order = np.argsort(events.customers.codes[purchases], kind="stable")
-        self._purchases = purchases[order]
-        self._customers = events.customers.codes[self._purchases]
+        # Of a guest they are those of the customer, who logs in to pay.
+        self._customer_of = CustomerCodes.from_events(events).at()
+        customers = self._customer_of[events.customers.codes[purchases]]
+        order = np.argsort(customers, kind="stable")
+        self._purchases, self._customers = purchases[order], customers[order]
         self._events = events
         self._paid = amounts_paid(events, past.catalogue)
         self._outcome_us = outcome_us
@@ -53,7 +56,7 @@ class Bought:
         Returns:
             Sale keys, and the amounts paid, NaN where unknown, 0 for a click; shape ``(n,)`` each.
         """
-        customer, now_us = int(slates.customers[slate]), int(slates.now_us[slate])
+        customer, now_us = self._customer_of[slates.customers[slate]], int(slates.now_us[slate])
         start, end = np.searchsorted(self._customers, [customer, customer + 1])
         purchases = self._purchases[start:end]
         at_us = self._events.at_us[purchases]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.catalogue.catalogue import Catalogue
 from models.dataset.events import EventTable
+from models.dataset.guest_events import customers_of
 from models.dataset.refunded_events import NEVER, Refunds
 from models.domain.event import REFUND
 from models.domain.units import MINUTE_US
@@ -59,11 +60,15 @@ def visit_slates(
     moments = _moments(events, rng)
     kept = Refunds.from_events(events).undone_us == NEVER
     bought = np.flatnonzero(is_outcome(events, objective) & kept)
-    bought = bought[np.argsort(events.customers.codes[bought], kind="stable")]
-    buyers, starts = np.unique(events.customers.codes[bought], return_index=True)
+    customers = customers_of(events)
+    bought = bought[np.argsort(customers[bought], kind="stable")]
+    buyers, starts = np.unique(customers[bought], return_index=True)
     purchases = dict(zip(buyers.tolist(), np.split(bought, starts)[1:], strict=True))
     sample = partial(_sample, events, catalogue, n_negatives=n_negatives, outcome_us=outcome_us)
-    parts = [sample(moment, purchases, rng=rng) for moment in moments]
+    none = np.empty(0, dtype=np.intp)
+    parts = [
+        sample(moment, purchases.get(int(customers[moment]), none), rng=rng) for moment in moments
+    ]
     sizes = [len(rows) for rows, _, _ in parts]
     rows, bought, weights = (
         np.concatenate([part[column] for part in parts]) if parts else np.empty(0)
@@ -103,7 +108,7 @@ def _sample(
     events: EventTable,
     catalogue: Catalogue,
     moment: int,
-    purchases: dict[int, NDArray[np.intp]],
+    later: NDArray[np.intp],
     *,
     n_negatives: int,
     outcome_us: int,
@@ -112,7 +117,6 @@ def _sample(
     now_us = int(events.at_us[moment])
     market = label_of(events.markets, int(events.markets.codes[moment]))
     eligible = catalogue.eligible(market, now_us)
-    later = purchases.get(int(events.customers.codes[moment]), np.empty(0, dtype=np.intp))
     at_us = events.at_us[later]
     within = (at_us >= now_us) & (at_us <= now_us + outcome_us)
     # An event received before is known to the features: as an outcome it would leak.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.catalogue.catalogue import Catalogue
 from models.dataset.event_columns import Labels
 from models.dataset.events import EventTable
+from models.dataset.guest_events import customers_of
 from models.dataset.refunded_events import net_of_refunds
 from models.domain.event import CLICK, IMPRESSION
 from models.ranker.objective import TrainingObjective
@@ -161,7 +162,7 @@ def _groups(events: EventTable, shown: NDArray[np.intp]) -> NDArray[np.int64]:
 def credited_pairs(
     events: EventTable, *, shown: NDArray[np.intp], outcomes: NDArray[np.intp], outcome_us: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Credit each outcome to the last impression of its sale to its customer.
+    """Credit each outcome to the last impression of its sale to its customer, or to their guest.
 
     Args:
         events: The log.
@@ -172,11 +173,9 @@ def credited_pairs(
     Returns:
         Places in ``shown``, and the outcomes that are credited to these, as indices.
     """
-    both = np.concatenate([shown, outcomes])
+    both, customers = np.concatenate([shown, outcomes]), customers_of(events)
     is_outcome = np.repeat([False, True], [len(shown), len(outcomes)])
-    order = np.lexsort(
-        (is_outcome, events.at_us[both], events.sale_keys[both], events.customers.codes[both])
-    )
+    order = np.lexsort((is_outcome, events.at_us[both], events.sale_keys[both], customers[both]))
     # Index of the last impression up to each event, in sorted order.
     impression = np.where(is_outcome[order], -1, np.arange(len(both)))
     last = np.maximum.accumulate(impression)
@@ -184,7 +183,7 @@ def credited_pairs(
     outcome, seen = both[order[happened]], both[order[last[happened]]]
     # An event received before the impression is known to its features: crediting it would leak.
     credited = (
-        (events.customers.codes[outcome] == events.customers.codes[seen])
+        (customers[outcome] == customers[seen])
         & (events.sale_keys[outcome] == events.sale_keys[seen])
         & (events.at_us[outcome] - events.at_us[seen] <= outcome_us)
         & (events.received_us[outcome] >= events.at_us[seen])

@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset.events import EventTable
+from models.dataset.merges import MergeTable
 from models.dataset.refunded_events import net_of_refunds
 from models.domain.event import KIND, EventType
 from models.experiments.analysis.outcome import texts
@@ -34,7 +35,8 @@ def rewards_of(
     """Credit each event once: to the answer that it names, else to the last that showed it.
 
     An event that names an answer is of no other, also where that answer is none of the rows.
-    Without a name it is the last answer that showed this sale to this customer before.
+    Without a name it is the last answer that showed this sale to this customer, or to their guest,
+    before.
 
     Args:
         shown: A row a shown sale: ``recommendation_id, customer_id, sale_id, now_us``.
@@ -50,7 +52,9 @@ def rewards_of(
     happened = _happened(events, reward).sort("at_us")
     answers = rows.select("row", "recommendation_id", "sale_id", "now_us")
     named = happened.join(answers, on=["recommendation_id", "sale_id"], how="inner")
-    credited = pl.concat([named.select("row", "at_us", "now_us", "paid"), _unnamed(rows, happened)])
+    credited = pl.concat(
+        [named.select("row", "at_us", "now_us", "paid"), _unnamed(rows, happened, events.merges)]
+    )
     since = pl.col("at_us") - pl.col("now_us")
     counted = credited.filter(since <= window_us)
     paid = np.zeros(len(shown))
@@ -75,10 +79,12 @@ def _happened(events: EventTable, reward: Reward) -> pl.DataFrame:
     )
 
 
-def _unnamed(rows: pl.DataFrame, happened: pl.DataFrame) -> pl.DataFrame:
-    others = happened.filter(pl.col("recommendation_id").is_null()).sort("at_us")
+def _unnamed(rows: pl.DataFrame, happened: pl.DataFrame, merges: MergeTable) -> pl.DataFrame:
+    customer = pl.col("customer_id").replace(merges.guest_ids, merges.customer_ids)
+    others = happened.with_columns(customer).filter(pl.col("recommendation_id").is_null())
+    others = others.sort("at_us")
     own = rows.filter(pl.col("customer_id").is_not_null()).select(
-        "row", "customer_id", "sale_id", "now_us"
+        "row", customer, "sale_id", "now_us"
     )
     joined = others.join_asof(
         own.sort("now_us"),

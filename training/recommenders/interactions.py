@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.mapped_array import beside, rows_of
-from models.catalogue.catalogue import NEVER_US, Catalogue
+from models.catalogue.catalogue import Catalogue
 from models.catalogue.event_counts import counted
 from models.dataset.customers import CustomerTable
 from models.dataset.events import EventTable
@@ -90,7 +90,7 @@ class Interactions:
             catalogue=catalogue,
             rows=beside(events.at_us, catalogue.rows_for(events.sale_keys)),
             received_as=events.customers.codes,
-            customers=_customers(events.customers.codes, codes, until_us=NEVER_US),
+            customers=_customers(events.customers.codes, codes.at()),
             n_customers=len(codes.ids),
             kinds=events.kinds,
             positions=events.positions,
@@ -135,7 +135,7 @@ class Interactions:
             self,
             rows=part(self.rows),
             received_as=received_as,
-            customers=_customers(received_as, self.codes, until_us=moment_us - 1),
+            customers=_customers(received_as, self.codes.at(moment_us - 1)),
             kinds=part(self.kinds),
             positions=part(self.positions),
             markets=part(self.markets),
@@ -195,11 +195,8 @@ class Interactions:
         return np.unique(self.customers[kept] * self._n_sales + self.rows[kept])
 
 
-def _customers(
-    received_as: NDArray[np.int64], codes: CustomerCodes, *, until_us: int
-) -> NDArray[np.int64]:
-    """Return the customers of ids at a moment; the ids themselves where none was merged."""
-    known = codes.at(until_us)
-    if (known == np.arange(len(known))).all():
+def _customers(received_as: NDArray[np.int64], customer_of: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the customers of ids; the ids themselves where none is merged."""
+    if (customer_of == np.arange(len(customer_of))).all():
         return received_as
-    return beside(received_as, known[received_as])
+    return beside(received_as, customer_of[received_as])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.logs import HOUR, Row, event_table
+from tests.logs import HOUR, Row, event_table, merged_log
 from training.examples.credit import credited_share, if_few_credited
 
 
@@ -23,6 +23,18 @@ def test_the_share_counts_purchases_of_what_was_shown_before_them() -> None:
     ]
 
     assert credited_share(event_table(log), outcome_us=3 * HOUR) == pytest.approx(2 / 6)
+
+
+def test_what_a_guest_was_shown_and_the_customer_bought_is_credited() -> None:
+    """They log in to pay: of the purchases that of the guest's customer alone is credited."""
+    log = [
+        row("impression", 0, customer="v1"),
+        row("purchase", HOUR, customer="c1"),
+        row("purchase", HOUR, customer="c2"),
+    ]
+    known = merged_log(log, [("v1", "c1", HOUR)])
+
+    assert credited_share(known, outcome_us=3 * HOUR) == pytest.approx(1 / 2)
 
 
 @pytest.mark.parametrize("kinds", [("impression", "view"), ("view", "purchase")])

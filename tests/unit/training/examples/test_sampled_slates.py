@@ -7,7 +7,18 @@ import pytest
 
 from models.domain.event import from_us
 from models.ranker.objective import TrainingObjective
-from tests.logs import DAY, HOUR, MINUTE, NOON, Row, catalogue, event_table, ids_of, sale
+from tests.logs import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOON,
+    Row,
+    catalogue,
+    event_table,
+    ids_of,
+    merged_log,
+    sale,
+)
 from training.examples.sampled_slates import VISIT_GAP_US, visit_slates
 from training.examples.slates import Slates
 
@@ -106,6 +117,26 @@ def test_a_purchase_that_was_received_before_the_moment_is_no_outcome() -> None:
     log = [Row(at=1, sale="s1"), Row(kind="purchase", at=2, received=0, sale="s2")]
 
     assert [bought_ids(slates_of(*log, seed=seed)) for seed in range(10)] == [[]] * 10
+
+
+def test_what_a_guest_looked_at_and_the_customer_bought_is_an_outcome_of_the_visit() -> None:
+    """Of a purchase by their customer two hours later; the customer's visit has it as well."""
+    log = [
+        Row(customer="v1", sale="s1"),
+        Row(customer="c1", sale="s2", kind="purchase", at=2 * HOUR),
+        Row(customer="c2", sale="s3", kind="purchase", at=2 * HOUR),
+    ]
+    slates = visit_slates(
+        merged_log(log, [("v1", "c1", 2 * HOUR)]),
+        SHOP,
+        n_negatives=2,
+        outcome_us=DAY,
+        rng=np.random.default_rng(0),
+    )
+
+    of_guest = slates.select(np.flatnonzero(slates.now_us == NOON))
+    assert bought_ids(of_guest) == ["s2"]
+    assert bought_ids(slates) == ["s2", "s2", "s3"]
 
 
 def test_weights_undo_the_sampling_without_bias() -> None:

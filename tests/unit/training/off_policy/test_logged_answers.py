@@ -14,7 +14,7 @@ from models.domain.event import from_us
 from models.experiments.exposure_record import FILE_COLUMNS
 from models.slate.slate_policy import Exploration, NewSaleSlots, PlackettLuce, SlatePolicy
 from tests import shop
-from tests.logs import HOUR, NOON, Row, event_table
+from tests.logs import HOUR, NOON, Row, event_table, merged_log
 from tests.trials import INTERLEAVED, RECORDED, recorded_slate
 from tests.worlds import Silent
 from training.off_policy.logged_answers import (
@@ -336,6 +336,17 @@ def test_a_click_is_credited_to_one_answer(events: list[Row], credited: list[int
     rewards = rewards_of(SHOWN, table, reward=Reward.CLICKS, window_us=24 * HOUR)
 
     np.testing.assert_array_equal(rewards, credited)
+
+
+@pytest.mark.parametrize(("guest", "customer"), [("c1", "c9"), ("c9", "c1")])
+def test_a_click_of_one_who_was_a_guest_is_credited_to_what_either_was_shown(
+    guest: str, customer: str
+) -> None:
+    table = merged_log([click("s2", "c9", at=HOUR)], [(guest, customer, HOUR)])
+
+    rewards = rewards_of(SHOWN, table, reward=Reward.CLICKS, window_us=24 * HOUR)
+
+    np.testing.assert_array_equal(rewards, [0, 1, 0])
 
 
 def test_revenue_is_what_was_paid_else_the_price_times_the_number() -> None:
