@@ -38,11 +38,11 @@ Span = tuple[float, float]
 def make_two(folder: Path) -> list[Path]:
     """Return the shop's bundle and another one that is trained on the same, in one directory."""
     root, first = folder / "two-bundles", make_bundle(folder)
-    if not root.exists():
-        shutil.copytree(first, root / first.name)
-        train_bundle(folder / "data", root, cache=folder / "cache", seed=1)
-    names = [one.parent.name for one in root.glob("*/manifest.json")]
-    return [root / name for name in sorted(names, key=lambda name: name != first.name)]
+    shutil.copytree(first, root / first.name, dirs_exist_ok=True)
+    others = {one.parent for one in root.glob("*/manifest.json")} - {root / first.name}
+    if not others:
+        others = {train_bundle(folder / "data", root, cache=folder / "cache", seed=1)}
+    return [root / first.name, min(others)]
 
 
 def activate(address: Address, bundle_id: str) -> Span:
