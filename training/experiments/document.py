@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from models.experiments.analysis.design import Design
+from models.experiments.analysis.design import BASELINE_DAYS, Design
 from models.experiments.analysis.exploration_price import ExplorationPrice
-from models.experiments.analysis.guardrail import Guardrail, State
+from models.experiments.analysis.guardrail import DEGRADED, Guardrail, State
 from models.experiments.analysis.interval import Interval
 from models.experiments.analysis.metric import METRICS
 from models.experiments.analysis.results import Results
@@ -36,6 +36,8 @@ _CAUTION: Final = (
     "changes how much outcomes vary changes what can be seen."
 )
 _UNKNOWN: Final = "–"
+_HOUR: Final = 60
+_DAY: Final = 24 * _HOUR
 _OUTCOMES: Final = {
     Outcome.INVALID: Mark("alarm", Tone.BAD),
     Outcome.NO_RESULTS: Mark("no results", Tone.OPEN),
@@ -60,15 +62,16 @@ def results_document(results: Results) -> list[Block]:
         )
     ]
     blocks += [Conclusion(_OUTCOMES[one.outcome], one.text) for one in results.verdicts]
-    blocks += [_facts(results), _lift_table(results), Paragraph(_SAFE)]
+    blocks += [_facts(results), _lift_table(results), *_no_lifts(results), Paragraph(_SAFE)]
     blocks += [Heading("Over time"), *_sequences(results)]
     blocks.append(Heading("Variants"))
     for metric in METRICS:
         bars = [
-            # Bars begin at 0; an interval of a mean of few units may begin below.
-            Bar(variant.name, found.value, max(found.low or 0.0, 0.0), found.high or found.value)
+            # No interval is drawn where both ends are the value.
+            Bar(variant.name, mean, _or(found.low, mean), _or(found.high, mean))
             for variant in results.variants
-            if (found := variant.metrics[metric.name]).value is not None
+            for found in [variant.metrics[metric.name]]
+            if (mean := found.value) is not None
         ]
         blocks.append(BarPlot(f"{metric.name}: {metric.text}", bars))
     blocks += [Heading("Units"), *_unit_tables(results)]
@@ -109,10 +112,11 @@ def design_document(plan: Design) -> list[Block]:
     return [
         Heading("Before the start"),
         Paragraph(
-            f"From {plan.baseline_from:%Y-%m-%d} to {plan.baseline_until:%Y-%m-%d}, in which "
-            f"{plan.units_by_day[-1]} units would have come. Found is what the verdict, which is "
-            f"safe at every look, shows with a chance of {plan.power:.0%}; days are whole weeks, "
-            f"and {plan.window_hours:g} hours are to be waited for after them. {_CAUTION}"
+            f"From {plan.baseline_from:%Y-%m-%d} to {plan.baseline_until:%Y-%m-%d}, "
+            f"{_days(len(plan.units_by_day))}, in which {plan.units_by_day[-1]} units would have "
+            "come. Found is what the verdict, which is safe at every look, shows with "
+            f"a chance of {plan.power:.0%}; days are whole weeks, and {plan.window_hours:g} hours "
+            f"are to be waited for after them. {_CAUTION}"
         ),
         Paragraph(
             "Write planned_units of the metric that decides into results of the experiment, which "
@@ -122,6 +126,12 @@ def design_document(plan: Design) -> list[Block]:
         Table(f"Power and duration of {plan.experiment}", columns, rows),
         Paragraph(_interleaved(plan)),
     ]
+
+
+def _days(n: int) -> str:
+    if n == BASELINE_DAYS:
+        return f"{n} days"
+    return f"{n} days ({BASELINE_DAYS} are usual: of fewer all figures are less certain)"
 
 
 def _interleaved(plan: Design) -> str:
@@ -144,15 +154,22 @@ def _facts(results: Results) -> Facts:
     purchases = sum(
         round(one.analysed * (one.metrics["purchases"].value or 0.0)) for one in results.variants
     )
-    days = (results.until - results.starts_at) / timedelta(days=1)
     period = f"{results.starts_at:%-d %b %Y} to {results.until:%-d %b %Y}, UTC"
     return Facts(
         [
             ("Units analysed", f"{analysed:,}", f"of {assigned:,} assigned"),
             ("Purchases", f"{purchases:,}", f"within {results.rules.window_hours:g} hours"),
-            ("Period", f"{days:.1f} days", period),
+            ("Period", _duration(results.until - results.starts_at), period),
         ]
     )
+
+
+def _duration(period: timedelta) -> str:
+    """Return it in the largest unit of which it has two."""
+    minutes = period / timedelta(minutes=1)
+    if minutes < 2 * _HOUR:
+        return f"{minutes:.0f} minutes"
+    return f"{minutes / _HOUR:.1f} hours" if minutes < 2 * _DAY else f"{minutes / _DAY:.1f} days"
 
 
 def _lift_table(results: Results) -> Table:
@@ -172,6 +189,12 @@ def _lift_table(results: Results) -> Table:
         for one in results.comparisons
     ]
     return Table(f"Beside {results.control}", columns, rows)
+
+
+def _no_lifts(results: Results) -> Iterator[Paragraph]:
+    reasons = dict.fromkeys(one.no_lift for one in results.comparisons if one.no_lift)
+    if reasons:
+        yield Paragraph(f"There is no lift where {'; '.join(reasons)}.")
 
 
 def _row_table(results: Results) -> Table:
@@ -249,21 +272,32 @@ def _guardrail_table(guardrails: tuple[Guardrail, ...]) -> Table:
             one.name,
             f"{one.control_value:.4g}",
             f"{one.variant_value:.4g}",
-            _interval(one.change),
-            f"{one.limit:+.0%}",
+            _in_unit(one, _interval(one.change)),
+            _in_unit(one, f"{one.limit:+.0%}"),
             Cell("", _STATES[one.state]),
         ]
         for one in guardrails
     ]
-    return Table("Degraded answers, mean latency in ms, sales shown; safe intervals", columns, rows)
+    caption = (
+        "Degraded answers, mean latency in ms, sales shown; safe intervals; changes in points, or "
+        "in percent of the control's"
+    )
+    return Table(caption, columns, rows)
+
+
+def _in_unit(guardrail: Guardrail, percent: str) -> str:
+    return percent.replace("%", " points") if guardrail.name == DEGRADED else percent
 
 
 def _interval(found: Interval) -> str:
-    if found.value is None:
-        return _UNKNOWN
-    if found.low is None or found.high is None:
+    if found.value is None or found.low is None:
         return _percent(found.value)
-    return f"{_percent(found.value)}\n[{_percent(found.low)}, {_percent(found.high)}]"
+    high = "no end" if found.high is None else _percent(found.high)
+    return f"{_percent(found.value)}\n[{_percent(found.low)}, {high}]"
+
+
+def _or(end: float | None, value: float) -> float:
+    return value if end is None else end
 
 
 def _percent(value: float | None) -> str:

@@ -1,7 +1,8 @@
 """Command ``python -m training rule-prices``: what each rule costs, from exported answers."""
 
+import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,7 @@ _NEEDED: Final = ("recommendation_id", "customer_id", _PRICES)
 _PER: Final = 1_000
 _SEED: Final = 0
 _FEW: Final = 10
-"""Priced answers below which no interval is printed; chosen."""
+"""Customers below which there is no interval; chosen."""
 _WHOLE: Final = 100
 """From here on numbers are printed whole."""
 
@@ -31,14 +32,17 @@ class PriceOfRule:
         rule: Name of the rule.
         dry_run: Whether it changed nothing; a rule of a name that was both is two.
         answers: Priced answers.
+        customers: Customers who got them.
         changed: Share of them that it changes.
-        outcomes: Expected purchases that it loses, with a 95% interval over customers.
+        outcomes: Expected purchases that it loses, with a 95% interval over customers; its ends
+            are NaN below `_FEW` customers.
         revenue: The same of revenue; None where prices of sales are unknown.
     """
 
     rule: str
     dry_run: bool
     answers: int
+    customers: int
     changed: float
     outcomes: Interval
     revenue: Interval | None
@@ -84,6 +88,7 @@ def _of_rule(rows: pl.DataFrame) -> PriceOfRule:
         rule=rows["rule"][0],
         dry_run=rows["dry_run"][0],
         answers=rows.height,
+        customers=rows["unit"].n_unique(),
         changed=np.count_nonzero(rows["outcomes"].to_numpy()) / rows.height,
         outcomes=_per_thousand(rows["outcomes"], units),
         revenue=None if rows["revenue"].null_count() else _per_thousand(rows["revenue"], units),
@@ -92,7 +97,10 @@ def _of_rule(rows: pl.DataFrame) -> PriceOfRule:
 
 def _per_thousand(lost: pl.Series, units: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Interval:
     values = _PER * lost.to_numpy().astype(np.float64)
-    return resample(values[:, None], units, seed=_SEED).intervals()[0]
+    resampled = resample(values[:, None], units, seed=_SEED)
+    found = resampled.intervals()[0]
+    few = resampled.n_customers[0] < _FEW
+    return replace(found, low=math.nan, high=math.nan) if few else found
 
 
 def table_of(prices: list[PriceOfRule]) -> Table:
@@ -108,13 +116,13 @@ def _cells(one: PriceOfRule) -> Iterator[str]:
     yield f"{one.rule} (dry run)" if one.dry_run else one.rule
     yield f"{one.answers:,}"
     yield f"{one.changed:.0%}"
-    yield _said(one.outcomes)
-    yield "unknown" if one.revenue is None else _said(one.revenue)
+    yield _said(one.outcomes, one.customers)
+    yield "unknown" if one.revenue is None else _said(one.revenue, one.customers)
 
 
-def _said(interval: Interval) -> str:
-    if interval.n < _FEW:
-        return f"{_number(interval.value)} of {interval.n}: too few"
+def _said(interval: Interval, customers: int) -> str:
+    if math.isnan(interval.low):
+        return f"{_number(interval.value)} of {customers}: too few customers"
     low, high = _number(interval.low), _number(interval.high)
     return f"{_number(interval.value)} [{low}, {high}]"
 

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
+from models.experiments.analysis.mean import wilson
+
 N_RESAMPLES: Final = 1_000  # usual for percentile intervals
 _QUANTILES: Final = (0.025, 0.975)
 _AT_ONCE: Final = 100  # resamples per matrix product: bounds the memory; chosen
@@ -164,25 +166,16 @@ def mean_interval(
 
 
 def wilson_interval(successes: int, trials: int) -> Interval:
-    """Estimate a share, with Wilson's score interval.
-
-    ``(p + z^2 / 2n ± z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)``. No trials give NaN.
+    """Estimate a share, with Wilson's score interval; no trials give NaN.
 
     Args:
         successes: At most ``trials``.
         trials: Independent trials.
-
-    Source:
-        Wilson, Probable Inference, JASA 1927.
     """
     if not trials:
         return Interval(float("nan"), float("nan"), float("nan"), 0)
-    share, grown = successes / trials, 1 + Z**2 / trials
-    centre = (share + Z**2 / (2 * trials)) / grown
-    spread = share * (1 - share) / trials + Z**2 / (4 * trials**2)
-    # Clipped against rounding: the interval itself never leaves [0, 1].
-    half = Z * math.sqrt(spread) / grown
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half), trials)
+    share = successes / trials
+    return Interval(share, *wilson(share, trials), trials)
 
 
 def _by_customer(values: NDArray[np.float64], group: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -66,7 +66,8 @@ _PLACES: Final = {
 _LOOK: Final = {"until": _UNTIL, "n_units": 20_412, "lift": _INTERVAL}
 _COMPARISON: Final = {
     **{"variant": "by-revenue", "metric": "revenue", "difference": _INTERVAL, "lift": _INTERVAL},
-    **{"p_value": 0.1, "unadjusted_lift": _INTERVAL, "variance_reduction": 0.18},
+    **{"p_value": 0.1, "no_lift": None, "unadjusted_lift": _INTERVAL},
+    "variance_reduction": 0.18,
     **{"safe_lift": _INTERVAL, "safe_p_value": 0.4, "adjusted_p_value": 1.0, "looks": [_LOOK]},
 }
 _GUARDRAIL: Final = {
@@ -94,6 +95,7 @@ _RESULT: Final = {
         "analysed": 9_950,
         "answers": 48_211,
         "metrics": {"revenue": _INTERVAL},
+        "largest_revenue_share": 0.02,
         "latency": _LATENCY,
         "exploration": _PRICE,
         "rows": [_ROW_RESULT],

@@ -37,8 +37,8 @@ class Attributed:
             purchases without a revenue or a price.
         assigned: Units by variant, before any is left out.
         exposed: The same of units that were shown a sale.
-        left_out: Number of answers and units by the reason, each counted at the first that
-            applies.
+        left_out: Number of answers, units and events by the reason, each counted at the first
+            that applies.
     """
 
     answers: pl.DataFrame
@@ -85,7 +85,7 @@ def attribute(
     )
     units = with_outcomes(
         _with_answers(analysed, routed, window_us=window_us),
-        outcomes(events, routed, unit=unit),
+        outcomes(events, routed, unit=unit, left_out=left_out),
         window_us=window_us,
         before_us=round(rules.before_days * DAY_US),
     )

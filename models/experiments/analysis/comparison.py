@@ -46,6 +46,7 @@ class Comparison(BaseModel):
     difference: Interval = Field(description="Variant less control, adjusted by the covariate.")
     lift: Interval = Field(description="The same as a share of the control.")
     p_value: float | None = Field(description="Of one look at the planned end; null: unknown.")
+    no_lift: str | None = Field(description="Why the lift has no value; null: it has one.")
     unadjusted_lift: Interval = Field(description="Without the covariate.")
     variance_reduction: float = Field(description="Share of variance the covariate explains.")
     safe_lift: Interval = Field(description="Lift with an interval that is safe at every look.")
@@ -131,6 +132,7 @@ def compare(
             metric=metric.name,
             difference=last.difference(),
             lift=last.lift(),
+            no_lift=_no_lift(last, metric.name, name, control=control),
             p_value=None if math.isnan(p) else p,
             unadjusted_lift=contrast(own[-1], other[-1]).lift(),
             variance_reduction=adjusted[-1].reduction,
@@ -138,6 +140,12 @@ def compare(
             safe_p_value=looks[-1][1] if looks else 1.0,
             looks=tuple(look for look, _ in looks),
         )
+
+
+def _no_lift(found: Contrast, metric: str, variant: str, *, control: str) -> str | None:
+    if not found.has_base:
+        return f"{metric} of {control} is not above 0 beyond chance"
+    return f"{metric} of {variant} is unknown" if math.isnan(found.own) else None
 
 
 def with_adjusted_p_values(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:

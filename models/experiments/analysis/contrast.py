@@ -48,15 +48,17 @@ class Contrast:
     times a dispersion that is estimated from both sides together.
 
     Attributes:
-        own: Ratio of the variant; NaN without data.
-        control: Ratio of the control.
+        own: Ratio of the variant, adjusted, in its range; NaN without data.
+        control: Ratio of the control, adjusted, in its range; NaN without data.
         own_size: What the variance of the variant's ratio is divided by: ``n mean(y)^2`` of the
             denominators ``y``, so the number of units where these are 1.
         control_size: The same of the control.
         dispersion: Variance of a unit in units of ``r (1 - r)`` or ``r``; NaN without data.
         is_share: Whether the ratio is a share, at most 1.
+        has_base: Whether the control's ratio is above 0 beyond chance, so that it may be divided
+            by (Fieller's condition), before and after the adjustment: from 4 buyers on.
         n_units: Units of both sides.
-        n_events: Effective number of events of both sides, see `_effective_events`.
+        n_events: Effective number of events of both sides, see `effective_events`.
         n_events_expected: Those expected on the smaller side.
     """
 
@@ -66,6 +68,7 @@ class Contrast:
     control_size: float
     dispersion: float
     is_share: bool
+    has_base: bool
     n_units: int
     n_events: float
     n_events_expected: float
@@ -88,14 +91,21 @@ class Contrast:
             adjusted: CUPED adjustment; only for denominators of 1.
         """
         both = own + control
-        events = _effective_events(both)
+        events = effective_events(both)
+        most = 1.0 if is_share else math.inf
+        # An adjusted ratio may lie just outside its range.
+        treated, base = (
+            min(max(estimate(one, adjusted).value, 0.0), most) for one in (own, control)
+        )
+        bases = estimate(control), estimate(control, adjusted)
         return cls(
-            own=estimate(own, adjusted).value,
-            control=estimate(control, adjusted).value,
+            own=treated,
+            control=base,
             own_size=own.n * float(own.means[DENOMINATOR]) ** 2,
             control_size=control.n * float(control.means[DENOMINATOR]) ** 2,
             dispersion=_dispersion(both, is_share=is_share) * max(1 - adjusted.reduction, 0.0),
             is_share=is_share,
+            has_base=all(one.interval().sign > 0 for one in bases),
             n_units=both.n,
             n_events=events,
             n_events_expected=events * min(own.n, control.n) / max(both.n, 1),
@@ -129,8 +139,8 @@ class Contrast:
     def lift(self, *, width: float = WIDTH) -> Interval:
         """Return ``variant / control - 1``, with all lifts that are not rejected.
 
-        It excludes 0 exactly if no difference is rejected. There is no upper end if no ratio is too
-        large, as for a control near 0.
+        It excludes 0 exactly if no difference is rejected. Of a control that may be 0, see
+        `has_base`, there is no value, and no upper end above 0.
 
         Args:
             width: Score up to which a lift is not rejected, in standard errors.
@@ -144,10 +154,11 @@ class Contrast:
             _edge(self._score_of_log_ratio, start, score=score, step=_LOG_STEP, bound=bound)
             for score, bound in ((width, -last), (-width, last))
         )
+        is_open = high >= last or (high > 0 and not self.has_base)
         return Interval.from_numbers(
-            ratio - 1,
+            ratio - 1 if self.has_base else math.nan,
             -1.0 if low <= -last else math.exp(low) - 1,
-            math.inf if high >= last else math.exp(high) - 1,
+            math.inf if is_open else math.exp(high) - 1,
         )
 
     def _is_known(self) -> bool:
@@ -175,10 +186,7 @@ class Contrast:
         return max(rate * (1 - rate) if self.is_share else rate, 0.0)
 
     def _sums(self) -> tuple[float, float]:
-        # An adjusted ratio may lie just outside its range.
-        most = 1.0 if self.is_share else math.inf
-        own, control = (min(max(value, 0.0), most) for value in (self.own, self.control))
-        return own * self.own_size, control * self.control_size
+        return self.own * self.own_size, self.control * self.control_size
 
     def _rate_if_apart(self, apart: float) -> float:
         """Return the control's most likely rate if the variant's is that much higher."""
@@ -216,7 +224,7 @@ def _middle_root(cubic: float, squared: float, linear: float, constant: float) -
     return 2 * p * math.cos(angle) - third
 
 
-def _effective_events(sample: Moments) -> float:
+def effective_events(sample: Moments) -> float:
     """Return ``(sum x)^2 / sum x^2``, the smaller one of numerator and denominator.
 
     The number of buyers for conversion; fewer where a few units make up most of a sum.

@@ -30,6 +30,8 @@ from models.experiments.plan.experiment import Experiment, Kind, Unit
 
 # Chosen: whole weeks, as traffic repeats weekly; four are the longest usual test.
 BASELINE_DAYS: Final = 28
+# Chosen: of fewer days the traffic of a day is unknown.
+_FEWEST_DAYS: Final = 3
 # Plans are in whole weeks, as weekdays differ.
 _WEEK: Final = 7
 # A single unit has no variance.
@@ -110,7 +112,7 @@ class Design(BaseModel):
     power: float
     wanted_lift: float
     baseline_from: datetime
-    baseline_until: datetime
+    baseline_until: datetime = Field(description="28 days later, fewer if events begin later.")
     window_hours: float = Field(description="To be waited for after the last day, too.")
     planned_units: int = Field(description="Of the experiment as it stands in the plan.")
     units_by_day: tuple[int, ...] = Field(description="Distinct units until each day's end.")
@@ -131,7 +133,7 @@ def design(
     held_out: float = 0.0,
     until: datetime | None = None,
 ) -> Design:
-    """Plan an experiment from a baseline of four weeks.
+    """Plan an experiment from a baseline of four weeks, or of the days that there are.
 
     The first event of every unit is taken as its exposure. The market and device of the audience
     are applied to events; they do not tell new from returning customers.
@@ -146,11 +148,12 @@ def design(
             of the events.
 
     Raises:
-        NoBaselineError: If the events do not cover the baseline, or do not name the unit.
+        NoBaselineError: If the events cover fewer than three days and a window, or do not name the
+            unit.
     """
-    units, start_us = _baseline(experiment, events, unit=unit, until=until)
+    units, start_us, n_days = _baseline(experiment, events, unit=unit, until=until)
     first_days = (units["first_us"].to_numpy() - start_us) // DAY_US
-    came = np.bincount(first_days, minlength=BASELINE_DAYS).cumsum()
+    came = np.bincount(first_days, minlength=n_days).cumsum()
     taken = (1 - held_out) * share_bp(experiment.traffic) / BUCKETS
     by_day = tuple(int(n * taken) for n in came)
     sizes = [
@@ -164,7 +167,7 @@ def design(
         power=POWER,
         wanted_lift=wanted_lift,
         baseline_from=from_us(start_us),
-        baseline_until=from_us(start_us + BASELINE_DAYS * DAY_US),
+        baseline_until=from_us(start_us + n_days * DAY_US),
         window_hours=experiment.read_by.window_hours,
         planned_units=experiment.read_by.planned_units,
         units_by_day=by_day,
@@ -179,8 +182,8 @@ def _baseline(
     *,
     unit: Unit,
     until: datetime | None,
-) -> tuple[pl.DataFrame, int]:
-    """Return the units of the baseline with their outcomes, and its start."""
+) -> tuple[pl.DataFrame, int, int]:
+    """Return the units of the baseline with their outcomes, its start and its days."""
     if unit is Unit.DEVICE:
         msg = f"{experiment.name} assigns devices, which events do not name: plan it by sessions"
         raise NoBaselineError(msg)
@@ -189,7 +192,10 @@ def _baseline(
     known_us = int(events.received_us.max(initial=0))
     # Back by a window, so that the outcome of the last unit is known.
     end_us = min(known_us, to_us(until or experiment.starts_at)) - window_us
-    start_us = end_us - BASELINE_DAYS * DAY_US
+    first_us = int(events.at_us.min(initial=end_us))
+    # The first day may be part of one: a quiet night may precede the first event.
+    n_days = min(math.ceil(max(end_us - first_us, 0) / DAY_US), BASELINE_DAYS)
+    start_us = end_us - n_days * DAY_US
     labels = events.customers if unit is Unit.CUSTOMER else events.sessions
     every = np.arange(len(events))
     wanted = {"market": experiment.audience.markets, "device": experiment.audience.devices}
@@ -206,17 +212,23 @@ def _baseline(
     ).filter(pl.col("unit_id").is_not_null(), *in_audience)
     inside = pl.col("at_us").is_between(start_us, end_us, closed="left")
     units = frame.filter(inside).group_by("unit_id").agg(pl.col("at_us").min().alias("first_us"))
-    # A day of tolerance: a quiet night may precede the first event.
-    if units.height < _FEWEST or int(events.at_us.min(initial=end_us)) > start_us + DAY_US:
+    if units.height < _FEWEST or n_days < _FEWEST_DAYS:
+        covered = "there are no events"
+        if len(events):
+            ends = (from_us(int(at)) for at in (events.at_us.min(), known_us))
+            covered = "events cover {:%Y-%m-%d %H:%M} to {:%Y-%m-%d %H:%M} UTC".format(*ends)
         msg = (
-            f"{experiment.name} is planned from {BASELINE_DAYS} days and a window of "
-            f"{rules.window_hours:g} hours before its start, which the events do not cover"
+            f"{experiment.name} cannot be planned: {covered}. A plan takes {_FEWEST_DAYS} days "
+            f"with {_FEWEST} units, a window of {rules.window_hours:g} hours before both its start "
+            f"and the last event; there are {n_days} days with {units.height} units. Wait, or give "
+            "`results` of the experiment a shorter `window_hours`"
         )
         raise NoBaselineError(msg)
-    did = outcomes(events, _NO_ANSWERS, unit=unit)
+    did = outcomes(events, _NO_ANSWERS, unit=unit, left_out={})
     before_us = round(rules.before_days * DAY_US)
     found = with_outcomes(units, did, window_us=window_us, before_us=before_us)
-    return found.with_columns(decides=_decides(units, did, window_us=window_us)), start_us
+    decided = found.with_columns(decides=_decides(units, did, window_us=window_us))
+    return decided, start_us, n_days
 
 
 def _decides(units: pl.DataFrame, did: pl.DataFrame, *, window_us: int) -> pl.Expr:
@@ -252,7 +264,7 @@ def _size(
         detectable_lift={
             day: _found(standard_error(variance, n, shares=pair)) / mean if n and mean else None
             for day, n in enumerate(by_day, start=1)
-            if day % _WEEK == 0
+            if day % _WEEK == 0 or day == len(by_day)
         },
         required_units=wanted,
         planned_units=None if wanted is None else math.ceil(wanted * sum(pair)),

@@ -110,7 +110,7 @@ def estimate(arm: Moments, adjusted: Adjustment = UNADJUSTED) -> Estimate:
     per = float(means[DENOMINATOR])
     if not per > 0:
         return Estimate(math.nan, math.nan)
-    ratio = float(means[NUMERATOR]) / per
+    ratio = float(arm.sums[NUMERATOR] / arm.sums[DENOMINATOR])
     weights = np.array([1.0, -ratio, -adjusted.theta * per]) / per
     variance = float(weights @ arm.covariance() @ weights) / arm.n
     moved = adjusted.theta * (float(means[COVARIATE]) - adjusted.centre)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.experiments.analysis.contrast import Contrast
 from models.experiments.analysis.coverage import ShownSales, log_ratio_error
@@ -17,8 +17,11 @@ from models.experiments.analysis.sequential_test import MIN_UNITS, sequential_wi
 from models.experiments.exposure import TOOK
 from models.experiments.plan.rules import Rules
 
+DEGRADED: Final = "degraded"
+"""The guardrail whose change is a difference of shares; those of others are relative."""
+
 _DEGRADED: Final = Metric(
-    "degraded", "share of degraded answers", "degraded", "answers", is_share=True
+    DEGRADED, "share of degraded answers", "degraded", "answers", is_share=True
 )
 _LATENCY: Final = Metric("latency", "mean time of an answer", "took", "timed")
 _MICROSECONDS: Final = 1_000
@@ -58,8 +61,10 @@ class Guardrail(BaseModel):
     variant: str
     control_value: float
     variant_value: float
-    change: Interval
-    limit: float
+    change: Interval = Field(
+        description="Of `degraded` in shares of answers, of others relative to the control."
+    )
+    limit: float = Field(description="In the unit of the change.")
     state: State
 
 
@@ -108,10 +113,10 @@ def guardrails(
         is_early = min(units[name].height, units[control].height) < MIN_UNITS
         degraded = _contrast(_DEGRADED, units[name], units[control])
         change = _known(degraded.difference(width=width), is_early=is_early)
-        found.append(_judged("degraded", name, degraded, change, limit=MAX_MORE_DEGRADED))
+        found.append(_judged(DEGRADED, name, degraded, change, limit=MAX_MORE_DEGRADED))
         latency = _contrast(_LATENCY, units[name], units[control])
         change = _known(latency.lift(width=width), is_early=is_early)
-        if change.value is not None:
+        if not math.isnan(latency.own + latency.control):
             found.append(_judged("latency", name, latency, change, limit=rules.max_slower))
         found.append(_coverage(name, answers[name], answers[control], width=width))
     return tuple(found)

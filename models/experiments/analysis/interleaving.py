@@ -66,7 +66,7 @@ class InterleavingResults(BaseModel):
     until: datetime = Field(description="Up to when events are known.")
     rules: Rules
     verdict: str = Field(description="What came of it, in words, by `overall`.")
-    left_out: dict[str, int] = Field(description="Answers and units, by the reason.")
+    left_out: dict[str, int] = Field(description="Answers, units and events, by the reason.")
     answers: int = Field(description="Interleaved ones.")
     analysed: int = Field(description="Units whose window is over.")
     contested: float | None = Field(
@@ -107,7 +107,7 @@ def interleaving_results(
     rules, left_out = experiment.read_by, dict[str, int]()
     routed, shown = _shared(exposures, experiment, until=end, left_out=left_out)
     units = _units(routed, experiment, until=end, rules=rules, left_out=left_out)
-    did = outcomes(events, routed, unit=unit)
+    did = outcomes(events, routed, unit=unit, left_out=left_out)
     credited = _credited(shown, did, units=units, window_us=_window_us(rules))
     first, second = (team.name for team in experiment.teams)
     calendar = Calendar.for_experiment(experiment, end, window_hours=rules.window_hours)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models.dataset.event_columns import Labels
 from models.dataset.events import EventTable
 from models.dataset.refunded_events import net_of_refunds
-from models.domain.event import CLICK, PURCHASE
+from models.domain.event import CLICK, MAX_AHEAD_US, PURCHASE
 from models.experiments.plan.experiment import Unit
 
 _COUNTED: Final = (
@@ -24,7 +24,9 @@ _COUNTED: Final = (
 )
 
 
-def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.DataFrame:
+def outcomes(
+    events: EventTable, answers: pl.DataFrame, *, unit: Unit, left_out: dict[str, int]
+) -> pl.DataFrame:
     """Return the clicks and purchases with a known unit, net of refunds.
 
     Args:
@@ -33,12 +35,14 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
             event is that of the answer that it refers to. A customer whom answers know by another
             unit, as that guest was there first, is that unit from the first such answer on.
         unit: The assignment unit.
+        left_out: Gets the number of names of answers that do not count, as the event was earlier.
 
     Returns:
         ``unit_id, sale_id, at_us, is_purchase``, which is not before the answer that it refers to,
         as clocks of devices and servers differ; ``recommendation_id`` of the answer that it
-        refers to, ``names_answer``: whether that is one of the answers, and ``paid``: the
-        revenue, else price times quantity, else null.
+        refers to, null of one that was made more than `MAX_AHEAD_US` later; ``names_answer``:
+        whether that is one of the answers, and ``paid``: the revenue, else price times quantity,
+        else null.
     """
     events = net_of_refunds(events)
     rows = np.flatnonzero((events.kinds == PURCHASE) | (events.kinds == CLICK))
@@ -55,14 +59,18 @@ def outcomes(events: EventTable, answers: pl.DataFrame, *, unit: Unit) -> pl.Dat
             "is_purchase": events.kinds[rows] == PURCHASE,
             "paid": pl.Series(paid, dtype=pl.Float64, nan_to_null=True),
         }
-    ).with_columns(
-        names_answer=pl.col("recommendation_id").is_in(answers["recommendation_id"].implode())
     )
     moments = answers.select("recommendation_id", answered_us="now_us")
-    frame = frame.join(
-        moments, on="recommendation_id", how="left", maintain_order="left"
-    ).with_columns(at_us=pl.max_horizontal("at_us", "answered_us"))
-    frame = frame.drop("answered_us")
+    frame = frame.join(moments, on="recommendation_id", how="left", maintain_order="left")
+    # What follows from an answer is not older than it, but for the difference of two clocks.
+    is_older = (pl.col("at_us") < pl.col("answered_us") - MAX_AHEAD_US).fill_null(value=False)
+    left_out["events_before_their_answer"] = int(frame.select(is_older.sum()).item())
+    of_answer = pl.when(~is_older)
+    frame = frame.with_columns(
+        recommendation_id=of_answer.then("recommendation_id"),
+        at_us=pl.max_horizontal("at_us", of_answer.then("answered_us")),
+        names_answer=of_answer.then("answered_us").is_not_null(),
+    ).drop("answered_us")
     # Events do not name devices: the answer does to which an event refers.
     if unit is Unit.DEVICE:
         devices = answers.select("recommendation_id", "unit_id")

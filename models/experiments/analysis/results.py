@@ -17,10 +17,10 @@ from models.experiments.analysis.comparison import (
     compare,
     with_adjusted_p_values,
 )
-from models.experiments.analysis.estimate import estimate
 from models.experiments.analysis.exploration_price import ExplorationPrice, exploration_price
 from models.experiments.analysis.guardrail import Guardrail, Latency, guardrails, latency
 from models.experiments.analysis.interval import Interval
+from models.experiments.analysis.mean import mean_interval
 from models.experiments.analysis.metric import METRICS
 from models.experiments.analysis.moments import Moments
 from models.experiments.analysis.row_result import RowResult, row_results
@@ -45,6 +45,9 @@ class VariantResult(BaseModel):
     analysed: int
     answers: int
     metrics: dict[str, Interval]
+    largest_revenue_share: float | None = Field(
+        description="Share of its revenue that the unit with the most has; null without revenue."
+    )
     latency: Latency | None = Field(description="Null where no record says how long it took.")
     exploration: ExplorationPrice | None = Field(description="Null without answers.")
     rows: tuple[RowResult, ...] = Field(description="Rows of its pages; empty without pages.")
@@ -64,7 +67,7 @@ class Results(BaseModel):
     verdicts: tuple[ExperimentVerdict, ...] = Field(
         description="What came of it, in words: alarms first, then each variant by conversion."
     )
-    left_out: dict[str, int] = Field(description="Answers and units, by the reason.")
+    left_out: dict[str, int] = Field(description="Answers, units and events, by the reason.")
     unpriced_purchases: int = Field(description="Purchases without revenue or price.")
     variants: tuple[VariantResult, ...]
     sample_ratio: Mismatch = Field(description="Of assigned units.")
@@ -120,6 +123,8 @@ def experiment_results(
             control=experiment.control,
             ratios=ratios,
             control_buyers=int(units[experiment.control]["bought"].sum()),
+            largest_shares={name: _largest_share(one["revenue"]) for name, one in units.items()},
+            unit=unit,
             unjudged=_unjudged(found),
         ),
         left_out=found.left_out,
@@ -133,9 +138,18 @@ def experiment_results(
 
 
 def _unjudged(found: Attributed) -> str:
-    if found.units.height or not any(found.left_out.values()):
+    if found.units.height:
         return ""
-    return max(found.left_out, key=lambda name: found.left_out[name]).replace("_", " ")
+    reasons = {name: n for name, n in found.left_out.items() if not name.startswith("events_")}
+    most = max(reasons, key=lambda name: reasons[name])
+    if not reasons[most]:
+        return "No unit was assigned: no exported answer is of this experiment."
+    return f"No unit could be analysed. The most frequent reason is: {most.replace('_', ' ')}."
+
+
+def _largest_share(paid: pl.Series) -> float | None:
+    total = float(paid.sum())
+    return float(paid.to_numpy().max()) / total if total > 0 else None
 
 
 def _comparisons(
@@ -178,7 +192,9 @@ def _variant(
     rows: tuple[RowResult, ...],
 ) -> VariantResult:
     means = {
-        metric.name: estimate(Moments.from_columns(metric.columns(units))).interval()
+        metric.name: mean_interval(
+            Moments.from_columns(metric.columns(units)), is_share=metric.is_share
+        )
         for metric in METRICS
     }
     return VariantResult(
@@ -189,6 +205,7 @@ def _variant(
         analysed=units.height,
         answers=answers.height,
         metrics=means,
+        largest_revenue_share=_largest_share(units["revenue"]),
         latency=latency(answers),
         exploration=exploration_price(answers),
         rows=rows,

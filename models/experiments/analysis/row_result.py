@@ -5,8 +5,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.dataset.events import EventTable
-from models.experiments.analysis.estimate import estimate
 from models.experiments.analysis.interval import Interval
+from models.experiments.analysis.mean import mean_interval
 from models.experiments.analysis.moments import Moments
 from models.experiments.analysis.outcome import outcomes
 from models.experiments.plan.experiment import Unit
@@ -25,7 +25,9 @@ class RowResult(BaseModel):
     shown: int = Field(description="Sales shown in it.")
     clicked: int = Field(description="Those of them that were clicked.")
     bought: int = Field(description="Those of them that were bought.")
-    click_rate: Interval = Field(description="Clicked of shown sales; 95%, over units.")
+    click_rate: Interval = Field(
+        description="Clicked of shown sales; 95%, over units, from 25 clicks on."
+    )
 
 
 def row_results(
@@ -53,7 +55,7 @@ def row_results(
         .explode("rows")
         .with_columns(row=row.field("row").struct.field("name"), n=row.field("n_items"))
     )
-    shown = _shown(pages, asked, did=outcomes(events, routed, unit=unit))
+    shown = _shown(pages, asked, did=outcomes(events, routed, unit=unit, left_out={}))
     return {
         str(variant): tuple(
             _row(str(name), of_row, shown=shown.filter(variant=variant, row=name))
@@ -92,5 +94,5 @@ def _row(name: str, asked: pl.DataFrame, *, shown: pl.DataFrame) -> RowResult:
         shown=shown.height,
         clicked=int(shown["clicked"].sum()),
         bought=int(shown["bought"].sum()),
-        click_rate=estimate(Moments.from_columns(columns)).interval(),
+        click_rate=mean_interval(Moments.from_columns(columns)),
     )

@@ -12,20 +12,22 @@ function tone({ low, high }) {
   return high !== null && high < 0 ? "bad" : "main";
 }
 
+const inUnit = (guardrail, value) => percent(value).replace("%", guardrail.name === "degraded" ? " points" : "%");
+
 function compared(results) {
   const first = results.comparisons.filter((one) => one.metric === results.comparisons[0]?.metric);
-  const looks = first.filter((one) => one.looks.length > 1);
+  const looks = first.map((one) => ({ ...one, looks: one.looks.filter((look) => look.lift.value !== null) })).filter((one) => one.looks.length > 1);
   return [
     results.verdicts.map((one) => h(one.outcome === "invalid" ? "p.problem" : "p.verdict", {}, one.text)),
     intervals("Lift over the control, safe at every look", results.comparisons.map((one) => ({
       label: `${one.variant}, ${plain(one.metric)}`, ...one.safe_lift, tone: tone(one.safe_lift) })), { zero: 0, percent: true }),
-    looks.length > 0 && [h("h4", {}, "Lift by look, in percent"), lines("Lift by look", looks.map((one) => [one.variant, one.looks.map((look) => 100 * (look.lift.value ?? 0))]), { height: 160 })],
+    looks.length > 0 && [h("h4", {}, "Lift by look, in percent"), lines("Lift by look", looks.map((one) => [one.variant, one.looks.map((look) => 100 * look.lift.value)]), { height: 160 })],
     table("Variants", ["Variant", { text: "Share", number: true }, { text: "Assigned", number: true }, { text: "Analysed", number: true }, { text: "Answers", number: true }],
       results.variants.map((one) => h("tr", {}, h("td", {}, one.name, " ", one.name === results.control && h("span.chip", {}, "control")),
         h("td.number", {}, percent(one.share_bp / 10_000)), h("td.number", {}, one.assigned), h("td.number", {}, one.analysed), h("td.number", {}, one.answers)))),
     results.guardrails.length > 0 && table("Guardrails", ["Guardrail", "State", "Variant", { text: "Change", number: true }, { text: "Limit", number: true }],
       results.guardrails.map((one) => h("tr", {}, h("td", {}, plain(one.name)), h("td", {}, h(`span.chip${one.state === "held" ? ".good" : one.state === "breached" ? ".bad" : ".warn"}`, {}, one.state === "open" ? "undecided" : one.state)),
-        h("td", {}, one.variant), h("td.number", {}, percent(one.change.value)), h("td.number", {}, percent(one.limit))))),
+        h("td", {}, one.variant), h("td.number", {}, inUnit(one, one.change.value)), h("td.number", {}, inUnit(one, one.limit))))),
     h("p.quiet", {}, `Events until ${moment(results.until)}. Each ${results.unit} is analysed ${results.rules.window_hours} hours after the first answer, by the time of the latest exported event, not by now. Intervals hold at every look.`),
   ];
 }

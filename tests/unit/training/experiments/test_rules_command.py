@@ -1,5 +1,7 @@
 """Prices of rules from exported answers."""
 
+import math
+
 import polars as pl
 import pytest
 
@@ -20,8 +22,11 @@ def answers(*rows: tuple[str | None, list[object]]) -> pl.DataFrame:
     return pl.DataFrame(named, schema=SCHEMA, orient="row")
 
 
-def test_prices_are_means_per_thousand_answers_with_intervals_over_customers() -> None:
-    """A mean of 0.02 and 6 a priced answer; answers without prices do not count."""
+def test_prices_are_means_per_thousand_answers() -> None:
+    """A mean of 0.02 and 6 a priced answer; answers without prices do not count.
+
+    Three customers are too few for an interval.
+    """
     found = prices_of_rules(
         answers(
             ("c1", [price("pin", 0.01, 4.0), price("spa", 0.5, None, dry_run=True)]),
@@ -35,9 +40,23 @@ def test_prices_are_means_per_thousand_answers_with_intervals_over_customers() -
     assert (spa.rule, spa.dry_run, spa.answers, spa.revenue) == ("spa", True, 1, None)
     assert (pin.rule, pin.dry_run, pin.answers, pin.changed) == ("pin", False, 3, 1.0)
     assert pin.outcomes.value == pytest.approx(20.0)
-    assert pin.outcomes.low < 20.0 < pin.outcomes.high
+    assert pin.customers == 3
+    assert math.isnan(pin.outcomes.low)
     assert pin.revenue is not None
     assert pin.revenue.value == pytest.approx(6_000.0)
+
+
+@pytest.mark.parametrize(("n_customers", "has"), [(9, False), (10, True)])
+def test_an_interval_takes_ten_customers_however_many_answers(
+    n_customers: int, *, has: bool
+) -> None:
+    """Answers of one customer are alike: of one alone the interval would have no width."""
+    rows = [(f"c{n % n_customers}", [price("pin", 0.01 * (n % 2), 1.0)]) for n in range(90)]
+
+    [one] = prices_of_rules(answers(*rows))
+
+    assert (one.outcomes.low < 5.0 < one.outcomes.high) is has
+    assert str(table_of([one]).rows[0][3]).endswith("too few customers") is not has
 
 
 def test_a_name_that_was_a_dry_run_first_is_two_rules() -> None:

@@ -14,7 +14,7 @@ from models.domain.event import to_us
 from models.domain.units import DAY_US
 from models.experiments.analysis.comparison import Calendar, Comparison, compare
 from models.experiments.analysis.contrast import Contrast
-from models.experiments.analysis.estimate import LEVEL, WIDTH, Adjustment
+from models.experiments.analysis.estimate import LEVEL, WIDTH, Adjustment, adjustment
 from models.experiments.analysis.metric import METRICS
 from models.experiments.analysis.moments import Moments
 from models.experiments.analysis.sequential_test import may_look
@@ -126,6 +126,38 @@ def test_a_control_without_purchases_allows_every_lift_above_one() -> None:
     assert (found.value, found.high) == (None, None)
     assert found.low is not None
     assert found.low > 0
+
+
+@pytest.mark.parametrize(("n", "has"), [(0, False), (3, False), (4, True)])
+def test_a_control_is_divided_by_from_four_buyers_on(n: int, *, has: bool) -> None:
+    """Fieller: ``p > 1.96 sqrt(p (1 - p) / (n - 1))`` is ``sqrt(k) > 1.96`` where few buy."""
+    found = Contrast.from_moments(buyers(60, of=1_000), buyers(n, of=1_000), is_share=True)
+
+    lift = found.lift()
+
+    assert found.has_base is has
+    assert lift.value == (pytest.approx(14.0) if has else None)
+    assert (lift.high is not None) is has
+    assert lift.low is not None
+    assert lift.low > 0
+
+
+@pytest.mark.parametrize("is_share", [True, False])
+@pytest.mark.parametrize("n_own", [1, 4, 9])
+def test_a_covariate_that_moves_the_control_to_0_makes_no_lift_of_it(
+    n_own: int, *, is_share: bool
+) -> None:
+    """Nobody of 502 bought; who bought before is by chance more or less frequent among them."""
+    own = np.column_stack([np.arange(506) < n_own, np.ones(506), np.arange(506) % 50 < n_own])
+    for n_before in range(0, 200, 20):
+        control = np.column_stack([np.zeros(502), np.ones(502), np.arange(502) < n_before])
+        pair = [Moments.from_columns(one.astype(np.float64)) for one in (own, control)]
+
+        found = Contrast.from_moments(*pair, is_share=is_share, adjusted=adjustment(pair))
+
+        lift = found.lift()
+        assert (lift.value, lift.high) == (None, None)
+        assert lift.sign == found.difference().sign == int(found.p_value() < LEVEL)
 
 
 def test_without_data_nothing_is_known() -> None:

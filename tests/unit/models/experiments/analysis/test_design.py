@@ -184,12 +184,30 @@ def test_only_the_audience_is_counted() -> None:
     assert planned(known).units_by_day[-1] == 28
 
 
+def test_a_shop_of_five_days_is_planned_from_them(rng: np.random.Generator) -> None:
+    """A window of a day before the start, four days of fifty units remain."""
+    did = [
+        Did(unit=f"c{day}-{n}", kind="view" if rng.random() < 0.5 else "purchase", at=day * DAY_US)
+        for day in range(-5, 0)
+        for n in range(PER_DAY)
+    ]
+
+    found = planned(events([*did, Did(unit="late", kind="view", at=0)]))
+
+    assert found.units_by_day == (50, 100, 150, 200)
+    assert found.baseline_from == START - timedelta(days=5)
+    assert found.baseline_until == START - timedelta(days=1)
+    assert list(found.sizes[0].detectable_lift) == [4]
+
+
 def test_too_short_a_history_is_refused(rng: np.random.Generator) -> None:
     known = events([Did(at=-DAY_US), Did(unit="c2", at=-DAY_US), Did(at=0)])
 
-    with pytest.raises(NoBaselineError, match="planned from 28 days and a window of 24 hours"):
+    covered = "events cover 2026-03-01 00:00 to 2026-03-02 00:00 UTC"
+    with pytest.raises(NoBaselineError, match=covered) as refused:
         planned(known)
-    with pytest.raises(NoBaselineError, match="planned from 28 days"):
+    assert "there are 0 days with 0 units" in str(refused.value)
+    with pytest.raises(NoBaselineError, match="cannot be planned: there are no events"):
         planned(events([]))
     with pytest.raises(NoBaselineError, match="assigns devices"):
         design(two_arms(), history(rng), unit=Unit.DEVICE, wanted_lift=0.1)

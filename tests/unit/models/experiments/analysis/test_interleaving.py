@@ -132,6 +132,15 @@ def test_an_event_of_a_clock_that_is_slow_is_credited_to_the_answer_that_it_name
     assert counts(found(shared, did), "clicks") == (1, 0, 1)
 
 
+def test_an_event_an_hour_older_than_the_answer_it_names_is_credited_to_neither() -> None:
+    shared = [Shared(at=2 * HOUR_US)]
+
+    results = found(shared, [click("s2", at=HOUR_US)])
+
+    assert counts(results, "clicks") == (0, 0, 1)
+    assert results.left_out["events_before_their_answer"] == 1
+
+
 def test_without_a_customer_to_judge_the_verdict_says_why() -> None:
     """All came within a day of the end, when their windows are not over."""
     shared = [Shared(unit=unit, at=10 * DAY_US - 1) for unit in ("c1", "c2")]
@@ -224,6 +233,7 @@ def test_answers_and_customers_are_left_out_with_their_reasons() -> None:
         "answers_of_one_variant_alone": 1,
         "units_too_late_for_a_whole_window": 1,
         "units_with_an_open_window": 0,
+        "events_before_their_answer": 0,
     }
     assert (results.answers, results.analysed) == (2, 1)
     assert found([Shared(at=10 * DAY_US - HOUR_US)], []).left_out["units_with_an_open_window"] == 1

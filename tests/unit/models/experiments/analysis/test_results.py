@@ -66,6 +66,40 @@ def test_a_purchase_counts_for_the_variant_that_its_customer_saw() -> None:
     assert value(found, "control", "conversion") == 0.0
 
 
+def test_a_share_has_wilsons_interval_and_few_purchases_have_none() -> None:
+    """Nobody of 502 is 0 to ``z^2 / (n + z^2)``; one of 506 by the formula."""
+    answers = many(502, "control") + many(506, "treatment")
+
+    found = results(answers, [Did(unit="treatment-1", at=1, revenue=300.0)])
+
+    z = 1.959963984540054
+    none = of(found, "control").metrics["conversion"]
+    assert (none.value, none.low) == (0.0, 0.0)
+    assert none.high == pytest.approx(z**2 / (502 + z**2))
+    one = of(found, "treatment").metrics["conversion"]
+    half = z * math.sqrt(505 / 506**3 + z**2 / (4 * 506**2))
+    assert one.low == pytest.approx((1 / 506 + z**2 / (2 * 506) - half) / (1 + z**2 / 506))
+    assert one.high == pytest.approx((1 / 506 + z**2 / (2 * 506) + half) / (1 + z**2 / 506))
+    paid = of(found, "treatment").metrics["revenue_per_purchase"]
+    assert (paid.value, paid.low, paid.high) == (300.0, None, None)
+    for one in found.comparisons:
+        assert one.lift.value is None
+        assert one.no_lift == f"{one.metric} of control is not above 0 beyond chance"
+
+
+def test_a_mean_has_an_interval_from_25_purchases_on() -> None:
+    """Of 100 units 25 pay 10: 2.5 ± 1.96 * 10 sqrt(1/4 * 3/4 / 99)."""
+    found = results(
+        many(100, "control") + many(100, "treatment"),
+        [Did(unit=f"control-{n}", at=1, revenue=10.0) for n in range(25)]
+        + [Did(unit=f"treatment-{n}", at=1, revenue=10.0) for n in range(24)],
+    )
+
+    revenue = of(found, "control").metrics["revenue"]
+    assert revenue.low == pytest.approx(2.5 - 19.59963984540054 * math.sqrt(3 / 16 / 99))
+    assert of(found, "treatment").metrics["revenue"].low is None
+
+
 def test_each_row_of_pages_has_what_was_shown_clicked_and_bought_in_it() -> None:
     """A row without sales is asked for and not filled; events of other answers do not count."""
     rows = (("first", 2), ("empty", 0), ("last", 1))
@@ -89,6 +123,33 @@ def test_each_row_of_pages_has_what_was_shown_clicked_and_bought_in_it() -> None
     assert (first.clicked, first.bought, first.click_rate.value) == (1, 1, 0.25)
     assert (empty.pages, empty.filled, empty.shown, empty.click_rate.value) == (2, 0, 0, None)
     assert (last.shown, last.clicked, last.bought, last.click_rate.value) == (2, 1, 0, 0.5)
+
+
+@pytest.mark.parametrize(("minutes", "n"), [(-60, 0), (-6, 0), (-5, 1), (0, 1)])
+@pytest.mark.parametrize("unit", [Unit.CUSTOMER, Unit.DEVICE])
+def test_an_event_that_is_older_than_the_answer_it_names_does_not_follow_from_it(
+    minutes: int, n: int, unit: Unit
+) -> None:
+    """Clocks may differ by the five minutes that the service accepts events ahead of its own."""
+    at = DAY_US + minutes * 60_000_000
+    did = [Did(at=at, exposure="x0"), Did(at=at, kind="click", exposure="x0")]
+
+    found = results([Answer(at=DAY_US), Answer(unit="c2")], did, unit=unit)
+
+    assert value(found, "control", "purchases") == n / 2
+    assert value(found, "control", "clicks_per_answer") == n / 2
+    assert found.left_out["events_before_their_answer"] == 2 * (1 - n)
+
+
+def test_an_event_older_than_the_answer_it_names_counts_by_its_time() -> None:
+    """Between the customer's two answers, of which it names the second."""
+    answers = [Answer(), Answer(at=2 * HOUR_US)]
+    did = [Did(at=HOUR_US, exposure="x1"), Did(at=HOUR_US, kind="click", exposure="x1")]
+
+    found = results(answers, did)
+
+    assert value(found, "control", "purchases") == 1.0
+    assert value(found, "control", "clicks_per_answer") == 0.0
 
 
 def test_a_customer_known_by_the_guest_who_was_there_first_keeps_their_variant() -> None:
@@ -188,6 +249,7 @@ def test_what_is_left_out_is_counted() -> None:
         "units_never_shown_a_sale": 1,
         "units_too_late_for_a_whole_window": 1,
         "units_with_an_open_window": 1,
+        "events_before_their_answer": 0,
     }
     control = of(found, "control")
     assert (control.assigned, control.exposed, control.analysed) == (5, 3, 1)
@@ -426,7 +488,10 @@ def test_an_experiment_without_answers_has_results() -> None:
 
     assert of(found, "control").analysed == 0
     assert of(found, "control").exploration is None
+    assert of(found, "control").largest_revenue_share is None
     assert found.comparisons[0].lift.value is None
+    said = "No unit was assigned: no exported answer is of this experiment."
+    assert [one.text for one in found.verdicts] == [said]
     assert not found.sample_ratio.alarm
 
 
