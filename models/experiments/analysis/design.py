@@ -213,22 +213,25 @@ def _baseline(
     inside = pl.col("at_us").is_between(start_us, end_us, closed="left")
     units = frame.filter(inside).group_by("unit_id").agg(pl.col("at_us").min().alias("first_us"))
     if units.height < _FEWEST or n_days < _FEWEST_DAYS:
-        covered = "there are no events"
-        if len(events):
-            ends = (from_us(int(at)) for at in (events.at_us.min(), known_us))
-            covered = "events cover {:%Y-%m-%d %H:%M} to {:%Y-%m-%d %H:%M} UTC".format(*ends)
-        msg = (
-            f"{experiment.name} cannot be planned: {covered}. A plan takes {_FEWEST_DAYS} days "
-            f"with {_FEWEST} units, a window of {rules.window_hours:g} hours before both its start "
-            f"and the last event; there are {n_days} days with {units.height} units. Wait, or give "
-            "`results` of the experiment a shorter `window_hours`"
-        )
-        raise NoBaselineError(msg)
+        raise NoBaselineError(_refusal(experiment, events, n_days=n_days, n_units=units.height))
     did = outcomes(events, _NO_ANSWERS, unit=unit, left_out={})
     before_us = round(rules.before_days * DAY_US)
     found = with_outcomes(units, did, window_us=window_us, before_us=before_us)
     decided = found.with_columns(decides=_decides(units, did, window_us=window_us))
     return decided, start_us, n_days
+
+
+def _refusal(experiment: Experiment, events: EventTable, *, n_days: int, n_units: int) -> str:
+    covered = "there are no events"
+    if len(events):
+        ends = (from_us(int(at)) for at in (events.at_us.min(), events.received_us.max()))
+        covered = "events cover {:%Y-%m-%d %H:%M} to {:%Y-%m-%d %H:%M} UTC".format(*ends)
+    return (
+        f"{experiment.name} cannot be planned: {covered}. A plan takes {_FEWEST_DAYS} days with "
+        f"{_FEWEST} units, a window of {experiment.read_by.window_hours:g} hours before both its "
+        f"start and the last event; there are {n_days} days with {n_units} units. Wait, or give "
+        "`results` of the experiment a shorter `window_hours`"
+    )
 
 
 def _decides(units: pl.DataFrame, did: pl.DataFrame, *, window_us: int) -> pl.Expr:

@@ -147,7 +147,7 @@ def test_a_control_is_divided_by_from_four_buyers_on(n: int, *, has: bool) -> No
 def test_a_covariate_that_moves_the_control_to_0_makes_no_lift_of_it(
     n_own: int, *, is_share: bool
 ) -> None:
-    """Nobody of 502 bought; who bought before is by chance more or less frequent among them."""
+    """None of 502 bought; who bought before is by chance more or less frequent among them."""
     own = np.column_stack([np.arange(506) < n_own, np.ones(506), np.arange(506) % 50 < n_own])
     for n_before in range(0, 200, 20):
         control = np.column_stack([np.zeros(502), np.ones(502), np.arange(502) < n_before])

@@ -67,7 +67,7 @@ def test_a_purchase_counts_for_the_variant_that_its_customer_saw() -> None:
 
 
 def test_a_share_has_wilsons_interval_and_few_purchases_have_none() -> None:
-    """Nobody of 502 is 0 to ``z^2 / (n + z^2)``; one of 506 by the formula."""
+    """None of 502 is 0 to ``z^2 / (n + z^2)``; one of 506 by the formula."""
     answers = many(502, "control") + many(506, "treatment")
 
     found = results(answers, [Did(unit="treatment-1", at=1, revenue=300.0)])
