@@ -33,6 +33,7 @@ REQUESTS = [
     ("PUT", "/v1/sales/alps/image", Scope.SALES),
     ("PUT", "/v1/sales/alps/images/2", Scope.SALES),
     ("DELETE", "/v1/sales/alps/images/2", Scope.SALES),
+    ("DELETE", "/v1/sales/alps/image", Scope.SALES),
     ("GET", "/v1/customers/c1", Scope.CUSTOMERS),
     ("DELETE", "/v1/customers/c1", Scope.CUSTOMERS),
     ("POST", "/v1/customers/c1/merge", Scope.CUSTOMERS),
