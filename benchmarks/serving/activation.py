@@ -103,6 +103,7 @@ def main(
     with vitrine(folder, first, sales) as running, asyncio.Runner(loop_factory=precise_loop) as one:
         loading = under_load(running, second.name, per_second=per_second, part_s=part_s)
         sample, span = one.run(loading)
+        activate(running.address, first.name)  # which the store asks for from then on
     figures = {
         **by_part(sample, span),
         "activation_s": round(span[1] - span[0], 2),

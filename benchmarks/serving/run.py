@@ -108,6 +108,7 @@ def vitrine(
                     *("--bundle", str(bundle)),
                     program=program,
                     VITRINE_STATE_DIR=str(state),
+                    VITRINE_BUNDLES=str(bundle.parent),
                 )
             )
         service.wait_until("/health/ready", status=200)
