@@ -26,6 +26,7 @@ def evidence(
     counts: Mapping[str, int] | None = None,
     drawn_share: float = 0.0,
     undone: str = "",
+    unloaded: str = "",
     interleaved: InterleavingResults | None = None,
 ) -> Evidence:
     """What is known where nothing was counted yet and nothing is explored."""
@@ -35,5 +36,6 @@ def evidence(
         n_without=0,
         drawn_share=drawn_share,
         undone=undone,
+        unloaded=unloaded,
         interleaved=interleaved,
     )

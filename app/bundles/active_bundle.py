@@ -158,6 +158,11 @@ class ActiveBundle:
             n_unread_pictures=self.live.n_other_scene_model,
         )
 
+    def refusal(self, bundle_id: str) -> str:
+        """Return why this worker cannot use a wanted bundle; empty if it does, or never tried."""
+        refused = self._refused.get(bundle_id)
+        return "" if refused is None else refused.reason
+
     async def _follow(self, wanted: Wanted) -> None:
         self._wanted = wanted
         if (

@@ -154,7 +154,11 @@ class PromotionController:
         wanted = await self.active.store.wanted()
         reports = await self.active.store.reports()
         default, known = self.plan.current.plan.default, _StageResults()
+        unloaded = ""
         if promotion.stage in _UNSEEN:
+            # Another machine may hold the bundle that this one lacks.
+            if all(report.shadow != promotion.candidate for report in reports):
+                unloaded = self.active.refusal(promotion.candidate)
             undone = "" if wanted.shadow == promotion.candidate else "its shadow was ended by hand"
         else:
             plan = (await self.editor.current()).plan
@@ -169,6 +173,7 @@ class PromotionController:
             n_without=sum(report.shadow != promotion.candidate for report in reports),
             drawn_share=default.exploring(self.usual).drawn_share,
             undone=undone if promotion.is_settled else "",
+            unloaded=unloaded,
             results=known.canary,
             interleaved=known.interleaved,
             why_none=known.why_none,

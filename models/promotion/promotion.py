@@ -60,6 +60,7 @@ class Evidence:
         drawn_share: Share of answers that the plan's default policy draws by Plackett-Luce, by
             the plan or else by the service's setting.
         undone: The part of the stage that was reverted by hand; empty if none.
+        unloaded: Why no worker can load the candidate; empty where one has, or none tried.
         results: Of the canary's experiment; None where there are none.
         interleaved: Of the interleaving; None where there are none.
         why_none: The reason for that.
@@ -70,6 +71,7 @@ class Evidence:
     n_without: int
     drawn_share: float
     undone: str = ""
+    unloaded: str = ""
     results: Results | None = None
     interleaved: InterleavingResults | None = None
     why_none: str = ""
@@ -186,10 +188,12 @@ class Promotion(BaseModel):
             undone = f"bundle {evidence.serving} was activated instead of {self.serving}"
         hours = (now - self.since) / _HOUR
         found: list[Finding] = []
-        if undone:
-            breached = State.BREACHED
-            by_hand = Finding(rule="by_hand", found=None, limit=None, state=breached, said=undone)
-            found.append(by_hand)
+        unloaded = evidence.unloaded and f"no worker can load the candidate: {evidence.unloaded}"
+        found += [
+            Finding(rule=rule, found=None, limit=None, state=State.BREACHED, said=said)
+            for rule, said in {"by_hand": undone, "loaded": unloaded}.items()
+            if said
+        ]
         if self.stage is Stage.SHADOW:
             shadow, counts = self.rules.shadow, ShadowCounts.from_counts(evidence.counts)
             found += shadow_findings(shadow, counts, n_without=evidence.n_without)

@@ -61,6 +61,9 @@ def _judged(
     if enough and found is not None:
         breaks = found < limit if is_least else found > limit
         state = State.BREACHED if breaks else State.HELD
-    words = said.format("an unknown share" if found is None else f"{found:.1%}")
     bound = f"at least {limit:.1%} must be" if is_least else f"at most {limit:.1%}"
-    return Finding(rule=rule, found=found, limit=limit, state=state, said=f"{words}, {bound}")
+    if found is None:
+        words = f"{rule} is not known yet ({bound})"
+    else:
+        words = f"{said.format(f'{found:.1%}')}, {bound}"
+    return Finding(rule=rule, found=found, limit=limit, state=state, said=words)

@@ -29,6 +29,7 @@ from training.checks.card_document import (
     n_outcomes,
     outcomes,
 )
+from training.checks.examined import examined_shares, examined_table
 from training.console import BUNDLES, Bundles, Json, exit_on_user_error, print_json, with_folder
 from training.pipeline.model_card import judged_calibration
 from training.report.block import Table
@@ -98,7 +99,8 @@ def show_command(
     with exit_on_user_error():
         loaded = read_bundle(resolve_bundle(bundle, bundles))
         card = read_model_card(loaded)
-        blocks = list(card_blocks(card, loaded.manifest))
+        examined = examined_shares(loaded)
+        blocks = [*card_blocks(card, loaded.manifest), examined_table(examined)]
         if report is not None:
             report.write_text(page(f"Model card of bundle {loaded.id}", blocks), encoding="utf-8")
     if as_json:
@@ -108,7 +110,12 @@ def show_command(
             "text": found.text,
             "calibration": judged_calibration(card) or None,
         }
-        print_json({"bundle": loaded.id, "conclusion": conclusion, **card.model_dump(mode="json")})
+        by_device: dict[str, JsonValue] = {
+            name: {str(position): share for position, share in shares.items()}
+            for name, shares in examined.items()
+        }
+        said: dict[str, JsonValue] = {"conclusion": conclusion, "p_examined": by_device}
+        print_json({"bundle": loaded.id, **said, **card.model_dump(mode="json")})
     else:
         print_blocks(blocks)
 

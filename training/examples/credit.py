@@ -38,9 +38,33 @@ def if_few_credited(events: EventTable, *, outcome_us: int) -> str:
     share = credited_share(events, outcome_us=outcome_us)
     if share is None or share >= _FEW:
         return ""
-    return (
+    said = (
         f"{share:.1%} of the purchases are credited to an impression, and lists teach by these"
         " alone: that of the same sale to the same customer, at most"
-        f" {outcome_us / HOUR_US:g} hours (`outcome_hours`) before the purchase, and none after"
-        " it: check the time zones of both files, and their `customer_id` and `sale_id`"
+        f" {outcome_us / HOUR_US:g} hours (`outcome_hours`) before the purchase, and none after it"
     )
+    later, median_hours = _ever_credited(events)
+    if later and median_hours > outcome_us / HOUR_US:
+        said += (
+            f". {later:.1%} have one at any time before, half of these {median_hours:.3g} hours"
+            " and more: `outcome_hours` is shorter"
+        )
+    if later < _FEW:
+        said += (
+            ": check the time zones of impressions and purchases, and their `customer_id` and"
+            " `sale_id`"
+        )
+    return said
+
+
+def _ever_credited(events: EventTable) -> tuple[float, float]:
+    """Return the share of purchases with an impression before them, and the median hours."""
+    events = net_of_refunds(events)
+    shown = np.flatnonzero(events.kinds == IMPRESSION)
+    bought = np.flatnonzero(events.kinds == PURCHASE)
+    longest = np.iinfo(np.int64).max
+    places, credited = credited_pairs(events, shown=shown, outcomes=bought, outcome_us=longest)
+    delays_us = events.at_us[credited] - events.at_us[shown[places]]
+    return len(credited) / len(bought), float(np.median(delays_us) / HOUR_US) if len(
+        credited
+    ) else 0.0

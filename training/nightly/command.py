@@ -39,7 +39,9 @@ def nightly_command(
     champion: Annotated[
         str | None, typer.Option(help="Bundle to compare with. Default: the one that answers.")
     ] = None,
-    profiles: Annotated[Path, typer.Option(help="Where profiles are published.")] = PROFILES,
+    profiles: Annotated[
+        Path, typer.Option(help="Where profiles are published, below the working directory.")
+    ] = PROFILES,
     state: Annotated[Path, typer.Option(help="Unfinished stages, candidates, reports.")] = STATE,
     cache: Annotated[Path, typer.Option(help="Picture features and scene models.")] = Path("var"),
     scenes: Annotated[

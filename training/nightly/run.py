@@ -15,7 +15,7 @@ from models.arrays.atomic_file import write_file
 from models.dataset.reading import Dataset, read_dataset
 from models.domain.errors import UserError
 from models.domain.event import from_us, to_us
-from models.domain.units import SECOND_US
+from models.domain.units import HOUR_US, SECOND_US
 from models.experiments.exposure import FILE as EXPOSURES
 from models.ranker.objective import TrainingObjective
 from models.scoring.bundle import (
@@ -111,14 +111,27 @@ def run_night(night: Night, *, progress: Progress) -> NightOutcome:
         until_us = (int(dataset.events.received_us.max()) // SECOND_US + 1) * SECOND_US
         start_us = max(until_us - night.evaluation_us, judged_from_us)
         if start_us + night.config.outcome_us >= until_us:
-            reason = "the outcome of what was shown since the champion's training is not known yet"
-            return replace(outcome, reasons=(reason,))
+            return replace(outcome, reasons=(_unknown_until(night, start_us),))
         comparison = BundleComparison(
             dataset, start_us, until_us, night.config, night.seed, night.cache
         )
         return _judged_and_published(
             outcome, comparison, night=night, champion=champion, stages=stages, progress=progress
         )
+
+
+def _unknown_until(night: Night, start_us: int) -> str:
+    outcome_us = night.config.outcome_us
+    if night.evaluation_us <= outcome_us:
+        return (
+            f"--judge-hours ({night.evaluation_us / HOUR_US:g}) end before an outcome is known: "
+            f"more than {outcome_us / HOUR_US:g} (`outcome_hours`) are needed"
+        )
+    known = from_us(start_us + outcome_us).isoformat(timespec="seconds")
+    return (
+        "the outcome of what was shown since the champion's training is not known yet: it is once "
+        f"the data reach beyond {known}"
+    )
 
 
 def _options(night: Night) -> TrainingOptions:

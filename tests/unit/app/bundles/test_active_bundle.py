@@ -159,3 +159,17 @@ async def test_a_bundle_that_was_refused_and_mended_is_loaded_before_a_later_pla
         await at.active.hold(frozenset({"b1"}))
 
         assert at.active.live.beside == {"b1"}
+
+
+async def test_a_shadow_that_cannot_be_loaded_has_its_reason(powered: Shop) -> None:
+    async with bench(powered, "b2") as trial:
+        await trial.active.store.shadow("b2")
+        trial.shelf.broken.add("b2")
+        await trial.active.poll()
+        refused = trial.active.refusal("b2")
+        trial.shelf.broken.clear()
+        trial.now_s[0] = RETRY_UNCHANGED_S
+        await trial.active.poll()
+
+        assert "by hand" in refused
+        assert trial.active.refusal("b2") == ""

@@ -98,6 +98,24 @@ def test_what_is_undecided_for_too_long_is_stopped() -> None:
     assert "undecided after 72.1 of 72 hours: 0 of 10 answers" in late.decisions[-1].reason
 
 
+def test_a_candidate_that_no_worker_can_load_is_stopped_at_once_with_the_reason_alone() -> None:
+    missing = evidence(unloaded="no bundle 'b2' in /bundles: copy it there, under its own name")
+
+    stopped = stepped(begun(), missing, hours=0.001)
+
+    assert stopped.stage is Stage.STOPPED
+    assert stopped.decisions[-1].reason == (
+        "no worker can load the candidate: no bundle 'b2' in /bundles: copy it there, under its own"
+        " name"
+    )
+
+
+def test_what_is_not_known_does_not_read_as_found() -> None:
+    said = [one.said for one in begun().findings(evidence(), START + HOUR)]
+
+    assert "max_slower is not known yet (at most 50.0%)" in said
+
+
 def test_a_breached_rule_stops_with_its_reason_and_all_figures() -> None:
     counts = GOOD_SHADOW | {"shadow.shared": 5}
 

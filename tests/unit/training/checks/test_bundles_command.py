@@ -1,18 +1,25 @@
 """Bundles are listed, shown and compared by their model cards."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from models.arrays.array_file import Arrays
+from models.features.context import device_code
 from models.ranker.objective import TrainingObjective
+from models.ranker.position_effect import PositionEffect
+from models.ranker.two_stage import OFFSET_FILE
 from models.scoring.bundle import read_bundle, write_bundle
 from models.scoring.model_card import Figure, read_model_card
 from models.scoring.scorer import Scorer
 from tests.bundles import recalibrated
 from training.checks.bundles_command import app
 from training.checks.card_document import card_blocks, n_outcomes, outcomes
+from training.checks.examined import examined_shares, examined_table
 from training.report.block import Conclusion
 
 # Differences to the meta-model: value and interval.
@@ -104,6 +111,25 @@ def test_a_bundle_is_listed_with_what_it_learned(
     changed = card.model_copy(update=update)
 
     assert f"{n_outcomes(changed)} {outcomes(changed)}" == said
+
+
+def test_what_is_examined_is_shown_by_position_and_device(
+    tiny_bundle: tuple[Path, Path],
+) -> None:
+    """Three positions: further ones have the last value; a phone has a curve of its own."""
+    loaded = read_bundle(tiny_bundle[0])
+    curves = np.array([[1.0, 0.5, 0.25], [1.0, 0.75, 0.125]])
+    effect = PositionEffect(curves, np.array([device_code("mobile")]))
+    arrays = {**Arrays.from_bytes(loaded.content(OFFSET_FILE)).arrays, **effect.to_arrays()}
+    changed = replace(loaded, files={**loaded.files, OFFSET_FILE: Arrays(arrays).to_bytes()})
+
+    shares = examined_shares(changed)
+
+    assert shares == {
+        "all devices": {1: 1.0, 2: 0.5, 3: 0.25, 5: 0.25, 10: 0.25, 20: 0.25},
+        "mobile": {1: 1.0, 2: 0.75, 3: 0.125, 5: 0.125, 10: 0.125, 20: 0.125},
+    }
+    assert examined_table(shares).rows[1][:3] == ["mobile", "1.000", "0.750"]
 
 
 def test_a_comparison_names_what_differs(tiny_bundle: tuple[Path, Path], tmp_path: Path) -> None:

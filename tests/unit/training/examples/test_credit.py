@@ -54,3 +54,26 @@ def test_fewer_than_half_are_said(n_before: int, is_said: bool) -> None:
 
     assert ("33.3% of the purchases are credited to an impression" in said) == is_said
     assert ("at most 24 hours" in said) == is_said
+
+
+def test_purchases_that_come_later_than_the_longest_time_are_said_with_their_delay() -> None:
+    """Of four, three follow after 1, 2 and 5 hours, and one has no impression."""
+    delays = {"c1": 1, "c2": 2, "c3": 5}
+    log = [row("impression", 0, customer=one) for one in delays]
+    log += [row("purchase", hours * HOUR, customer=one) for one, hours in delays.items()]
+
+    said = if_few_credited(event_table([*log, row("purchase", 0, customer="c4")]), outcome_us=36)
+
+    assert said.startswith("0.0% of the purchases")
+    assert said.endswith(
+        "75.0% have one at any time before, half of these 2 hours and more: `outcome_hours` is"
+        " shorter"
+    )
+
+
+def test_purchases_that_never_follow_are_a_matter_of_times_and_ids() -> None:
+    log = [row("impression", 0), row("purchase", -2 * HOUR)]
+
+    said = if_few_credited(event_table(log), outcome_us=24 * HOUR)
+
+    assert "before the purchase, and none after it: check the time zones of impressions" in said

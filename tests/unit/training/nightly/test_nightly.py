@@ -1,13 +1,16 @@
 """A night: stages done once, and a publishing gate that knows noise."""
 
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
 from pydantic import JsonValue
 from typer.testing import CliRunner
 
+from models.scoring.bundle import read_manifest
 from models.scoring.night_record import NightRecords, NightVerdict
 from models.scoring.scorer import META
 from tests.datasets import EVENT, SALE, Row, write_dataset
@@ -53,6 +56,27 @@ def test_a_measure_that_judged_no_slate_lets_nothing_pass() -> None:
 
     assert found == {}
     assert decide(found, reference="champion", outcomes="purchases").verdict is GateVerdict.REFUSE
+
+
+@pytest.mark.parametrize("judge_hours", [72, 24])
+def test_nothing_new_says_when_the_outcome_is_known_or_what_never_lets_it_be(
+    tiny_bundle: tuple[Path, Path], tmp_path: Path, judge_hours: int
+) -> None:
+    """The bundle knows all days: with the default of 24 hours it is known a day after its end."""
+    bundle, world = tiny_bundle
+    state = ["--profiles", f"{tmp_path}/p", "--state", f"{tmp_path}/s", "--cache", str(tmp_path)]
+    copytree(bundle, tmp_path / "b" / bundle.name)
+    words = ["nightly", "--data", str(world), "--bundles", f"{tmp_path}/b", *state]
+
+    result = CliRunner().invoke(app, [*words, "--judge-hours", str(judge_hours)])
+
+    known = datetime.fromisoformat(read_manifest(bundle).until) + timedelta(days=1)
+    said = {
+        72: f"it is once the data reach beyond {known.isoformat()}",
+        24: "--judge-hours (24) end before an outcome is known: more than 24 (`outcome_hours`)",
+    }
+    assert result.exit_code == EXIT_CODES[NightVerdict.NOTHING_NEW], result.output
+    assert said[judge_hours] in result.stdout
 
 
 def test_a_stage_is_done_once_for_equal_inputs_and_again_if_its_output_is_gone(
