@@ -303,7 +303,7 @@ class NoPreviousBundleError(ServiceError, code="no_previous_bundle", status=409)
     """A rollback before any activation."""
 
     def __init__(self) -> None:
-        super().__init__("no bundle answered before this one: activate one by its id")
+        super().__init__("no other bundle was active before this one: activate one by its id")
 
 
 class PromotionRefusedError(ServiceError, code="promotion_refused", status=409):

@@ -15,7 +15,8 @@ SKEW_S: Final = 1.0
 NONE: Final = Lost(0, 0, 0)
 
 STORE_ADVICE: Final = (
-    "start it, or correct VITRINE_REDIS_URL; docs/store.md lists the rights it needs"
+    "start it (the embedded one starts with the service), or correct VITRINE_REDIS_URL;"
+    " docs/store.md lists the rights it needs"
 )
 """For a store that cannot be reached."""
 WRITES_ADVICE: Final = {

@@ -164,8 +164,8 @@ CAUSES: Final[Mapping[DegradationLevel, Cause]] = {
             "catalogue_unconfirmed",
             "the catalogue is not confirmed: the store is unreachable, or this worker was paused or"
             " has just started",
-            "if `/health/full` names the store, start it, or correct VITRINE_REDIS_URL; otherwise"
-            " the worker reads the store within seconds",
+            "if `/health/full` names the store, start it (the embedded one starts with the service)"
+            ", or correct VITRINE_REDIS_URL; otherwise the worker reads the store within seconds",
         ),
     )
 }

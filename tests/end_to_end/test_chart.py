@@ -55,6 +55,23 @@ def test_a_secret_without_a_name_is_refused(value: str) -> None:
     assert f"{value}: name the Secret" in done.stderr
 
 
+@pytest.mark.parametrize("value", ["imagee", "settings.VITRINE_KEY", "export.enabld"])
+def test_a_value_that_the_chart_does_not_know_is_refused(value: str) -> None:
+    """Else a word that is misspelt installs, and does nothing."""
+    command = [HELM, "template", "shop", CHART, "--set", f"{value}=a"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode != 0
+    assert f"'{value.rpartition('.')[2]}'" in done.stderr
+
+
+def test_settings_of_the_chart_are_those_of_the_service() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+
+    names = schema["properties"]["settings"]["propertyNames"]["enum"]
+    assert names == sorted(PREFIX + name.upper() for name in Settings.model_fields)
+
+
 def of_kind(kind: str, *values: str) -> Objects:
     return [one for one in rendered(*values) if one["kind"] == kind]
 
