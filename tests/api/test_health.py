@@ -63,7 +63,9 @@ async def test_full_answers_need_the_store(client: httpx.AsyncClient, stores: St
 
     assert (answer.status_code, answer.json()["code"]) == (503, "not_in_full")
     detail = answer.json()["detail"]
-    assert detail.startswith("answers are not full: store: no answer in time: start it (the embedded one")
+    assert detail.startswith(
+        "answers are not full: store: no answer in time: start it (the embedded one"
+    )
 
 
 @pytest.mark.slow
