@@ -340,7 +340,7 @@ async def test_a_damaged_picture_is_named_and_a_put_of_its_sale_mends_it(
 
     full = await answer_with(client, FULL, "unreadable")
     read = await client.get("/v1/sales/alps")
-    answer = await client.get("/v1/recommendations")
+    await answer_with(client, "/v1/recommendations", '"new"')
     await answer_with(client, "/metrics", 'vitrine_unreadable_records{kind="pictures"} 2.0')
     many = sale("rome", markets=[f"m{number}" for number in range(MAX_MARKETS)])
     refused = await client.post(
@@ -357,7 +357,6 @@ async def test_a_damaged_picture_is_named_and_a_put_of_its_sale_mends_it(
     assert "pictures are to be put again" in full
     assert (refused.json()["rejected"], kept) == (1, 1)
     assert (read.status_code, read.json()["pictures"]) == (200, [])
-    assert "new" in {item["sale_id"] for item in answer.json()["items"]}
 
 
 async def test_an_unreadable_sale_is_named_and_a_put_mends_it(

@@ -45,9 +45,11 @@ async def test_the_meta_model_orders_as_recommendations_do(client: httpx.AsyncCl
     shown = (await client.get("/v1/recommendations", params=visit)).json()["items"]
 
     (meta,) = [one for one in orders.json()["orders"] if one["name"] == "meta"]
-    assert [(one["sale_id"], one["purchase_probability"]) for one in meta["items"]] == [
-        (one["sale_id"], one["purchase_probability"]) for one in shown
-    ]
+    assert [one["sale_id"] for one in meta["items"]] == [one["sale_id"] for one in shown]
+    # The click is a little older when it is asked for the second time.
+    assert [one["purchase_probability"] for one in meta["items"]] == pytest.approx(
+        [one["purchase_probability"] for one in shown], rel=1e-6
+    )
     assert {*sales_of(orders, "meta")[:2]} == {"alps", "tignes"}
 
 

@@ -25,10 +25,10 @@ def test_large_arrays_are_not_on_the_heap_though_others_were_freed() -> None:
             end.restype = ctypes.c_void_p
             if {is_bound}:
                 map_large_arrays()
-            first = np.ones(1_000_000)
+            first = np.ones(3_000_000)
             del first
             before = end(0)
-            second = np.ones(1_000_000)
+            second = np.ones(3_000_000)
             print(end(0) - before)
             """
         )[0]

@@ -223,7 +223,7 @@ def test_a_log_of_the_default_share_values_the_drawn_slates(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--temperature", "0"), "are worth too few of the target policy's"),
+        (("--temperature", "0"), "slates of the target policy with a reward"),
         ((), "answers have none: give --temperature"),
         (("--order-by", "nobody", "--temperature", "1"), "no policy 'nobody'"),
         (("--variant", "ab:other", "--temperature", "1"), "no answer of the variant 'ab:other'"),
