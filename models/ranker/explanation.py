@@ -16,6 +16,7 @@ from models.features.last_list import LAST_LIST, LAST_LIST_IN
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from models.query.query import Query
+from models.recommenders.collaborative import Collaborative
 
 # Chosen: 5% of the odds.
 MIN_CONTRIBUTION: Final = 0.05
@@ -38,6 +39,8 @@ _POPULARITY: Final = "popularity"
 _DEMOGRAPHIC: Final = "demographic"
 _BESTSELLERS: Final = "bestsellers"
 _AUDIENCE: Final = "audience"
+_COLLABORATIVE: Final = "collaborative"
+_COVISITATION: Final = "covisitation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,9 @@ def explain(
         has_list=query.caller_list is not None,
         has_last_list=not np.isnan(matrix[:, schema.names.index(LAST_LIST_IN)]).all(),
     )
+    learned = [one.keys for one in schema.recommenders if isinstance(one, Collaborative)]
+    keys = np.concatenate([np.empty(0, dtype=np.uint64), *learned])
+    is_learned = np.isin(query.catalogue.keys[query.rows], keys).tolist()
     explained: list[Explanation] = []
     rows: list[int] = query.rows.tolist()
     for index, row in enumerate(rows):
@@ -130,7 +136,8 @@ def explain(
         sums = dict.fromkeys(groups, 0.0)
         for group, value in zip(groups, added.values(), strict=True):
             sums[group] += value
-        sale = Candidate(query, row, dict(zip(schema.names, matrix[index].tolist(), strict=True)))
+        values = dict(zip(schema.names, matrix[index].tolist(), strict=True))
+        sale = Candidate(query, row, values, is_learned=is_learned[index])
         sentence = _sentence(sale, sums, added, groups=groups, topics=topics)
         explained.append(
             Explanation(
@@ -181,11 +188,14 @@ class Candidate:
         query: The query.
         row: Its catalogue row.
         values: Its features by name.
+        is_learned: Whether customers had opened it when `Collaborative` was fitted; it predicts
+            other sales from their content.
     """
 
     query: Query
     row: int
     values: Mapping[str, float]
+    is_learned: bool
 
     @property
     def has_history(self) -> bool:
@@ -248,7 +258,7 @@ def _reason(sale: Candidate, group: str, feature: str, topics: Topics) -> str | 
     elif feature == "sale_discount" and sale.values[feature] > 0:
         words = f"{sale.values[feature]:.0%} below its original price"
     elif group in _BY_HISTORY:
-        words = _BY_HISTORY[group] if sale.has_history else None
+        words = _by_history(sale, group, topics) if sale.has_history else None
     elif group == _DEMOGRAPHIC:
         words = "often opened by customers with the same attributes"
     elif group == _POPULARITY and words is None:
@@ -269,15 +279,30 @@ def _audience(sale: Candidate, added: Mapping[str, float]) -> str | None:
     return _BY_LIFT[max(material, key=lambda name: added[name])] if material else None
 
 
+def _by_history(sale: Candidate, group: str, topics: Topics) -> str | None:
+    if group == _COLLABORATIVE and not sale.is_learned:
+        return _alike(sale, topics)
+    # NaN without companions, 0 where this customer opened none of them.
+    is_true = group != _COVISITATION or sale.values[group] > 0
+    return _BY_HISTORY[group] if is_true else None
+
+
 def _content(sale: Candidate, topics: Topics) -> str | None:
-    topic = sale.main_topic()
     if not sale.has_history:
         return None
-    alike = sale.n_alike(topic) if topic is not None else 0
-    if topic is None or not alike or not topics.is_shown[topic]:
-        return "similar to sales this customer opened before"
-    sales = "sale" if alike == 1 else f"{alike} sales"
-    return f"like the {sales} of {topics.names[topic]!r} this customer opened this week"
+    return _alike(sale, topics) or "similar to sales this customer opened before"
+
+
+def _alike(sale: Candidate, topics: Topics) -> str | None:
+    topic = sale.main_topic()
+    if topic is None or not topics.is_shown[topic]:
+        return None
+    history = sale.query.history
+    is_opened = bool(np.any(history.rows[history.age_s <= THIS_WEEK_S] == sale.row))
+    alike, other = sale.n_alike(topic), "other " if is_opened else ""
+    sales = f"{other}sale" if alike == 1 else f"{alike} {other}sales"
+    words = f"like the {sales} of {topics.names[topic]!r} this customer opened this week"
+    return words if alike else None
 
 
 # Not of the customer, the context or the position, nor of the activity of the audience: they are
@@ -304,8 +329,8 @@ _BY_SALE: Final = {
 }
 
 _BY_HISTORY: Final = {
-    "collaborative": "opened by customers who opened the same sales",
-    "covisitation": "opened by customers who opened the same sales",
+    _COLLABORATIVE: "opened by customers who opened the same sales",
+    _COVISITATION: "opened by customers who opened the same sales",
     "taste": "of a kind that this customer prefers",
     "session": "often next in visits like this one",
     "text": "its text is similar to those of sales this customer opened",

@@ -69,6 +69,19 @@ async def test_ranked_candidates_are_explained_too(client: httpx.AsyncClient) ->
     assert sentences == [f"No particular reason: it is {LESS_LIKELY}."] * 2
 
 
+async def test_the_sentence_of_a_pinned_sale_begins_with_its_rule(
+    client: httpx.AsyncClient,
+) -> None:
+    pin = {"name": "hero", "where": 'sale_id == "bali"', "action": {"kind": "pin", "rank": 1}}
+    assert (await client.put("/v1/rules", json={"items": [pin]})).status_code == 200
+
+    answer = await client.get(URL, params={"explain": True, "limit": 2})
+
+    first, second = (item["explanation"]["sentence"] for item in answer.json()["items"])
+    reason = f"No particular reason: it is {LESS_LIKELY}."
+    assert (first, second) == (f"Placed by the rule 'hero'. {reason}", reason)
+
+
 async def test_nothing_is_explained_unasked(client: httpx.AsyncClient) -> None:
     answer = await client.get(URL)
 

@@ -47,7 +47,8 @@ SALE_EXAMPLE: Final[JsonDict] = {
     "purchase_probability": 0.0183,
     "rules": ["ski-in-winter"],
     "cover": 2,
-    "explanation": EXPLANATION_EXAMPLE,
+    "explanation": EXPLANATION_EXAMPLE
+    | {"sentence": "Placed by the rule 'ski-in-winter'. Its price; popular now."},
     "sale": VIEW_EXAMPLE,
 }
 SLATE_EXAMPLE: Final[JsonDict] = {
@@ -76,8 +77,9 @@ class SaleExplanation(BaseModel):
     model_config = example(EXPLANATION_EXAMPLE)
 
     sentence: str = Field(
-        description="The strongest reasons that speak for it, in words; whether it is less likely "
-        "than the average sale all in all; what else than the probability it is ordered by."
+        description="The rules that placed it; the strongest reasons that speak for it, in words; "
+        "whether it is less likely than the average sale all in all; what else than the "
+        "probability it is ordered by."
     )
     log_odds: float = Field(description="Log-odds of the probability: the sum of what follows.")
     base: float = Field(description="Log-odds of the average sale shown in training.")
@@ -282,7 +284,7 @@ def slate_body(record: ExposureRecord, explanations: Sequence[Explanation]) -> d
                 "sale": None,
                 "explanation": explanation
                 and {
-                    "sentence": explanation.sentence,
+                    "sentence": f"{_placed(shown.rules)}{explanation.sentence}",
                     "log_odds": explanation.log_odds,
                     "base": explanation.base,
                     "contributions": [
@@ -294,3 +296,8 @@ def slate_body(record: ExposureRecord, explanations: Sequence[Explanation]) -> d
             for shown, explanation in zip_longest(record.slate, explanations)
         ],
     }
+
+
+def _placed(rules: Sequence[str]) -> str:
+    names = ", ".join(repr(name) for name in rules)
+    return f"Placed by the rule{'s' * (len(rules) > 1)} {names}. " if rules else ""

@@ -57,8 +57,7 @@ export function card(item, sale, { before, most, act, open }) {
         off && h("s", {}, h("span.hidden", {}, "instead of "), money(sale.original_price, sale.currency)),
         h(`span.closes${until.isSoon ? ".soon" : ""}`, {}, until.text)),
       chance(item, most),
-      placed(item),
-      h("p.why", {}, item.explanation?.sentence ?? ""),
+      item.explanation ? h("p.why", {}, item.explanation.sentence) : placed(item) || h("p.why"),
       topics),
     h("div.acts", {}, ACTS.map((one) => h(`button.${one.className}`, {
       type: "button", "data-act": one.type, "aria-label": `${one.label}: ${title}`, title: one.label,
@@ -102,7 +101,7 @@ export function saleDialog(dialog, item, sale, act) {
     words,
     h("p.money", {}, h("span.price", {}, money(sale.price, sale.currency)), h("span.closes", {}, closing(sale).text)),
     labels,
-    item.explanation && h("section", {}, h("h3", {}, "Why it is shown"), placed(item),
+    item.explanation && h("section", {}, h("h3", {}, "Why it is shown"),
       h("p.why", {}, item.explanation.sentence),
       h("p.quiet", {}, `The average sale has ${percent(1 / (1 + Math.exp(-item.explanation.base)), 2)}; this customer has ${percent(item.purchase_probability, 2)} here. Factors of the odds, p / (1 − p):`),
       contributions(item.explanation)),

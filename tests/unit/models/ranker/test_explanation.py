@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.domain.event import EventType
+from models.domain.event import EventType, key
 from models.features.schema import FeatureSchema
 from models.pictures.topics import Topics
 from models.query.caller_candidates import CallerCandidates
@@ -22,6 +22,9 @@ from models.ranker.explanation import (
 )
 from models.ranker.ranker import Calibration, LightGbmRanker
 from models.ranker.two_stage import UNCALIBRATED, TwoStageRanker, product_log_odds
+from models.recommenders.collaborative import Collaborative
+from models.recommenders.covisitation import Covisitation
+from models.recommenders.item_similarity import ItemSimilarity
 from models.recommenders.segment_popularity import (
     CustomerActivity,
     GroupActivity,
@@ -39,6 +42,7 @@ from tests.builders import (
     ranker,
     sale,
 )
+from tests.unit.models.recommenders.test_content_preference import PLACES
 
 BEACHES = {f"b{index}": picture(0.1, 0.9, embedding={0: 1.0}) for index in range(4)}
 SLOPES = {"ski": picture(0.9, 0.1, embedding={1: 1.0})}
@@ -66,6 +70,28 @@ AUDIENCE = FeatureSchema(
         ),
     )
 )
+
+SAME_SALES = "Opened by customers who opened the same sales."
+LEARNED = FeatureSchema(
+    (
+        POPULARITY,
+        Collaborative(
+            projection=PLACES,
+            keys=np.array([key("b0")], dtype=np.uint64),
+            residuals=np.array([[3.0]]),
+            gramian=np.array([[2.0]]),
+            confidence=4.0,
+        ),
+        Covisitation(
+            ItemSimilarity(
+                np.array([key("b0")], dtype=np.uint64),
+                np.array([[key("b1")]], dtype=np.uint64),
+                np.array([[0.5]]),
+            )
+        ),
+    )
+)
+"""Customers had opened `b0` before the fit, and with it `b1`."""
 
 
 def told(
@@ -197,6 +223,34 @@ def test_a_sentence_counts_the_sales_of_the_topic_that_he_opened_this_week() -> 
 
     expected = "Like the 2 sales of 'beach' this customer opened this week; popular now."
     assert explanation.sentence == expected
+
+
+def test_another_sale_of_the_topic_is_said_to_be_another_where_the_sale_itself_was_opened() -> None:
+    seen = ((EventType.VIEW, "b0", 60.0), (EventType.VIEW, "b1", 50.0))
+
+    sentence = told(query(SHOP, *seen, candidates=["b0"]), content_topics=0.9).sentence
+
+    assert sentence == "Like the other sale of 'beach' this customer opened this week."
+
+
+@pytest.mark.parametrize(
+    ("feature", "opened", "sale_id", "sentence"),
+    [
+        ("collaborative", "b1", "b0", SAME_SALES),
+        # Predicted from its content, as no one had opened it: only what is known is said.
+        ("collaborative", "b1", "b2", "Like the sale of 'beach' this customer opened this week."),
+        ("collaborative", "b1", "ski", UNNAMED),
+        ("covisitation", "b1", "b0", SAME_SALES),
+        ("covisitation", "b2", "b0", UNNAMED),
+        ("covisitation", "b1", "b2", UNNAMED),
+    ],
+)
+def test_others_opened_a_sale_only_where_that_is_known(
+    feature: str, opened: str, sale_id: str, sentence: str
+) -> None:
+    asked = query(SHOP, (EventType.CLICK, opened, 60.0), candidates=[sale_id])
+
+    assert told(asked, LEARNED, topics=TOPICS, **{feature: 0.5}).sentence == sentence
 
 
 def test_a_topic_of_labels_that_avoid_each_other_is_not_named() -> None:
