@@ -189,6 +189,40 @@ def test_the_way_back_leads_to_the_chosen_customer(service: Service, browser: Br
         assert visitor.complaints == []
 
 
+def test_each_choice_is_a_step_of_the_history(service: Service, browser: Browser) -> None:
+    with visiting(browser, service.url) as visitor:
+        visitor.open("/demo")
+        page = visitor.page
+        customers = page.locator("select[name=customer]")
+        expect(page.locator("[data-row='first'] .card").first).to_be_visible()
+        first, market = customers.input_value(), page.locator("select[name=market]")
+        customers.select_option(index=2)
+        second = customers.input_value()
+        market.select_option("")
+        page.go_back()
+        expect(market).not_to_have_value("")
+        expect(page.get_by_role("heading", name=f"Picked for {second}")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_role("heading", name=f"Picked for {first}")).to_be_visible()
+        expect(customers).to_have_value(first)
+        page.go_forward()
+        expect(page.get_by_role("heading", name=f"Picked for {second}")).to_be_visible()
+
+        assert visitor.complaints == []
+
+
+def test_the_address_says_what_is_shown(service: Service, browser: Browser) -> None:
+    with visiting(browser, service.url) as visitor:
+        visitor.open("/demo#customer=nosuch&market=&device=fridge&variant=order:nope")
+        page = visitor.page
+        expect(page.get_by_role("heading", name="Picked for nosuch")).to_be_visible()
+
+        expect(page).to_have_url(
+            f"{service.url}/demo#customer=nosuch&market=&device=mobile&variant="
+        )
+        assert visitor.complaints == []
+
+
 def test_what_was_seen_for_a_second_is_an_impression(service: Service, browser: Browser) -> None:
     with visiting(browser, service.url) as visitor:
         visitor.open("/demo")

@@ -92,6 +92,7 @@ export function saleDialog(dialog, item, sale, act) {
     replace(labels, known.map((one) => h("span.chip", {}, `${one.label.replaceAll("_", " ")} ${percent(one.share, 0)}`)));
   }, () => {});
   const close = () => dialog.close();
+  const off = discount(sale);
   replace(dialog, h("div.detail", {},
     h("div.picture", {}, picture(sale, item.cover), chosenPicture(item)),
     h("header", {}, h("div", {},
@@ -99,7 +100,9 @@ export function saleDialog(dialog, item, sale, act) {
       h("h2", { id: "dialog-title" }, titleOf(sale))),
     h("button", { type: "button", on: { click: close } }, "Close")),
     words,
-    h("p.money", {}, h("span.price", {}, money(sale.price, sale.currency)), h("span.closes", {}, closing(sale).text)),
+    h("p.money", {}, h("span.price", {}, money(sale.price, sale.currency)),
+      off && [h("s", {}, h("span.hidden", {}, "instead of "), money(sale.original_price, sale.currency)), h("span.chip", {}, `−${off}%`)],
+      h("span.closes", {}, closing(sale).text)),
     labels,
     item.explanation && h("section", {}, h("h3", {}, "Why it is shown"),
       h("p.why", {}, item.explanation.sentence),

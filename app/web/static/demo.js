@@ -20,15 +20,18 @@ const BECAUSE = { looked: "looked at", bought: "bought" };
 const KINDS = { looks: "never bought", new: "hardly known" };
 const LEVELS = {
   stale_counts: "counts of events are not current", anonymous: "the customer could not be read in time: as for someone unknown",
-  variant: "the bundle of this variant is not loaded", remembered: "sales are the last known ones: the store is away or lost some",
+  variant: "the bundle of this variant is not loaded", remembered: "sales are the last known ones: the store is away or lost some, or the service is too busy to read changes",
   list: "no model: the customer's list of last night", popularity: "no model, or no time for it: by popularity",
   snapshot: "the store is away: the last known sales, by popularity", empty: "no sale is open here",
 };
 const WITH_COVER = new Set(["impression", "click"]);
 const DEVICES = ["mobile", "desktop", "tablet"];
+// The detail of the service names its store, which is for operators.
+const said = (error) => (error.code === "store_unavailable" ? "the store is away: try again later" : error.message);
+const addressOf = (visit) => `#${new URLSearchParams(visit)}`;
 
 const dialog = document.getElementById("dialog");
-const shop = { customers: [], markets: [], variants: [] };
+const shop = { customers: [], markets: [], devices: DEVICES, variants: [] };
 const windows = [];
 
 const id = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
@@ -36,7 +39,7 @@ const id = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toStrin
 class Window {
   constructor(name, visit) {
     this.name = name;
-    this.visit = { device: "mobile", variant: "", ...visit };
+    this.visit = visit;
     this.session = id();
     this.before = null;
     this.sales = new Map();
@@ -50,7 +53,7 @@ class Window {
   }
 
   fields() {
-    return { customer_id: this.visit.customer, market: this.visit.market, device: this.visit.device,
+    return { customer_id: this.visit.customer, market: this.visit.market || undefined, device: this.visit.device,
       session_id: this.session, variant: this.visit.variant ? [this.visit.variant] : undefined };
   }
 
@@ -66,22 +69,28 @@ class Window {
       choice("Customer", "customer", known, ".who"),
       h("button", { type: "button", on: { click: () => this.choose("customer", `visitor-${id().slice(0, 8)}`) } }, "Someone new"),
       choice("Market", "market", [...markets.map((one) => [one, one]), ["", "all"]]),
-      choice("Device", "device", DEVICES.map((one) => [one, one])),
+      choice("Device", "device", shop.devices.map((one) => [one, one])),
       shop.variants.length > 0 && choice("Variant", "variant", [["", "as assigned"], ...shop.variants.map((one) => [one, one.replace(":", ": ")])]));
   }
 
   choose(name, value) {
-    this.visit[name] = value;
+    const visit = { ...this.visit, [name]: value };
     const known = shop.customers.find((one) => one.customer_id === value);
     if (name === "customer" && known) {
-      this.visit.market = known.market ?? this.visit.market;
-      this.visit.device = known.device ?? this.visit.device;
+      visit.market = known.market ?? visit.market;
+      visit.device = known.device ?? visit.device;
     }
-    if (name === "customer" || name === "market") this.before = null;
-    if (name === "customer") this.session = id();
+    // Each choice is an entry of the history, so that the way back leads to the one before.
+    if (this === windows[0]) history.pushState(null, "", addressOf(visit));
+    return this.take(visit);
+  }
+
+  take(visit) {
+    const isSame = visit.customer === this.visit.customer;
+    if (!isSame || visit.market !== this.visit.market) this.before = null;
+    if (!isSame) this.session = id();
+    this.visit = visit;
     this.showControls();
-    // In the address, so that the way back from another page leads to the same customer.
-    if (this === windows[0]) history.replaceState(null, "", `#${new URLSearchParams(this.visit)}`);
     return this.load();
   }
 
@@ -100,12 +109,13 @@ class Window {
       const known = await asked.catch((error) => error);
       if (!(known instanceof Error)) await this.titlesOf(known.events);
       if (turn !== this.turn) return;
-      if (known instanceof Error) replace(this.side, h("h2", {}, "What is known"), h("p.problem", {}, known.message));
+      if (known instanceof Error) replace(this.side, h("h2", {}, "What is known"), h("p.problem", {}, said(known)));
       else this.showSide(known, page);
     } catch (error) {
       if (turn !== this.turn) return;
       if (error instanceof Problem && [401, 403].includes(error.status)) askForKey(error.message);
-      replace(this.page, h("p.problem", {}, error.message));
+      replace(this.page, h("p.problem", {}, said(error)));
+      replace(this.side);
     }
   }
 
@@ -176,9 +186,9 @@ class Window {
       const before = this.before;
       await this.load();
       const moved = [...this.before].filter(([sale, rank]) => before?.get(sale) !== rank).length;
-      announce(`${text}. ${moved} of ${this.before.size} places changed.`);
+      announce(`${text}. ${moved} of ${this.before.size} places of the first row changed.`);
     } catch (error) {
-      announce(error.message);
+      announce(said(error));
     }
   }
 
@@ -202,9 +212,13 @@ class Window {
   }
 
   async forget() {
-    await call(`v1/customers/${part(this.visit.customer)}`, { method: "DELETE" });
-    announce(`Everything about ${this.visit.customer} is erased.`);
-    await this.load();
+    try {
+      await call(`v1/customers/${part(this.visit.customer)}`, { method: "DELETE" });
+      announce(`Everything about ${this.visit.customer} is erased.`);
+      await this.load();
+    } catch (error) {
+      announce(said(error));
+    }
   }
 }
 
@@ -243,13 +257,16 @@ function compare(button) {
   showWindows();
 }
 
-// The visit of the address, or that of a customer who buys often.
-function firstVisit() {
-  const { customer, market, device, variant } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
-  if (customer) return { customer, market, device, variant: shop.variants.includes(variant) ? variant : "" };
+// The visit of the address, or that of a customer who buys often; the address is corrected.
+function addressed() {
+  const asked = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
   const first = shop.customers.find((one) => one.kind === "buys" && one.market === shop.markets[1]) ?? shop.customers[0];
-  if (!first) return { customer: `visitor-${id().slice(0, 8)}`, market: shop.markets[0] ?? "" };
-  return { customer: first.customer_id, market: first.market ?? "", device: first.device ?? "mobile" };
+  const otherwise = first ? { ...first, customer: first.customer_id } : { customer: `visitor-${id().slice(0, 8)}`, market: shop.markets[0] };
+  const { customer, market, device } = asked.customer ? asked : otherwise;
+  const visit = { customer, market: market ?? "", device: shop.devices.includes(device) ? device : "mobile",
+    variant: shop.variants.includes(asked.variant) ? asked.variant : "" };
+  history.replaceState(null, "", addressOf(visit));
+  return visit;
 }
 
 async function start() {
@@ -263,6 +280,7 @@ async function start() {
       optional(call("web"), { pages: [] }), openMarkets()]);
     shop.customers = customers.items;
     shop.markets = markets;
+    shop.devices = [...new Set([...DEVICES, ...customers.items.map((one) => one.device)])].filter(Boolean);
     shop.variants = (plan.experiments ?? []).filter((one) => one.kind !== "interleaving" && !(Date.parse(one.ends_at) < Date.now()))
       .flatMap((one) => one.variants.map((variant) => `${one.name}:${variant.name}`));
     const links = front.pages.filter((page) => page !== "/demo").map((page) => h("a", { href: page.slice(1) }, page === "/docs" ? "API" : "Insight"));
@@ -271,7 +289,7 @@ async function start() {
     askForKey(error.message);
     return;
   }
-  windows.splice(0, windows.length, new Window("A", firstVisit()));
+  windows.splice(0, windows.length, new Window("A", addressed()));
   showWindows();
   for (const button of document.querySelectorAll(".actions button")) button.disabled = false;
   await windows[0].load();
@@ -280,5 +298,6 @@ async function start() {
 document.getElementById("compare").addEventListener("click", (event) => compare(event.currentTarget));
 document.getElementById("new-sale").addEventListener("click", () => newSaleDialog(dialog,
   () => ({ ...windows[0].fields() }), () => Promise.all(windows.map((one) => one.load()))));
+addEventListener("popstate", () => windows[0]?.take(addressed()));
 dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 start();

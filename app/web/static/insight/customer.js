@@ -60,7 +60,7 @@ export function customer(main, context) {
         ? h("ol.events", { reversed: true, tabIndex: 0, "aria-label": "Events, the latest first" }, events.map((one) => h("li", {},
           h(`span.chip${one.type === "purchase" ? ".good" : one.type === "dislike" ? ".bad" : ""}`, {}, one.type),
           h("span", {}, named.get(one.sale_id) ?? one.sale_id ?? "a sale of the past"), h("time", { dateTime: one.at }, ago(one.at)))))
-        : h("p.quiet", {}, "No events: a new customer.")));
+        : h("p.quiet", {}, known.profile || known.shown.length ? "No events of late." : `Nothing is known of “${known.customer_id}”: a new customer, or another spelling. What stands below is for anyone new.`)));
   }
 
   function showOrders(orders, explanations, named, bundle) {

@@ -77,17 +77,15 @@ function builder(add) {
     where, one, known, field("when", "On which visits", { placeholder: 'market == "fr"', maxLength: 1000, size: 18 }),
     field("starts_at", "From (unset: now)", { type: "datetime-local" }), field("ends_at", "Until (unset: no end)", { type: "datetime-local" }),
     h("label.check", {}, h("input", { name: "dry_run", type: "checkbox" }), "Dry run: price it, change no answer"),
-    h("button", { type: "submit" }, "Add it to the text")));
+    h("button", { type: "submit", disabled: true }, "Add it to the text")));
   return form;
 }
 
-export function rules(main) {
+export function rules(main, context) {
   const list = h("div");
   const text = h("textarea", { "aria-label": "All rules as JSON", spellcheck: false, disabled: true });
   const said = h("div", { role: "status" });
-  const form = h("form.panel", { on: { submit: save } }, h("h3", {}, "Change them"),
-    h("p.quiet", {}, "The order is the precedence. All rules are taken, or none."), text, said, h("div.actions", {}, h("button.main", { type: "submit" }, "Put these rules")));
-  replace(main, h("header", {}, h("h2", {}, "Rules"), h("p.quiet", {}, "Every answer obeys them. The price is the model's own expectation: outcomes of its objective, as purchases, lost per 1,000 answers in which the rule holds; below 0 they are gained. One answer of twenty is counted, since the workers of this machine began.")), list, builder((rule) => {
+  const write = builder((rule) => {
     try {
       text.value = JSON.stringify([...JSON.parse(text.value || "[]"), rule], null, 2);
       announce("It is in the text; put the rules to have it hold.");
@@ -95,7 +93,10 @@ export function rules(main) {
     } catch (error) {
       replace(said, h("p.problem", {}, `The text is no JSON: ${error.message}`));
     }
-  }), form);
+  });
+  const form = h("form.panel", { on: { submit: save } }, h("h3", {}, "Change them"),
+    h("p.quiet", {}, "The order is the precedence. All rules are taken, or none."), text, said, h("div.actions", {}, h("button.main", { type: "submit", disabled: true }, "Put these rules")));
+  replace(main, h("header", {}, h("h2", {}, "Rules"), h("p.quiet", {}, "Every answer obeys them. The price is the model's own expectation: outcomes of its objective, as purchases, lost per 1,000 answers in which the rule holds; below 0 they are gained. One answer of twenty is counted, since the workers of this machine began.")), list, write, form);
 
   async function show({ items }) {
     const costs = prices(await call("metrics", { text: true }).catch(() => ""));
@@ -105,7 +106,8 @@ export function rules(main) {
         h("td", {}, h(`span.chip${holds ? ".good" : ""}`, {}, holds ? `holds for ${plural(n, "sale")}` : "does not hold now"), warnings.map((one) => h("p.quiet", {}, one))), h("td.number", {}, price(costs.get(rule.name))),
         h("td", {}, rule.where ? h("code", {}, rule.where) : "all sales"), h("td", {}, rule.when ? h("code", {}, rule.when) : "always"))))
       : h("p.quiet", {}, "No rules. For example: exclude, pin, boost, at most, at least.")));
-    text.disabled = false;
+    // What was not read cannot be replaced.
+    for (const one of [write, form].flatMap((node) => [...node.querySelectorAll("[disabled]")])) one.disabled = false;
     text.value = JSON.stringify(items.map((one) => one.rule), null, 2);
   }
 
@@ -121,7 +123,12 @@ export function rules(main) {
   }
 
   async function load() {
-    await show(await call("v1/rules"));
+    try {
+      await show(await call("v1/rules"));
+    } catch (error) {
+      context.failed(list, error);
+      list.append(h("p.quiet", {}, "Nothing can be put before the rules are read."), h("button", { type: "button", on: { click: load } }, "Read them again"));
+    }
   }
   return { ready: load() };
 }
