@@ -208,7 +208,7 @@ def page(shop: Shop) -> str:
     month_h = 24 * 30
     prices = {
         "service, all day": machines * CORES * month_h * shop.core_hour,
-        "store, with replicas": store_gb * 2 * month_h * shop.gb_hour,
+        "store, with replicas": shards * SHARD_GB * 2 * month_h * shop.gb_hour,
         "nights": (core_hours + train_h) * 30 * shop.core_hour,
     }
     often = shop.visits / shop.customers
