@@ -35,34 +35,37 @@ pytestmark = [
 ]
 
 
+def template(*values: str) -> subprocess.CompletedProcess[str]:
+    """Render a release named `shop`."""
+    options = [option for value in values for option in ("--set", value)]
+    command = [HELM, "template", "shop", CHART, *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 @cache
 def rendered(*values: str) -> Objects:
-    """The objects of a release named `shop`."""
-    options = [option for value in values for option in ("--set", value)]
-    done = subprocess.run(
-        [HELM, "template", "shop", CHART, *options], capture_output=True, text=True, check=False
-    )
+    """The objects of the release."""
+    done = template(*values)
     assert done.returncode == 0, done.stderr
     return [one for one in yaml.safe_load_all(done.stdout) if one]
 
 
+def refusal(value: str) -> str:
+    """What Helm says of a value that the chart refuses."""
+    done = template(value)
+    assert done.returncode != 0
+    return done.stderr
+
+
 @pytest.mark.parametrize("value", ["keys.secret", "store.secret", "nightly.secret"])
 def test_a_secret_without_a_name_is_refused(value: str) -> None:
-    command = [HELM, "template", "shop", CHART, "--set", f"{value}="]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-
-    assert done.returncode != 0
-    assert f"{value}: name the Secret" in done.stderr
+    assert f"{value}: name the Secret" in refusal(f"{value}=")
 
 
 @pytest.mark.parametrize("value", ["imagee", "settings.VITRINE_KEY", "export.enabld"])
 def test_a_value_that_the_chart_does_not_know_is_refused(value: str) -> None:
     """Else a word that is misspelt installs, and does nothing."""
-    command = [HELM, "template", "shop", CHART, "--set", f"{value}=a"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-
-    assert done.returncode != 0
-    assert f"'{value.rpartition('.')[2]}'" in done.stderr
+    assert f"'{value.rpartition('.')[2]}'" in refusal(f"{value}=a")
 
 
 def test_settings_of_the_chart_are_those_of_the_service() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.api.test_covers import COVERS
 from tests.bundles import choosing
@@ -80,6 +80,12 @@ def await_listed(service: Service, market: str) -> None:
         time.sleep(0.05)
 
 
+def take_someone_new(page: Page) -> None:
+    """Choose a customer of whom nothing is known."""
+    page.get_by_role("button", name="Someone new").click()
+    expect(page.get_by_text("Nothing yet.")).to_be_visible()
+
+
 def events_of(service: Service, visitor: Visitor) -> list[tuple[str, str]]:
     """Type and sale of what the service knows of the first page's customer, oldest first."""
     customer = visitor.page.locator("select[name=customer]").first.input_value()
@@ -94,8 +100,7 @@ def test_a_customer_acts_and_the_page_changes_at_once(
     with visiting(browser, service.url, size) as visitor:
         visitor.open("/")
         page = visitor.page
-        page.get_by_role("button", name="Someone new").click()
-        expect(page.get_by_text("Nothing yet.")).to_be_visible()
+        take_someone_new(page)
         first = page.locator("[data-row='first'] .card").first
         sale_id, title = first.get_attribute("data-sale"), first.locator(".title").inner_text()
 
@@ -132,8 +137,7 @@ def test_the_chosen_cover_stands_for_a_sale_and_is_sent_back(
     with visiting(browser, three_pictures.url, size) as visitor:
         visitor.open("/demo")
         page = visitor.page
-        page.get_by_role("button", name="Someone new").click()
-        expect(page.get_by_text("Nothing yet.")).to_be_visible()
+        take_someone_new(page)
         card = page.locator("[data-row='first'] .card").first
         expect(card.locator(".cover")).to_have_text(re.compile("^picture [23] of 3$"))
         text = card.locator(".cover").inner_text()
@@ -227,8 +231,7 @@ def test_what_was_seen_for_a_second_is_an_impression(service: Service, browser: 
     with visiting(browser, service.url) as visitor:
         visitor.open("/demo")
         page = visitor.page
-        page.get_by_role("button", name="Someone new").click()
-        expect(page.get_by_text("Nothing yet.")).to_be_visible()
+        take_someone_new(page)
         customer = page.locator("select[name=customer]").input_value()
         with page.expect_response(lambda answer: answer.url.endswith("/v1/events")):
             pass

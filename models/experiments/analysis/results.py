@@ -110,6 +110,7 @@ def experiment_results(
     comparisons = _comparisons(experiment, units, until=end)
     rows = row_results(exposures, found.answers, events=events, unit=unit)
     rails = guardrails(answers, experiment.control, rules=experiment.read_by)
+    variants = tuple(_variants(found, shares, units=units, answers=answers, rows=rows))
     return Results(
         experiment=experiment.name,
         unit=unit,
@@ -123,13 +124,13 @@ def experiment_results(
             control=experiment.control,
             ratios=ratios,
             control_buyers=int(units[experiment.control]["bought"].sum()),
-            largest_shares={name: _largest_share(one["revenue"]) for name, one in units.items()},
+            largest_shares={one.name: one.largest_revenue_share for one in variants},
             unit=unit,
             unjudged=_unjudged(found),
         ),
         left_out=found.left_out,
         unpriced_purchases=int(found.units["unpriced"].sum()),
-        variants=tuple(_variants(found, shares, units=units, answers=answers, rows=rows)),
+        variants=variants,
         sample_ratio=ratios["assigned"],
         analysed_ratio=ratios["analysed"],
         comparisons=comparisons,
